@@ -1,1 +1,33 @@
-//! Skeleton.
+//! What every gateway for integration plugins must do, free of any runtime.
+//!
+//! A gateway stands between the world and a plugin: it owns HTTP, the
+//! key-value store, the clock, the secrets and the work queue. This crate is
+//! all of that which does not depend on how WebAssembly is run, where keys are
+//! kept, or which HTTP library is used. Those three come in through the traits
+//! [`Runtime`], [`Store`] and [`Client`], time and chance through
+//! [`Environment`].
+//!
+//! Data flows one way:
+//!
+//! ```text
+//! request -> authenticate -> durable -> answer -> work -> session -> plan -> effects -> store
+//! ```
+
+pub mod contract;
+mod client;
+mod environment;
+mod runtime;
+mod secret;
+mod store;
+
+pub use client::Client;
+pub use client::OutgoingRequest;
+pub use client::SendFailure;
+pub use environment::Environment;
+pub use runtime::Runtime;
+pub use runtime::Session;
+pub use runtime::Trap;
+pub use secret::Secret;
+pub use store::Refused;
+pub use store::Store;
+pub use store::StoreError;

@@ -1,0 +1,13 @@
+/// What makes a gateway's run unrepeatable, in one place, so that a simulation
+/// can supply its own.
+pub trait Environment {
+    /// Unix time in milliseconds. It may step back.
+    fn now_ms(&self) -> u64;
+
+    /// 64 random bits, for jitter and identifiers; no secret is made of them.
+    fn random(&self) -> u64;
+
+    /// Called when work fell due or will fall due at the given Unix time in
+    /// milliseconds: whoever runs the work should look again by then.
+    fn work_due(&self, due_ms: u64);
+}

@@ -1,0 +1,33 @@
+use crate::contract::Entry;
+use crate::contract::Page;
+use crate::contract::Scan;
+use crate::contract::Write;
+
+/// Where a gateway keeps keys: the plugin's and its own.
+///
+/// A store promises, per key, linearizable reads and writes: a write that
+/// returned is seen by every later read, of every gateway that shares the
+/// store, and survives a crash and a power cut. Nothing is promised across
+/// keys.
+#[allow(async_fn_in_trait)] // Callers spawn with the concrete type, which tells whether it is `Send`.
+pub trait Store {
+    /// Reads keys; the answer holds them in the same order.
+    async fn get(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError>;
+
+    /// Reads a page of the keys that begin with a prefix, in ascending order.
+    async fn scan(&self, scan: &Scan) -> Result<Page, StoreError>;
+
+    /// Writes or deletes one key if its precondition holds, and returns when
+    /// that is durable: the new revision, 0 after a delete.
+    async fn write(&self, write: Write) -> Result<Result<u64, Refused>, StoreError>;
+}
+
+/// The precondition of a write did not hold; nothing was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused;
+
+/// The store did not do what it was asked, and cannot tell whether a write
+/// happened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the store failed: {0}")]
+pub struct StoreError(pub String);
