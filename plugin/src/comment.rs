@@ -5,11 +5,10 @@
 //! person's, whatever else happened to its text, and it is looked for on the
 //! other side before a comment is written again.
 
+use crate::date;
 use crate::flashduty;
 use crate::servicenow;
 use crate::text;
-use time::OffsetDateTime;
-use time::macros::format_description;
 
 /// Where a carried comment came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,18 +61,9 @@ pub fn for_flashduty(entry: &servicenow::Entry) -> String {
 }
 
 fn written(author: &str, system: &str, at_ms: i64, text: &str, mark: &str, max: usize) -> String {
-    let head = format!("{} ({system}, {}):\n", text::single_line(author), minute(at_ms));
+    let head = format!("{} ({system}, {}):\n", text::single_line(author), date::minute(at_ms));
     let room = max.saturating_sub(head.chars().count() + mark.len() + 1);
     format!("{head}{}\n{mark}", text::cut(text, room))
-}
-
-/// For people, in a form that no locale can misread.
-fn minute(at_ms: i64) -> String {
-    let format = format_description!("[year]-[month]-[day] [hour]:[minute] UTC");
-    OffsetDateTime::from_unix_timestamp(at_ms / 1000)
-        .ok()
-        .and_then(|time| time.format(format).ok())
-        .unwrap_or_else(|| "at an unknown time".into())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 /// A hint that an incident may have changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "side", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Hint {
     /// From Flashduty.
     Flashduty {
@@ -45,6 +45,5 @@ pub(crate) struct Kept {
     /// When the webhook came, in Unix milliseconds; orders hints of one side.
     pub(crate) received_ms: u64,
     /// What it said.
-    #[serde(flatten)]
     pub(crate) hint: Hint,
 }

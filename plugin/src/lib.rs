@@ -24,8 +24,10 @@
 //! | [`flashduty`], [`servicenow`] | each far end: its types, webhook and API |
 
 mod component;
+mod date;
 mod far_end;
 mod hint;
+mod json;
 mod keys;
 mod text;
 

@@ -1,12 +1,12 @@
 //! Runs straight-line `async` code as a session.
 //!
-//! An effect is a future: polled first, it joins the list of effects asked for;
-//! polled again after its reply came, it is ready. [`Driver::resume`] hands out
-//! replies, polls the code once, and returns what it asks for next. Effects
-//! that are awaited together (`join`) are asked for together.
+//! Asking puts an effect on a list and gives a future that is ready once its
+//! reply has come. [`Driver::resume`] hands out replies, polls the code once,
+//! and returns what was asked for meanwhile. What is asked for before anything
+//! is awaited goes out together.
 //!
-//! Wakers matter only to combinators that poll selectively; each effect keeps
-//! its waker and wakes it with its reply, so those work too.
+//! Wakers matter only to combinators that poll selectively; each future leaves
+//! its waker and is woken with its reply, so those work too.
 
 use crate::Effect;
 use crate::Entry;
@@ -42,38 +42,31 @@ struct Queue {
     now_ms: u64,
     /// Asked for since the last resume.
     asked: Vec<Effect>,
-    /// Who waits for them, in the same order.
-    waiting: Vec<(u64, Waker)>,
-    replies: BTreeMap<u64, Reply>,
+    /// The ticket of the first reply that has not come.
+    unanswered: u64,
+    /// The ticket of the next effect.
     next_ticket: u64,
+    replies: BTreeMap<u64, Reply>,
+    waiting: Vec<(u64, Waker)>,
 }
 
-/// One effect: not yet asked for, or waiting under a ticket.
-struct Ask<'a> {
+/// An effect that has been asked for and whose reply is awaited.
+struct Asked<'a> {
     effects: &'a Effects,
-    effect: Option<Effect>,
     ticket: u64,
 }
 
-impl Future for Ask<'_> {
+impl Future for Asked<'_> {
     type Output = Reply;
 
-    fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Reply> {
+    fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Reply> {
         let mut queue = self.effects.0.borrow_mut();
-        match self.effect.take() {
-            Some(effect) => {
-                let ticket = queue.next_ticket;
-                queue.next_ticket += 1;
-                queue.asked.push(effect);
-                queue.waiting.push((ticket, task.waker().clone()));
-                drop(queue);
-                self.ticket = ticket;
+        match queue.replies.remove(&self.ticket) {
+            Some(reply) => Poll::Ready(reply),
+            None => {
+                queue.waiting.push((self.ticket, task.waker().clone()));
                 Poll::Pending
             }
-            None => match queue.replies.remove(&self.ticket) {
-                Some(reply) => Poll::Ready(reply),
-                None => Poll::Pending,
-            },
         }
     }
 }
@@ -91,8 +84,12 @@ macro_rules! expect {
 }
 
 impl Effects {
-    fn ask(&self, effect: Effect) -> Ask<'_> {
-        Ask { effects: self, effect: Some(effect), ticket: 0 }
+    fn ask(&self, effect: Effect) -> Asked<'_> {
+        let mut queue = self.0.borrow_mut();
+        let ticket = queue.next_ticket;
+        queue.next_ticket += 1;
+        queue.asked.push(effect);
+        Asked { effects: self, ticket }
     }
 
     /// The gateway's clock at the last resume, in Unix milliseconds.
@@ -136,6 +133,21 @@ impl Effects {
         expect!(self, Effect::Write(write), Reply::Written(result) => result.ok())
     }
 
+    /// Deletes keys that stand at the given revisions, all at once. One that
+    /// does not any more is left alone.
+    pub async fn delete(&self, keys: Vec<(String, u64)>) {
+        let deletions: Vec<_> = keys
+            .into_iter()
+            .map(|(key, revision)| {
+                let precondition = Precondition::Revision(revision);
+                self.ask(Effect::Write(Write { key, precondition, value: None }))
+            })
+            .collect();
+        for deletion in deletions {
+            deletion.await;
+        }
+    }
+
     /// Asks for a work session.
     pub async fn schedule(&self, key: String, due_ms: u64, reason: &str) {
         let schedule = Schedule { key, due_ms, reason: reason.into() };
@@ -175,11 +187,10 @@ impl Driver {
         let waiting = {
             let mut queue = self.effects.0.borrow_mut();
             queue.now_ms = now_ms;
-            let waiting = mem::take(&mut queue.waiting);
-            for ((ticket, _), reply) in waiting.iter().zip(replies) {
-                queue.replies.insert(*ticket, reply);
-            }
-            waiting
+            let first = queue.unanswered;
+            queue.unanswered = queue.next_ticket;
+            queue.replies.extend((first..).zip(replies));
+            mem::take(&mut queue.waiting)
         };
         for (_, waker) in waiting {
             waker.wake();
@@ -197,43 +208,38 @@ impl Driver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures_util::future::join;
 
-    fn keys(effects: &[Effect]) -> Vec<String> {
-        effects
-            .iter()
-            .flat_map(|effect| match effect {
-                Effect::Get(keys) => keys.clone(),
-                other => panic!("{other:?}"),
-            })
-            .collect()
+    fn entry(value: &[u8]) -> Reply {
+        Reply::Entries(vec![Some(Entry { value: value.into(), revision: 1 })])
     }
 
     #[test]
-    fn effects_that_are_awaited_together_are_asked_for_together() {
+    fn effects_are_asked_for_one_after_the_other() {
         let mut driver = Driver::start(|effects| async move {
-            join(effects.get(["a".into()]), effects.get(["b".into()])).await;
-            effects.get(["c".into()]).await;
+            effects.get(["a".into()]).await;
+            effects.get(["b".into()]).await;
             Some(Verdict::Done)
         });
-        let none = || Reply::Entries(vec![None]);
-        assert_eq!(keys(&driver.resume(1, vec![])), ["a", "b"]);
-        assert_eq!(keys(&driver.resume(2, vec![none(), none()])), ["c"]);
-        assert_eq!(driver.resume(3, vec![none()]), [Effect::Finish(Verdict::Done)]);
+        assert_eq!(driver.resume(1, vec![]), [Effect::Get(vec!["a".into()])]);
+        assert_eq!(driver.resume(2, vec![entry(b"1")]), [Effect::Get(vec!["b".into()])]);
+        assert_eq!(driver.resume(3, vec![entry(b"2")]), [Effect::Finish(Verdict::Done)]);
         assert_eq!(driver.resume(4, vec![]), []);
     }
 
     #[test]
-    fn replies_reach_the_effect_they_answer_whatever_is_polled_first() {
+    fn what_is_asked_for_together_goes_out_together_and_gets_its_own_replies() {
         let mut driver = Driver::start(|effects| async move {
-            let (a, b) = join(effects.get(["a".into()]), effects.get(["b".into()])).await;
-            let text = |e: [Option<Entry>; 1]| e[0].as_ref().map(|e| e.value.clone());
-            assert_eq!((text(a), text(b)), (Some(b"1".to_vec()), Some(b"2".to_vec())));
-            None
+            let a = effects.ask(Effect::Get(vec!["a".into()]));
+            let b = effects.ask(Effect::Get(vec!["b".into()]));
+            let (b, a) = (b.await, a.await);
+            assert_eq!((a, b), (entry(b"1"), entry(b"2")));
+            effects.delete(vec![("x".into(), 1), ("y".into(), 2)]).await;
+            Some(Verdict::Done)
         });
-        let entry = |v: &[u8]| Reply::Entries(vec![Some(Entry { value: v.into(), revision: 1 })]);
-        driver.resume(1, vec![]);
-        assert_eq!(driver.resume(2, vec![entry(b"1"), entry(b"2")]), []);
+        assert_eq!(driver.resume(1, vec![]).len(), 2);
+        assert_eq!(driver.resume(2, vec![entry(b"1"), entry(b"2")]).len(), 2);
+        let refused = || Reply::Written(Err(()));
+        assert_eq!(driver.resume(3, vec![refused(), refused()]), [Effect::Finish(Verdict::Done)]);
     }
 
     #[test]
@@ -244,10 +250,7 @@ mod tests {
             Some(Verdict::Park(reason))
         });
         driver.resume(7, vec![]);
-        assert_eq!(
-            driver.resume(9, vec![Reply::Entries(vec![None])]),
-            [Effect::Finish(Verdict::Park("9".into()))]
-        );
+        assert_eq!(driver.resume(9, vec![entry(b"")]), [Effect::Finish(Verdict::Park("9".into()))]);
     }
 
     #[test]

@@ -196,13 +196,15 @@ impl<'a> FlashdutyApi<'a> {
             });
             let data = self.call("/incident/feed", &body).await?;
             let items = data["items"].as_array().map(Vec::as_slice).unwrap_or_default();
-            found.extend(items.iter().filter_map(|item| Comment::from_entry(id, item)));
+            for comment in items.iter().filter_map(|item| Comment::from_entry(id, item)) {
+                // The order of the feed is not documented.
+                let at = found.partition_point(|c: &Comment| c.created_at <= comment.created_at);
+                found.insert(at, comment);
+            }
             if data["has_next_page"] != Value::Bool(true) {
                 break;
             }
         }
-        // The order of the feed is not documented.
-        found.sort_by_key(|c| c.created_at);
         Ok(found)
     }
 

@@ -2,6 +2,7 @@ use super::Incident;
 use super::IncidentId;
 use super::Person;
 use crate::text;
+use serde::Deserialize;
 use serde_json::Value;
 
 /// What an incident webhook or a custom action says. The type is kept as text:
@@ -39,21 +40,15 @@ impl Event {
                 "expected \"incident.incident_id\", 24 hexadecimal digits, found {found}; {REMEDY}"
             ));
         }
-        let incident = Incident::deserialize_from(&body["incident"])
+        let incident = Incident::deserialize(&body["incident"])
             .map_err(|e| format!("\"incident\" has a field of an unexpected type: {e}; {REMEDY}"))?;
         Ok(Self {
             // The custom action's documentation shows it in either place.
             event_id: text(&body["event_id"]).or_else(|| text(&body["incident"]["event_id"])),
             event_type,
-            person: serde_json::from_value(body["person"].clone()).ok(),
+            person: Person::deserialize(&body["person"]).ok(),
             incident,
         })
-    }
-}
-
-impl Incident {
-    fn deserialize_from(value: &Value) -> Result<Self, serde_json::Error> {
-        serde::Deserialize::deserialize(value)
     }
 }
 

@@ -1,7 +1,6 @@
+use crate::date;
 use crate::flashduty::short_hash;
 use serde_json::Value;
-use time::PrimitiveDateTime;
-use time::macros::format_description;
 
 /// An additional comment of an incident.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +22,7 @@ impl Entry {
         Some(Self {
             mark: short_hash(column("sys_id")?.as_bytes()),
             author: column("sys_created_by").unwrap_or("unknown").to_owned(),
-            created_at: unix_ms(column("sys_created_on")?)?,
+            created_at: date::unix_ms(column("sys_created_on")?)?,
             text: column("value")?.to_owned(),
         })
     }
@@ -38,23 +37,5 @@ impl Entry {
             created_at: i64::try_from(now_ms).unwrap_or(i64::MAX),
             text: text.into(),
         })
-    }
-}
-
-/// Reads a raw ServiceNow date-time, which is UTC and has whole seconds.
-fn unix_ms(text: &str) -> Option<i64> {
-    let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
-    let time = PrimitiveDateTime::parse(text, format).ok()?;
-    Some(time.assume_utc().unix_timestamp() * 1000)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn raw_times_are_utc() {
-        assert_eq!(unix_ms("2026-06-01 08:00:05"), Some(1_780_300_805_000));
-        assert_eq!(unix_ms("01.06.2026"), None);
     }
 }

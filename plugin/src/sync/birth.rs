@@ -20,6 +20,7 @@ use crate::far_end::Trouble;
 use crate::flashduty;
 use crate::flashduty::Incident;
 use crate::flashduty::IncidentId;
+use crate::json;
 use crate::keys;
 use crate::keys::Entity;
 use crate::pair::Agreed;
@@ -269,7 +270,7 @@ impl Case<'_> {
         let integration = &self.integration.id;
         let owner = Entity::ServiceNow(sys_id.clone());
         let [entry] = self.effects.get([keys::pair(integration, &owner)]).await;
-        let pair = entry.and_then(|entry| serde_json::from_slice::<Pair>(&entry.value).ok());
+        let pair = entry.and_then(|entry| json::read::<Pair>(&entry.value).ok());
         let belongs = match &pair {
             // Its own session will look for it.
             Some(pair) if pair.flashduty.is_none() => pair.creating.is_some(),

@@ -11,6 +11,7 @@ use crate::flashduty::IncidentId;
 use crate::flashduty::Person;
 use crate::hint::Hint;
 use crate::hint::Kept;
+use crate::json;
 use crate::keys;
 use crate::keys::Entity;
 use crate::pair::Pair;
@@ -21,7 +22,6 @@ use crate::servicenow::ServiceNowApi;
 use crate::servicenow::SysId;
 use crate::session::Effects;
 use crate::state::Progress;
-use futures_util::future::join_all;
 
 /// How many hints are taken into one session; the rest waits for the next.
 const HINTS: u32 = 200;
@@ -76,7 +76,7 @@ impl<'a> Case<'a> {
         let (pair, revision) = match entry {
             None => (Pair::default(), None),
             Some(entry) => {
-                let pair: Pair = serde_json::from_slice(&entry.value)
+                let pair: Pair = json::read(&entry.value)
                     .map_err(|e| Stop::Park(format!("the record of pair {name} is unreadable: {e}")))?;
                 if pair.schema != SCHEMA {
                     let found = pair.schema;
@@ -144,7 +144,7 @@ impl<'a> Case<'a> {
             let more = page.next.is_some();
             for KeyedEntry { key, entry } in page.entries {
                 // A hint that cannot be read is still a hint.
-                let kept = serde_json::from_slice(&entry.value).unwrap_or_else(|_| Kept {
+                let kept = json::read(&entry.value).unwrap_or_else(|_| Kept {
                     received_ms: 0,
                     hint: Hint::Flashduty {
                         event_type: String::new(),
@@ -152,14 +152,14 @@ impl<'a> Case<'a> {
                         incident: None,
                     },
                 });
-                self.hints.push((key, entry.revision, kept));
+                let at = self.hints.partition_point(|(_, _, k)| k.received_ms <= kept.received_ms);
+                self.hints.insert(at, (key, entry.revision, kept));
             }
             if more {
                 let work = keys::work(&self.integration.id, &self.name);
                 self.effects.schedule(work, 0, "more hints").await;
             }
         }
-        self.hints.sort_by_key(|(_, _, kept)| kept.received_ms);
     }
 
     /// Whether nobody said what may have changed, so that everything may have.
@@ -237,11 +237,8 @@ impl<'a> Case<'a> {
 
     /// Deletes the hints that this session took.
     pub(super) async fn drop_hints(&mut self) -> Result<(), Stop> {
-        let deletions = self.hints.drain(..).map(|(key, revision, _)| {
-            self.effects.write(key, Precondition::Revision(revision), None)
-        });
-        // A refusal means that another session has dropped it.
-        join_all(deletions).await;
+        let keys = self.hints.drain(..).map(|(key, revision, _)| (key, revision)).collect();
+        self.effects.delete(keys).await;
         Ok(())
     }
 

@@ -16,6 +16,7 @@ use crate::pair::Carried;
 use crate::servicenow;
 use crate::servicenow::Columns;
 use serde_json::json;
+use std::collections::BTreeSet;
 
 /// As long as ServiceNow may take to carry a request out; Flashduty is faster.
 const SETTLES_MS: u64 = 150_000;
@@ -158,10 +159,9 @@ impl Case<'_> {
             .filter(|person| !person.person_name.is_empty())
             .map(|person| (person.person_id, person.person_name.clone()))
             .collect();
-        let mut unknown: Vec<i64> = comments.iter().map(|comment| comment.creator_id).collect();
-        unknown.retain(|id| *id > 0 && !names.iter().any(|(known, _)| known == id));
-        unknown.sort_unstable();
-        unknown.dedup();
+        let authors: BTreeSet<i64> = comments.iter().map(|comment| comment.creator_id).collect();
+        let is_known = |id: i64| names.iter().any(|(known, _)| *known == id);
+        let unknown: Vec<i64> = authors.into_iter().filter(|id| *id > 0 && !is_known(*id)).collect();
         if !unknown.is_empty() {
             // A comment without its author's name is better than none.
             let people = self.flashduty.people(&unknown).await.unwrap_or_default();
