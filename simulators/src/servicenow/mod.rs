@@ -1,0 +1,1 @@
+//! ServiceNow: its Table API, its Incident table and its business rule.
