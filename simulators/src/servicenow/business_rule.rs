@@ -17,6 +17,7 @@ use hmac::Hmac;
 use hmac::KeyInit as _;
 use hmac::Mac as _;
 use serde::Serialize;
+use sha2::Digest as _;
 use sha2::Sha256;
 
 use super::display::DisplayMode;
@@ -26,6 +27,7 @@ use super::faults::WebhookFault;
 use super::instance::Instance;
 use super::instance::NO_LAG;
 use super::instance::Record;
+use super::instance::hex;
 use super::instance::value;
 use super::session::Session;
 use crate::Delivery;
@@ -143,7 +145,7 @@ impl Queue {
             ManualForm::Newer => newer_body(instance, rule, incident),
         };
         let sys_id = value(incident, "sys_id");
-        let push = self.push(rule, body, now_ms);
+        let push = self.push(instance, rule, body, now_ms);
         self.outbox
             .insert((now_ms, push.id), (sys_id.to_owned(), push));
     }
@@ -205,15 +207,26 @@ impl Queue {
             Some(WebhookFault::Late(late_ms)) => (1, late_ms),
         };
         let body = guide_body(instance, rule, incident, action);
+        let push = self.push(instance, rule, body, now_ms);
         for _ in 0..copies {
-            let push = self.push(rule, body.clone(), now_ms);
+            // A copy is the same message, under the same `webhook-id`.
+            let push = Push {
+                id: self.count(),
+                ..push.clone()
+            };
             let sys_id = value(incident, "sys_id").to_owned();
             self.outbox
                 .insert((at_ms + late_ms, push.id), (sys_id, push));
         }
     }
 
-    fn push(&mut self, rule: &BusinessRule, body: String, now_ms: u64) -> Push {
+    fn push(
+        &mut self,
+        instance: &Instance,
+        rule: &BusinessRule,
+        body: String,
+        now_ms: u64,
+    ) -> Push {
         let id = self.count();
         let mut headers = vec![
             ("content-type".to_owned(), "application/json".to_owned()),
@@ -221,6 +234,9 @@ impl Queue {
         ];
         headers.extend(rule.headers.iter().cloned());
         if let Some(key) = &rule.signing_key {
+            // Unique over restarts too, so that no receiver takes it for a copy.
+            let unique = format!("webhook {} {id} {now_ms}", instance.options.seed);
+            let id = format!("msg_{}", hex(&Sha256::digest(unique)[..12]));
             headers.extend(signature(key, id, &body, now_ms));
         }
         Push {
@@ -391,8 +407,7 @@ fn extra<'a>(
         .collect()
 }
 
-fn signature(key: &[u8], id: u64, body: &str, now_ms: u64) -> Vec<(String, String)> {
-    let id = format!("msg_{id}");
+fn signature(key: &[u8], id: String, body: &str, now_ms: u64) -> Vec<(String, String)> {
     let timestamp = (now_ms / 1000).to_string();
     let mut headers = vec![
         ("webhook-id".to_owned(), id.clone()),
