@@ -237,7 +237,7 @@ impl Queue {
             // Unique over restarts too, so that no receiver takes it for a copy.
             let unique = format!("webhook {} {id} {now_ms}", instance.options.seed);
             let id = format!("msg_{}", hex(&Sha256::digest(unique)[..12]));
-            headers.extend(signature(key, id, &body, now_ms));
+            headers.extend(signature(key, &id, &body, now_ms));
         }
         Push {
             id,
@@ -407,10 +407,10 @@ fn extra<'a>(
         .collect()
 }
 
-fn signature(key: &[u8], id: String, body: &str, now_ms: u64) -> Vec<(String, String)> {
+fn signature(key: &[u8], id: &str, body: &str, now_ms: u64) -> Vec<(String, String)> {
     let timestamp = (now_ms / 1000).to_string();
     let mut headers = vec![
-        ("webhook-id".to_owned(), id.clone()),
+        ("webhook-id".to_owned(), id.to_owned()),
         ("webhook-timestamp".to_owned(), timestamp.clone()),
     ];
     // A key of any length is accepted.
