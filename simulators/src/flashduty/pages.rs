@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
 use super::Flashduty;
 use super::incident::Incident;
 use crate::Response;
@@ -96,7 +99,7 @@ impl Flashduty {
             let _ = write!(
                 page,
                 "<tr><td>{}<td>{}<td>{}<td><pre>{}</pre>",
-                entry.created_ms,
+                clock(entry.created_ms),
                 escape(&who),
                 entry.kind.as_str(),
                 escape(&entry.detail.to_string()),
@@ -119,6 +122,14 @@ impl Flashduty {
             .get(&person_id)
             .map_or_else(|| person_id.to_string(), |member| member.name.clone())
     }
+}
+
+/// In UTC, or as milliseconds if it is beyond every calendar.
+fn clock(ms: u64) -> String {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000)
+        .ok()
+        .and_then(|at| at.format(&Rfc3339).ok())
+        .unwrap_or_else(|| ms.to_string())
 }
 
 fn progress(incident: &Incident, now_ms: u64) -> String {

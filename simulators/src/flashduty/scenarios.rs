@@ -7,6 +7,7 @@ mod calling;
 mod commenting;
 mod listing;
 mod pushing;
+mod serving;
 mod snoozing;
 
 use serde_json::Value;
