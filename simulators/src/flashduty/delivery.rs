@@ -98,12 +98,12 @@ impl Outbox {
                 self.put(due_ms, event.clone());
                 self.put(due_ms, event);
             }
-            Fate::Overtaken if event.kind != EventType::Custom => {
+            Fate::Overtaken => {
                 let slot = (due_ms + OVERTAKING_LIMIT_MS, self.next());
                 self.overtaken.insert(event.integration_id, slot);
                 self.queue.insert(slot, event);
             }
-            Fate::None | Fate::Overtaken => {
+            Fate::None => {
                 let overtaken = self
                     .overtaken
                     .remove(&event.integration_id)

@@ -112,12 +112,13 @@ impl Filter {
 }
 
 impl Flashduty {
-    /// Newest first unless `asc`. The cursor is the id of the last incident of
-    /// a page, and it wins over the page number.
+    /// Newest first unless `asc`. Ids sort by age, so the cursor is the id of
+    /// the last incident of a page; it wins over the page number, and goes on
+    /// even if that incident has been removed.
     pub(super) fn incident_list(&mut self, call: &Call) -> Result<Value, ApiError> {
         let params = &call.params;
         let filter = Filter::read(params)?;
-        let page = Page::read(params, 20, 100)?;
+        let mut page = Page::read(params, 20, 100)?;
         let ascending = params.flag("asc")?.unwrap_or(false);
         let now = call.now_ms / 1000;
         let mut found: Vec<&Incident> = self
@@ -126,34 +127,28 @@ impl Flashduty {
             .filter_map(|incident| self.lag.seen(incident, call.now_ms))
             .filter(|incident| filter.matches(incident, now))
             .collect();
-        let order = |incident: &Incident| (incident.start_time, incident.incident_id.clone());
-        found.sort_by_cached_key(|incident| order(incident));
         if !ascending {
             found.reverse();
         }
         let total = found.len().min(TOTAL_LIMIT);
-        let cursor = params
+        if let Some(cursor) = params
             .text("search_after_ctx")?
-            .filter(|cursor| !cursor.is_empty());
-        let page = match cursor {
-            None => page,
-            Some(cursor) => {
-                let last = self.incidents.get(cursor).ok_or_else(|| {
-                    ApiError::invalid(format!(
-                        "search_after_ctx: expected the value of an earlier answer, found {cursor:?}"
-                    ))
-                })?;
-                let last = order(last);
-                found.retain(|incident| {
-                    if ascending {
-                        order(incident) > last
-                    } else {
-                        order(incident) < last
-                    }
-                });
-                Page { number: 1, ..page }
+            .filter(|cursor| !cursor.is_empty())
+        {
+            if cursor.len() != 24 || !cursor.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                return Err(ApiError::invalid(format!(
+                    "search_after_ctx: expected the value of an earlier answer, found {cursor:?}"
+                )));
             }
-        };
+            found.retain(|incident| {
+                if ascending {
+                    incident.incident_id.as_str() > cursor
+                } else {
+                    incident.incident_id.as_str() < cursor
+                }
+            });
+            page.number = 1;
+        }
         let (found, has_next_page) = page.cut(found);
         let cursor = found.last().map_or("", |last| last.incident_id.as_str());
         let items: Vec<Value> = found

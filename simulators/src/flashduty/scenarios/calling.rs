@@ -315,11 +315,31 @@ fn a_person_can_act_over_http() {
     let (status, body) = answer(&flashduty.handle(&request, T0));
     assert_eq!(status, 200, "{body}");
     assert_eq!(body["data"]["snoozed_before"], T0 / 1000 + 300);
+    for (action, field, expected) in [
+        (
+            json!({ "action": "reset", "impact": "No payments" }),
+            "impact",
+            json!("No payments"),
+        ),
+        (
+            json!({ "action": "assign", "emails": ["bo@example.com"] }),
+            "responders",
+            json!([{ "person_id": BO, "assigned_at": T0 / 1000, "acknowledged_at": 0 }]),
+        ),
+    ] {
+        let mut body = action;
+        body["person"] = json!(BO);
+        body["incident"] = json!(id[18..]);
+        let request = post("/simulator/act", "", body.to_string().as_bytes());
+        let (status, body) = answer(&flashduty.handle(&request, T0));
+        assert_eq!(status, 200, "{body}");
+        assert_eq!(body["data"][field], expected);
+    }
     let mut request = post("/simulator/state", "", b"");
     request.method = "GET".to_owned();
     let (_, state) = answer(&flashduty.handle(&request, T0));
     assert_eq!(state["data"]["incidents"][0]["incident_id"], id);
-    assert_eq!(state["data"]["pushes_waiting"], 1);
+    assert_eq!(state["data"]["pushes_waiting"], 3);
 }
 
 #[test]
