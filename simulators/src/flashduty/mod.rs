@@ -28,6 +28,7 @@
 mod account;
 mod action;
 mod alert;
+mod alert_push;
 mod api;
 mod assignment;
 mod channel;
@@ -71,8 +72,8 @@ pub use action::Assignment;
 pub use action::Merge;
 pub use action::Reset;
 pub use alert::Alert;
-pub use alert::AlertEvent;
-pub use alert::Pushed;
+pub use alert_push::AlertEvent;
+pub use alert_push::Pushed;
 pub use channel::AlertIntegration;
 pub use channel::AutoResolveMode;
 pub use channel::Channel;
