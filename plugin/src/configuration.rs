@@ -163,7 +163,8 @@ fn awaiting_vendor() -> String {
 impl Configuration {
     /// Parses and checks a configuration document: `{"integration": […]}`.
     pub fn parse(document: &str) -> Result<Self, Vec<Problem>> {
-        let problem = |pointer: &str, message: String| vec![Problem { pointer: pointer.into(), message }];
+        let problem =
+            |pointer: &str, message: String| vec![Problem { pointer: pointer.into(), message }];
         let document: Value = serde_json::from_str(document)
             .map_err(|e| problem("", format!("expected a JSON document: {e}")))?;
         let keys = document.as_object().into_iter().flat_map(|o| o.keys());
@@ -275,7 +276,9 @@ impl Integration {
             check(
                 is_origin(url),
                 pointer,
-                format!("expected an origin such as https://example.service-now.com, found \"{url}\""),
+                format!(
+                    "expected an origin such as https://example.service-now.com, found \"{url}\""
+                ),
             );
         }
         if self.direction.from_servicenow() {
@@ -368,10 +371,10 @@ fn explained(at: &str, error: &serde_path_to_error::Error<serde_json::Error>) ->
             if noun == "key" && !pointer.ends_with(&end) {
                 pointer += &end;
             }
-            let hint = nearest(found, &known)
-                .map_or_else(|| format!("expected one of {}", known.join(", ")), |near| {
-                    format!("did you mean \"{near}\"?")
-                });
+            let hint = nearest(found, &known).map_or_else(
+                || format!("expected one of {}", known.join(", ")),
+                |near| format!("did you mean \"{near}\"?"),
+            );
             return Problem { pointer, message: format!("unknown {noun} \"{found}\"; {hint}") };
         }
     }
@@ -456,10 +459,14 @@ mod tests {
 
     #[test]
     fn each_mistake_has_its_place_and_its_remedy() {
-        let at = |pointer: &str, message: &str| (format!("/integration/0{pointer}"), message.to_owned());
+        let at =
+            |pointer: &str, message: &str| (format!("/integration/0{pointer}"), message.to_owned());
         assert_eq!(
             problem(|i| i["servicenow"]["credentail"] = json!("x")),
-            at("/servicenow/credentail", "unknown key \"credentail\"; did you mean \"credential\"?")
+            at(
+                "/servicenow/credentail",
+                "unknown key \"credentail\"; did you mean \"credential\"?"
+            )
         );
         assert_eq!(
             problem(|i| i["direction"] = json!("two-ways")),
@@ -517,7 +524,11 @@ mod tests {
         let pointers: Vec<_> = problems.iter().map(|p| p.pointer.as_str()).collect();
         assert_eq!(
             pointers,
-            ["/integration/1/snooze-minutes", "/integration/1/servicenow/hold-reason", "/integration/1/id"]
+            [
+                "/integration/1/snooze-minutes",
+                "/integration/1/servicenow/hold-reason",
+                "/integration/1/id"
+            ]
         );
     }
 

@@ -54,7 +54,9 @@ pub(crate) fn json_answer(
 ) -> Result<(u16, Value), Trouble> {
     let response = result.map_err(|failure| match failure {
         HttpFailure::Refused(why) => Trouble::Forbidden(format!("{what}: {why}")),
-        HttpFailure::Held(hold) => Trouble::NotBefore(hold.until_ms, format!("{what}: {}", hold.reason)),
+        HttpFailure::Held(hold) => {
+            Trouble::NotBefore(hold.until_ms, format!("{what}: {}", hold.reason))
+        }
         HttpFailure::Unreachable(why) => Trouble::NotNow(format!("{what}: {why}")),
         HttpFailure::Unknown(why) => Trouble::Unknown(format!("{what}: {why}")),
     })?;

@@ -42,9 +42,7 @@ pub async fn receive(
     let response = match accept(effects, configuration, request).await {
         Ok(()) => answer(200, &json!({ "status": "accepted" })),
         Err((status, message)) => {
-            effects
-                .log(Level::Warn, "webhook refused", &[("reason", &message)])
-                .await;
+            effects.log(Level::Warn, "webhook refused", &[("reason", &message)]).await;
             answer(status, &json!({ "error": message }))
         }
     };

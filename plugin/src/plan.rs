@@ -109,10 +109,8 @@ impl From<&Body> for ServiceNowView {
             title: body.short_description.as_deref().map(text::single_line),
             description: body.description.as_deref().map(text::normal),
             // Only the urgency moves a severity; the impact is along for the ride.
-            grade: step(&body.urgency).map(|urgency| Grade {
-                impact: step(&body.impact).unwrap_or(urgency),
-                urgency,
-            }),
+            grade: step(&body.urgency)
+                .map(|urgency| Grade { impact: step(&body.impact).unwrap_or(urgency), urgency }),
             state: body.state.as_deref().and_then(State::parse),
             notes: String::new(),
         }
@@ -150,8 +148,12 @@ impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { field, outcome, flashduty, servicenow, why } = self;
         match outcome {
-            Outcome::ToServicenow => write!(f, "{field}: {flashduty} -> {servicenow} in ServiceNow ({why})"),
-            Outcome::ToFlashduty => write!(f, "{field}: {servicenow} -> {flashduty} in Flashduty ({why})"),
+            Outcome::ToServicenow => {
+                write!(f, "{field}: {flashduty} -> {servicenow} in ServiceNow ({why})")
+            }
+            Outcome::ToFlashduty => {
+                write!(f, "{field}: {servicenow} -> {flashduty} in Flashduty ({why})")
+            }
             Outcome::Kept => write!(f, "{field}: kept ({why})"),
         }
     }
@@ -267,13 +269,22 @@ pub fn plan(situation: Situation<'_>) -> Plan {
         show_servicenow: &|state| state.label().into(),
     });
 
-    write_columns(&mut plan.columns, integration, flashduty, servicenow, &Written {
-        title: title.to_servicenow.as_ref(),
-        description: description.to_servicenow.as_ref(),
-        grade: severity.to_servicenow,
-        state: state.to_servicenow,
-    });
-    if title.to_flashduty.is_some() || description.to_flashduty.is_some() || severity.to_flashduty.is_some() {
+    write_columns(
+        &mut plan.columns,
+        integration,
+        flashduty,
+        servicenow,
+        &Written {
+            title: title.to_servicenow.as_ref(),
+            description: description.to_servicenow.as_ref(),
+            grade: severity.to_servicenow,
+            state: state.to_servicenow,
+        },
+    );
+    if title.to_flashduty.is_some()
+        || description.to_flashduty.is_some()
+        || severity.to_flashduty.is_some()
+    {
         plan.steps.push(Step::Reset {
             title: title.to_flashduty,
             description: description.to_flashduty.map(|text| sign(&text, signature)),
@@ -282,7 +293,13 @@ pub fn plan(situation: Situation<'_>) -> Plan {
     }
     if let Some(to) = state.to_flashduty {
         let from = flashduty.progress.or(base.state.flashduty).unwrap_or(Progress::Triggered);
-        plan.steps.extend(steps(from, flashduty.awake.unwrap_or(from), to, integration, servicenow));
+        plan.steps.extend(steps(
+            from,
+            flashduty.awake.unwrap_or(from),
+            to,
+            integration,
+            servicenow,
+        ));
     }
     plan.base = Base {
         title: title.agreed,
@@ -419,7 +436,11 @@ impl Merge<'_> {
 
 /// Cuts text to what Flashduty takes, or says why it takes none of it.
 /// `reserved` characters are added to it later.
-fn fit(text: &str, limits: std::ops::RangeInclusive<usize>, reserved: usize) -> Result<String, String> {
+fn fit(
+    text: &str,
+    limits: std::ops::RangeInclusive<usize>,
+    reserved: usize,
+) -> Result<String, String> {
     let (min, max) = limits.into_inner();
     if text.chars().count() + reserved < min {
         return Err(format!("Flashduty takes no fewer than {min} characters"));

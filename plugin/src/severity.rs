@@ -141,11 +141,9 @@ mod tests {
     #[test]
     fn the_default_map_is_the_documented_table() {
         let map = SeverityMap::default();
-        for (urgency, severity) in [
-            ("Low", Severity::Info),
-            ("Medium", Severity::Warning),
-            ("High", Severity::Critical),
-        ] {
+        for (urgency, severity) in
+            [("Low", Severity::Info), ("Medium", Severity::Warning), ("High", Severity::Critical)]
+        {
             let step = Step::parse(urgency).unwrap();
             assert_eq!(map.severity(step), Some(severity));
             assert_eq!(map.grade(severity).urgency, step);

@@ -54,14 +54,8 @@ pub enum State {
 
 impl State {
     /// All of them, in the order of their values.
-    pub const ALL: [Self; 6] = [
-        Self::New,
-        Self::InProgress,
-        Self::OnHold,
-        Self::Resolved,
-        Self::Closed,
-        Self::Canceled,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::New, Self::InProgress, Self::OnHold, Self::Resolved, Self::Closed, Self::Canceled];
 
     /// The raw value that ServiceNow stores.
     pub fn value(self) -> &'static str {
@@ -90,9 +84,7 @@ impl State {
     /// Reads a raw value (`2`) or an English label (`In Progress`).
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
-        Self::ALL
-            .into_iter()
-            .find(|s| s.value() == text || s.label().eq_ignore_ascii_case(text))
+        Self::ALL.into_iter().find(|s| s.value() == text || s.label().eq_ignore_ascii_case(text))
     }
 
     /// What it is in Flashduty.

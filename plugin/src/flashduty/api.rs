@@ -236,9 +236,7 @@ impl<'a> FlashdutyApi<'a> {
         Err(match (code, status) {
             ("ResourceNotFound", _) => Trouble::Missing(why),
             ("Unauthorized" | "RequestTooFrequently" | "RequestLocked", _)
-            | (_, 401 | 423 | 429) => {
-                Trouble::NotNow(why)
-            }
+            | (_, 401 | 423 | 429) => Trouble::NotNow(why),
             ("InternalError" | "ServiceUnavailable", _) | (_, 500..) => Trouble::Unknown(why),
             _ => Trouble::Refused(why),
         })

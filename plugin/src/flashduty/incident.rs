@@ -165,7 +165,9 @@ mod tests {
     #[test]
     fn ids_are_24_hexadecimal_digits_in_lower_case() {
         assert_eq!(incident("", 0).incident_id.as_str(), "6a1d2f45c0ffee0123456789");
-        for id in ["", "6a1d2f45c0ffee012345678", "../../../../../../../etc", "６a1d2f45c0ffee0123456789"] {
+        for id in
+            ["", "6a1d2f45c0ffee012345678", "../../../../../../../etc", "６a1d2f45c0ffee0123456789"]
+        {
             assert_eq!(IncidentId::parse(id), None, "{id}");
         }
     }

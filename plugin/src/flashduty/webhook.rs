@@ -40,8 +40,9 @@ impl Event {
                 "expected \"incident.incident_id\", 24 hexadecimal digits, found {found}; {REMEDY}"
             ));
         }
-        let incident = Incident::deserialize(&body["incident"])
-            .map_err(|e| format!("\"incident\" has a field of an unexpected type: {e}; {REMEDY}"))?;
+        let incident = Incident::deserialize(&body["incident"]).map_err(|e| {
+            format!("\"incident\" has a field of an unexpected type: {e}; {REMEDY}")
+        })?;
         Ok(Self {
             // The custom action's documentation shows it in either place.
             event_id: text(&body["event_id"]).or_else(|| text(&body["incident"]["event_id"])),
@@ -94,7 +95,9 @@ mod tests {
             "expected \"incident.incident_id\", 24 hexadecimal digits, found \"../x\"; leave the webhook's body at its default"
         );
         assert_eq!(
-            error(r#"{"event_type":"i_new","incident":{"incident_id":"6a1d2f45c0ffee0123456789","title":7}}"#),
+            error(
+                r#"{"event_type":"i_new","incident":{"incident_id":"6a1d2f45c0ffee0123456789","title":7}}"#
+            ),
             "\"incident\" has a field of an unexpected type: invalid type: integer `7`, expected a string; leave the webhook's body at its default"
         );
         assert!(error("<html>").starts_with("expected a Flashduty incident event as JSON: "));

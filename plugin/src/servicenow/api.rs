@@ -59,8 +59,11 @@ impl<'a> ServiceNowApi<'a> {
             .zip(Query::equals("correlation_id", correlation))
             .map(|(a, b)| a.or(b).ascending("sys_created_on"))
             .ok_or_else(|| Trouble::Refused(format!("\"{correlation}\" cannot be looked up")))?;
-        let path =
-            format!("incident?sysparm_query={}&sysparm_limit=10&{}", query.encoded(), Self::shape());
+        let path = format!(
+            "incident?sysparm_query={}&sysparm_limit=10&{}",
+            query.encoded(),
+            Self::shape()
+        );
         let (_, result) = self.call("GET", &path, None).await?;
         let rows = result.as_array().map(Vec::as_slice).unwrap_or_default();
         let records: Vec<Record> = rows.iter().cloned().filter_map(Record::from_result).collect();

@@ -96,7 +96,8 @@ impl Case<'_> {
         if found.len() > 1 {
             let numbers: Vec<_> = found.iter().map(Record::number).collect();
             let numbers = numbers.join(", ");
-            self.log(Level::Error, "several records of one incident", &[("numbers", &numbers)]).await;
+            self.log(Level::Error, "several records of one incident", &[("numbers", &numbers)])
+                .await;
         }
         let record = match found.into_iter().next() {
             Some(record) => record,
@@ -232,7 +233,8 @@ impl Case<'_> {
 
     async fn create_incident(&mut self, view: &ServiceNowView) -> Result<IncidentId, Stop> {
         let number = self.pair.number.clone().unwrap_or_else(|| "ServiceNow incident".into());
-        let Some(severity) = view.grade.and_then(|g| self.integration.severity.severity(g.urgency)) else {
+        let Some(severity) = view.grade.and_then(|g| self.integration.severity.severity(g.urgency))
+        else {
             return Err(Stop::Park(format!(
                 "{number} has no urgency that the integration's severity map knows; \
                  set one in ServiceNow or in [integration.severity]"
@@ -334,7 +336,8 @@ impl Case<'_> {
     /// Waits until a creation that may have been sent has happened or cannot
     /// happen any more.
     fn wait_until_settled(&self, settles_ms: u64, system: &str) -> Result<(), Stop> {
-        let Some(creating) = self.pair.creating.as_ref().filter(|creating| creating.sent > 0) else {
+        let Some(creating) = self.pair.creating.as_ref().filter(|creating| creating.sent > 0)
+        else {
             return Ok(());
         };
         let until_ms = creating.sent_ms.saturating_add(settles_ms);
@@ -356,7 +359,8 @@ impl Case<'_> {
         };
         let key = keys::member(&self.integration.id, &other);
         let value = self.name.to_string().into_bytes();
-        let written = self.effects.write(key.clone(), Precondition::Absent, Some(value.clone())).await;
+        let written =
+            self.effects.write(key.clone(), Precondition::Absent, Some(value.clone())).await;
         if written.is_none() {
             let [entry] = self.effects.get([key]).await;
             if let Some(entry) = entry.filter(|entry| entry.value != value) {

@@ -62,8 +62,7 @@ impl<'a> Case<'a> {
         name: Entity,
     ) -> Result<Loaded<'a>, Stop> {
         let id = &integration.id;
-        let [entry, member] =
-            effects.get([keys::pair(id, &name), keys::member(id, &name)]).await;
+        let [entry, member] = effects.get([keys::pair(id, &name), keys::member(id, &name)]).await;
         if let (None, Some(member)) = (&entry, member) {
             let text = String::from_utf8_lossy(&member.value);
             let other = Entity::parse(&text).filter(|other| *other != name);
@@ -76,8 +75,9 @@ impl<'a> Case<'a> {
         let (pair, revision) = match entry {
             None => (Pair::default(), None),
             Some(entry) => {
-                let pair: Pair = json::read(&entry.value)
-                    .map_err(|e| Stop::Park(format!("the record of pair {name} is unreadable: {e}")))?;
+                let pair: Pair = json::read(&entry.value).map_err(|e| {
+                    Stop::Park(format!("the record of pair {name} is unreadable: {e}"))
+                })?;
                 if pair.schema != SCHEMA {
                     let found = pair.schema;
                     return Err(Stop::Park(format!(
@@ -134,10 +134,8 @@ impl<'a> Case<'a> {
     }
 
     async fn take_hints(&mut self) {
-        let entities = [
-            self.incident_id().map(Entity::Flashduty),
-            self.sys_id().map(Entity::ServiceNow),
-        ];
+        let entities =
+            [self.incident_id().map(Entity::Flashduty), self.sys_id().map(Entity::ServiceNow)];
         for entity in entities.into_iter().flatten() {
             let prefix = keys::hints(&self.integration.id, &entity);
             let page = self.effects.scan(prefix, None, HINTS).await;
@@ -197,7 +195,9 @@ impl<'a> Case<'a> {
     pub(super) async fn read_incident(&mut self) -> Result<Option<&Incident>, Stop> {
         if self.incident.is_none() {
             self.incident = match self.incident_id() {
-                Some(id) if self.flashduty.is_available() => Some(self.flashduty.incident(&id).await?),
+                Some(id) if self.flashduty.is_available() => {
+                    Some(self.flashduty.incident(&id).await?)
+                }
                 _ => self.newest_incident(),
             };
         }

@@ -23,8 +23,22 @@ const SETTLES_MS: u64 = 150_000;
 
 /// Events of which it is known that they tell of no comment.
 const WITHOUT_COMMENT: [&str; 17] = [
-    "i_new", "i_assign", "i_a_rspd", "i_snooze", "i_wake", "i_ack", "i_unack", "i_storm", "i_rslv",
-    "i_reopen", "i_r_title", "i_r_desc", "i_r_impact", "i_r_rc", "i_r_rsltn", "i_r_severity",
+    "i_new",
+    "i_assign",
+    "i_a_rspd",
+    "i_snooze",
+    "i_wake",
+    "i_ack",
+    "i_unack",
+    "i_storm",
+    "i_rslv",
+    "i_reopen",
+    "i_r_title",
+    "i_r_desc",
+    "i_r_impact",
+    "i_r_rc",
+    "i_r_rsltn",
+    "i_r_severity",
     "i_r_field",
 ];
 
@@ -89,7 +103,8 @@ impl Case<'_> {
             return Ok(());
         };
         entries.retain(|entry| {
-            !comment::is_carried(&entry.text) && !self.pair.carried.to_flashduty.contains(&entry.mark)
+            !comment::is_carried(&entry.text)
+                && !self.pair.carried.to_flashduty.contains(&entry.mark)
         });
         let there = match entries.is_empty() {
             true => Vec::new(),
@@ -161,7 +176,8 @@ impl Case<'_> {
             .collect();
         let authors: BTreeSet<i64> = comments.iter().map(|comment| comment.creator_id).collect();
         let is_known = |id: i64| names.iter().any(|(known, _)| *known == id);
-        let unknown: Vec<i64> = authors.into_iter().filter(|id| *id > 0 && !is_known(*id)).collect();
+        let unknown: Vec<i64> =
+            authors.into_iter().filter(|id| *id > 0 && !is_known(*id)).collect();
         if !unknown.is_empty() {
             // A comment without its author's name is better than none.
             let people = self.flashduty.people(&unknown).await.unwrap_or_default();

@@ -93,8 +93,7 @@ impl Case<'_> {
         let signature = self.signature();
         let signature = signature.as_deref();
         let now_ms = self.effects.now_ms();
-        let flashduty =
-            self.incident.as_ref().map(|i| FlashdutyView::new(i, signature, now_ms));
+        let flashduty = self.incident.as_ref().map(|i| FlashdutyView::new(i, signature, now_ms));
         plan(Situation {
             integration: self.integration,
             base: &self.pair.base,

@@ -28,7 +28,8 @@ impl Case<'_> {
         if !self.flashduty.is_available() {
             return Ok(());
         }
-        let mark = comment::mark(comment::Origin::ServiceNow, &short_hash(sys_id.as_str().as_bytes()));
+        let mark =
+            comment::mark(comment::Origin::ServiceNow, &short_hash(sys_id.as_str().as_bytes()));
         let number = self.pair.number.as_deref().unwrap_or("incident");
         let text = format!("ServiceNow {number}: {}\n{mark}", self.servicenow.link(&sys_id));
         let comments = self.flashduty.comments(&id).await?;

@@ -55,7 +55,8 @@ impl From<Trouble> for Stop {
 impl Stop {
     /// What the gateway is told, at the given attempt.
     fn verdict(self, now_ms: u64, attempt: u32) -> Verdict {
-        let wait = |not_before_ms, reason| Verdict::Retry(Retry { not_before_ms, counts: false, reason });
+        let wait =
+            |not_before_ms, reason| Verdict::Retry(Retry { not_before_ms, counts: false, reason });
         match self {
             Self::Trouble(Trouble::NotNow(reason) | Trouble::Unknown(reason)) => wait(None, reason),
             Self::Trouble(Trouble::NotBefore(until_ms, reason)) => wait(Some(until_ms), reason),
@@ -82,9 +83,8 @@ pub async fn run(
     configuration: Result<Configuration, Vec<Problem>>,
     work: Work,
 ) -> Verdict {
-    let integration = keys::parse_work(&work.key).and_then(|(id, entity)| {
-        Some((configuration.as_ref().ok()?.integration(id)?, entity))
-    });
+    let integration = keys::parse_work(&work.key)
+        .and_then(|(id, entity)| Some((configuration.as_ref().ok()?.integration(id)?, entity)));
     let Some((integration, entity)) = integration else {
         return Verdict::Park(format!("no integration in the configuration owns \"{}\"", work.key));
     };
