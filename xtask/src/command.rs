@@ -1,10 +1,14 @@
 //! Running other programs.
 
 use crate::checkout;
-use anyhow::{Context, Result, bail};
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::bail;
 use std::env;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::process::Stdio;
+use std::time::Duration;
+use std::time::Instant;
 
 /// The cargo that started this program, in the checkout's root.
 ///
@@ -26,13 +30,18 @@ fn describes_a_package(variable: &str) -> bool {
     ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"]
         .iter()
         .any(|prefix| variable.starts_with(prefix))
-        || matches!(variable, "CARGO_CRATE_NAME" | "CARGO_PRIMARY_PACKAGE" | "OUT_DIR")
+        || matches!(
+            variable,
+            "CARGO_CRATE_NAME" | "CARGO_PRIMARY_PACKAGE" | "OUT_DIR"
+        )
 }
 
 /// Runs a command to its end; anything but success is an error that shows it.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let line = shown(command);
-    let status = command.status().with_context(|| format!("cannot start `{line}`"))?;
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start `{line}`"))?;
     if !status.success() {
         bail!("`{line}` failed: {status}");
     }
@@ -72,8 +81,10 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
 pub(crate) fn run_within(limit: Duration, command: &mut Command) -> Result<()> {
     let line = shown(command);
     own_group(command);
-    let mut child =
-        command.stdin(Stdio::null()).spawn().with_context(|| format!("cannot start `{line}`"))?;
+    let mut child = command
+        .stdin(Stdio::null())
+        .spawn()
+        .with_context(|| format!("cannot start `{line}`"))?;
     let start = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
@@ -86,7 +97,10 @@ pub(crate) fn run_within(limit: Duration, command: &mut Command) -> Result<()> {
             end_group(child.id());
             child.kill()?;
             child.wait()?;
-            bail!("`{line}` did not finish within {} s and was ended", limit.as_secs_f64());
+            bail!(
+                "`{line}` did not finish within {} s and was ended",
+                limit.as_secs_f64()
+            );
         }
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -135,7 +149,9 @@ mod tests {
 
     #[test]
     fn a_failure_names_the_command() {
-        let error = run(Command::new("/bin/false").arg("-x")).expect_err("it fails").to_string();
+        let error = run(Command::new("/bin/false").arg("-x"))
+            .expect_err("it fails")
+            .to_string();
         assert_eq!(error, "`false -x` failed: exit status: 1");
     }
 
@@ -146,11 +162,17 @@ mod tests {
         let script = format!("sleep {marker} & wait");
         let mut hanging = Command::new("sh");
         hanging.args(["-c", &script]);
-        let error =
-            run_within(Duration::from_millis(200), &mut hanging).expect_err("it fails").to_string();
-        assert_eq!(error, format!("`sh -c {script}` did not finish within 0.2 s and was ended"));
+        let error = run_within(Duration::from_millis(200), &mut hanging)
+            .expect_err("it fails")
+            .to_string();
+        assert_eq!(
+            error,
+            format!("`sh -c {script}` did not finish within 0.2 s and was ended")
+        );
         let children = output(Command::new("ps").args(["-eo", "args"])).expect("ps runs");
-        let survivor = children.lines().find(|line| *line == format!("sleep {marker}"));
+        let survivor = children
+            .lines()
+            .find(|line| *line == format!("sleep {marker}"));
         assert_eq!(survivor, None);
     }
 }

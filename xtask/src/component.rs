@@ -7,14 +7,23 @@
 
 use crate::checkout;
 use crate::command::run;
-use crate::stage::{say, stage};
-use crate::toolchain::{self, TARGET, Toolchain, Way};
-use anyhow::{Context, Result, bail};
-use sha2::{Digest, Sha256};
+use crate::stage::say;
+use crate::stage::stage;
+use crate::toolchain::TARGET;
+use crate::toolchain::Toolchain;
+use crate::toolchain::Way;
+use crate::toolchain::{self};
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::bail;
+use sha2::Digest;
+use sha2::Sha256;
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
-use wit_component::{ComponentEncoder, DecodedWasm};
+use std::path::Path;
+use std::path::PathBuf;
+use wit_component::ComponentEncoder;
+use wit_component::DecodedWasm;
 
 const PACKAGE: &str = "servicenow-sync-plugin";
 const MODULE: &str = "servicenow_sync_plugin.wasm";
@@ -37,7 +46,11 @@ impl Places {
             .map(PathBuf::from)
             .or_else(|| env::home_dir().map(|home| home.join(".cargo")))
             .context("neither CARGO_HOME nor a home folder is set")?;
-        Ok(Self { target: sources.join("target").join("component"), sources, cargo_home })
+        Ok(Self {
+            target: sources.join("target").join("component"),
+            sources,
+            cargo_home,
+        })
     }
 
     /// Flags that replace each place by a name that is the same everywhere.
@@ -53,7 +66,11 @@ impl Places {
             (self.target.as_path(), "/target"),
             (self.cargo_home.as_path(), "/cargo"),
         ];
-        pairs.extend(registries.iter().map(|folder| (folder.as_path(), "/registry")));
+        pairs.extend(
+            registries
+                .iter()
+                .map(|folder| (folder.as_path(), "/registry")),
+        );
         let linked = library.canonicalize();
         pairs.push((library.as_path(), &library_name));
         if let Ok(linked) = &linked {
@@ -70,7 +87,12 @@ impl Places {
         let folder = self.cargo_home.join("registry").join("src");
         let mut found: Vec<_> = folder
             .read_dir()
-            .map(|entries| entries.filter_map(Result::ok).map(|entry| entry.path()).collect())
+            .map(|entries| {
+                entries
+                    .filter_map(Result::ok)
+                    .map(|entry| entry.path())
+                    .collect()
+            })
             .unwrap_or_default();
         found.sort();
         found
@@ -81,10 +103,10 @@ impl Places {
 pub(crate) fn build(way: Option<Way>) -> Result<Vec<u8>> {
     let toolchain = toolchain::prepare(way)?;
     let places = Places::here()?;
-    let component =
-        stage(&format!("building the component with {}", toolchain.rustc.version), || {
-            compile(&toolchain, &places)
-        })?;
+    let component = stage(
+        &format!("building the component with {}", toolchain.rustc.version),
+        || compile(&toolchain, &places),
+    )?;
     let path = checkout::component();
     write(&path, &component)?;
     say(&describe(&path, &component));
@@ -98,7 +120,14 @@ pub(crate) fn compile(toolchain: &Toolchain, places: &Places) -> Result<Vec<u8>>
     let flags = places.remap(&places.registries(), toolchain).join("\u{1f}");
     let mut build = cargo(toolchain, places);
     build
-        .args(["rustc", "--locked", "--package", PACKAGE, "--crate-type", "cdylib"])
+        .args([
+            "rustc",
+            "--locked",
+            "--package",
+            PACKAGE,
+            "--crate-type",
+            "cdylib",
+        ])
         .args(["--profile", "component", "--target", TARGET])
         .args(toolchain.build_flags)
         // Separated by U+001F, so that a path may hold a space.
@@ -134,7 +163,10 @@ fn shapes_the_build(variable: &str) -> bool {
 
 /// Makes a component of a core module and proves that it asks for nothing.
 fn wrap(module: &[u8]) -> Result<Vec<u8>> {
-    let component = ComponentEncoder::default().module(module)?.validate(true).encode()?;
+    let component = ComponentEncoder::default()
+        .module(module)?
+        .validate(true)
+        .encode()?;
     let (imports, exports) = interface(&component)?;
     if !imports.is_empty() {
         bail!(
@@ -155,8 +187,16 @@ fn interface(component: &[u8]) -> Result<(Vec<String>, Vec<String>)> {
         bail!("it is a WIT package, not a component");
     };
     let world = &resolve.worlds[world];
-    let imports = world.imports.keys().map(|key| resolve.name_world_key(key)).collect();
-    let exports = world.exports.keys().map(|key| resolve.name_world_key(key)).collect();
+    let imports = world
+        .imports
+        .keys()
+        .map(|key| resolve.name_world_key(key))
+        .collect();
+    let exports = world
+        .exports
+        .keys()
+        .map(|key| resolve.name_world_key(key))
+        .collect();
     Ok((imports, exports))
 }
 
@@ -176,9 +216,16 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// One line: name, size and digest.
 pub(crate) fn describe(path: &Path, bytes: &[u8]) -> String {
-    let digest: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest: String = Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     let path = path.strip_prefix(checkout::root()).unwrap_or(path);
-    format!("{}: {} bytes, no imports, SHA-256 {digest}", path.display(), bytes.len())
+    format!(
+        "{}: {} bytes, no imports, SHA-256 {digest}",
+        path.display(),
+        bytes.len()
+    )
 }
 
 #[cfg(test)]
@@ -192,8 +239,14 @@ mod tests {
 
     #[test]
     fn imports_are_found() {
-        assert_eq!(interface(EMPTY).expect("it is a component").0, Vec::<String>::new());
-        assert_eq!(interface(IMPORTS_A_CLOCK).expect("it is a component").0, ["clock"]);
+        assert_eq!(
+            interface(EMPTY).expect("it is a component").0,
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            interface(IMPORTS_A_CLOCK).expect("it is a component").0,
+            ["clock"]
+        );
     }
 
     #[test]

@@ -4,9 +4,11 @@
 //! crates without. A release build would take longer to make than the demo
 //! takes to run, and whoever ran the tests has nothing left to compile.
 
-use crate::command::{cargo, run as run_command};
+use crate::command::cargo;
+use crate::command::run as run_command;
 use crate::component;
-use crate::stage::{say, stage};
+use crate::stage::say;
+use crate::stage::stage;
 use crate::toolchain::Way;
 use anyhow::Result;
 
@@ -14,11 +16,21 @@ const PACKAGE: &str = "servicenow-sync-tests";
 
 pub(crate) fn run(way: Option<Way>, flags: &[String]) -> Result<()> {
     component::build(way)?;
-    stage("building the gateway; the first time compiles wasmtime, which takes minutes", || {
-        run_command(cargo().args(["build", "--locked", "--package", PACKAGE, "--bin", "demo"]))
-    })?;
+    stage(
+        "building the gateway; the first time compiles wasmtime, which takes minutes",
+        || run_command(cargo().args(["build", "--locked", "--package", PACKAGE, "--bin", "demo"])),
+    )?;
     say("starting the demo");
     let mut demo = cargo();
-    demo.args(["run", "--quiet", "--locked", "--package", PACKAGE, "--bin", "demo", "--"]);
+    demo.args([
+        "run",
+        "--quiet",
+        "--locked",
+        "--package",
+        PACKAGE,
+        "--bin",
+        "demo",
+        "--",
+    ]);
     run_command(demo.args(flags))
 }

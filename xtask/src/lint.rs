@@ -1,7 +1,10 @@
 //! Everything that a machine can say about the sources.
 
-use crate::command::{cargo, run as run_command, succeeds};
-use crate::stage::{say, stage};
+use crate::command::cargo;
+use crate::command::run as run_command;
+use crate::command::succeeds;
+use crate::stage::say;
+use crate::stage::stage;
 use anyhow::Result;
 use std::env;
 
@@ -9,7 +12,9 @@ use std::env;
 const CARGO_DENY: &str = "0.20.2";
 
 pub(crate) fn run() -> Result<()> {
-    stage("checking the format", || run_command(cargo().args(["fmt", "--all", "--check"])))?;
+    stage("checking the format", || {
+        run_command(cargo().args(["fmt", "--all", "--check"]))
+    })?;
     stage("clippy", || {
         run_command(
             cargo()
@@ -39,18 +44,29 @@ fn dependencies() -> Result<()> {
             ));
             return Ok(());
         }
-        stage("installing cargo-deny: this takes minutes, once on a machine", install)?;
+        stage(
+            "installing cargo-deny: this takes minutes, once on a machine",
+            install,
+        )?;
     }
-    stage("licences, sources and bans (advisories need the network: not checked)", || {
-        run_command(cargo().args(["deny", "check", "bans", "licenses", "sources"]))
-    })
+    stage(
+        "licences, sources and bans (advisories need the network: not checked)",
+        || run_command(cargo().args(["deny", "check", "bans", "licenses", "sources"])),
+    )
 }
 
 /// It runs for a second, so optimising it would cost more than it gives.
 fn install() -> Result<()> {
     run_command(
         cargo()
-            .args(["install", "--locked", "--quiet", "cargo-deny", "--version", CARGO_DENY])
+            .args([
+                "install",
+                "--locked",
+                "--quiet",
+                "cargo-deny",
+                "--version",
+                CARGO_DENY,
+            ])
             .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
             .env("CARGO_PROFILE_RELEASE_LTO", "off")
             .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),

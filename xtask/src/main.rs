@@ -3,7 +3,11 @@
 //! Each task sets up what it needs by itself, says in one line what it is about
 //! to do, and works from any directory of the checkout.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for the terminal"
+)]
 
 mod bench;
 mod checkout;
@@ -17,7 +21,8 @@ mod test;
 mod toolchain;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::Parser;
+use clap::Subcommand;
 use std::process::ExitCode;
 use toolchain::Way;
 
@@ -56,7 +61,11 @@ enum Task {
     Demo {
         /// Flags of the demo: `-v` shows every request, `--exit` ends it after
         /// the story instead of keeping it up for you.
-        #[arg(value_name = "FLAG", trailing_var_arg = true, allow_hyphen_values = true)]
+        #[arg(
+            value_name = "FLAG",
+            trailing_var_arg = true,
+            allow_hyphen_values = true
+        )]
         flags: Vec<String>,
     },
     /// Measure a release build.
@@ -78,7 +87,10 @@ fn run(cli: &Cli) -> Result<()> {
     let from = cli.target_from;
     match &cli.task {
         Task::Build => component::build(from).map(drop),
-        Task::Test { all_gateways, filters } => test::run(from, *all_gateways, filters),
+        Task::Test {
+            all_gateways,
+            filters,
+        } => test::run(from, *all_gateways, filters),
         Task::Lint => lint::run(),
         Task::Reproducible => reproducible::run(from),
         Task::Demo { flags } => demo::run(from, flags),
@@ -99,7 +111,13 @@ mod tests {
     #[test]
     fn the_demo_gets_its_flags_as_they_are() {
         let cli = Cli::try_parse_from(["xtask", "demo", "-v", "--exit"]);
-        let Ok(Cli { task: Task::Demo { flags }, .. }) = cli else { panic!("not a demo") };
+        let Ok(Cli {
+            task: Task::Demo { flags },
+            ..
+        }) = cli
+        else {
+            panic!("not a demo")
+        };
         assert_eq!(flags, ["-v", "--exit"]);
     }
 }

@@ -5,14 +5,20 @@
 //! the sources can check that a released component was made of them.
 
 use crate::checkout;
-use crate::component::{self, Places};
-use crate::stage::{say, stage};
-use crate::toolchain::{self, Way};
-use anyhow::{Context, Result, bail};
+use crate::component::Places;
+use crate::component::{self};
+use crate::stage::say;
+use crate::stage::stage;
+use crate::toolchain::Way;
+use crate::toolchain::{self};
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::bail;
 use std::env;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::path::PathBuf;
 
 /// Made by builds, or by git: no part of the sources.
 const LEFT_OUT: [&str; 3] = ["target", "dist", ".git"];
@@ -26,7 +32,10 @@ pub(crate) fn run(way: Option<Way>) -> Result<()> {
         component::compile(&toolchain, &places)
     })?;
     if here != there {
-        let kept = checkout::root().join("target").join("component").join("elsewhere.wasm");
+        let kept = checkout::root()
+            .join("target")
+            .join("component")
+            .join("elsewhere.wasm");
         fs::write(&kept, &there)?;
         bail!(
             "the two builds differ, first at byte {}: compare dist/servicenow_sync.wasm with {}",
@@ -34,7 +43,10 @@ pub(crate) fn run(way: Option<Way>) -> Result<()> {
             kept.display()
         );
     }
-    say(&format!("both builds are equal to the byte ({})", toolchain.rustc.version));
+    say(&format!(
+        "both builds are equal to the byte ({})",
+        toolchain.rustc.version
+    ));
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 //! What the person who waits is told: what goes on, and how long it took.
 
 use anyhow::Result;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use std::time::Instant;
 
 /// Says in one line what is about to happen.
 pub(crate) fn say(what: &str) {
@@ -13,7 +14,11 @@ pub(crate) fn stage<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T
     say(what);
     let start = Instant::now();
     let result = work();
-    let outcome = if result.is_ok() { "done in" } else { "failed after" };
+    let outcome = if result.is_ok() {
+        "done in"
+    } else {
+        "failed after"
+    };
     eprintln!("    {outcome} {}", elapsed(start.elapsed()));
     result
 }

@@ -1,6 +1,7 @@
 //! Runs every test of the workspace, with the component that some of them load.
 
-use crate::command::{cargo, run as run_command};
+use crate::command::cargo;
+use crate::command::run as run_command;
 use crate::component;
 use crate::stage::stage;
 use crate::toolchain::Way;
@@ -8,9 +9,10 @@ use anyhow::Result;
 
 pub(crate) fn run(way: Option<Way>, all_gateways: bool, filters: &[String]) -> Result<()> {
     component::build(way)?;
-    stage("building the tests; the first time compiles wasmtime, which takes minutes", || {
-        run_command(cargo().args(["test", "--workspace", "--locked", "--no-run"]))
-    })?;
+    stage(
+        "building the tests; the first time compiles wasmtime, which takes minutes",
+        || run_command(cargo().args(["test", "--workspace", "--locked", "--no-run"])),
+    )?;
     stage("running the tests", || {
         let mut test = cargo();
         test.args(["test", "--workspace", "--locked"]);
@@ -38,6 +40,9 @@ mod tests {
     fn filters_and_ignored_tests_go_to_the_test_programs() {
         let filters = ["create".to_owned(), "resolve".to_owned()];
         assert_eq!(arguments(false, &[]), ["--"]);
-        assert_eq!(arguments(true, &filters), ["--", "--include-ignored", "create", "resolve"]);
+        assert_eq!(
+            arguments(true, &filters),
+            ["--", "--include-ignored", "create", "resolve"]
+        );
     }
 }

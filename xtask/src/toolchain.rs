@@ -5,12 +5,19 @@
 //! part of no fresh installation, so it is fetched the usual way, by rustup, or
 //! where rustup cannot reach its server, built from Debian's packages.
 
-use crate::command::{self, output, run_within, succeeds};
+use crate::command::output;
+use crate::command::run_within;
+use crate::command::succeeds;
+use crate::command::{self};
 use crate::stage::say;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::anyhow;
+use anyhow::bail;
 use clap::ValueEnum;
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -50,7 +57,9 @@ impl Toolchain {
     /// A cargo command, in the checkout's root.
     pub(crate) fn cargo(&self) -> Command {
         let base = command::cargo();
-        let Some(program) = &self.cargo else { return base };
+        let Some(program) = &self.cargo else {
+            return base;
+        };
         let mut command = Command::new(program);
         if let Some(folder) = base.get_current_dir() {
             command.current_dir(folder);
@@ -96,6 +105,9 @@ impl Rustc {
 }
 
 /// Finds or gets a toolchain; says what it does where it changes the machine.
+///
+/// What is there is used before anything is fetched: where rustup reaches
+/// nothing, only the first build waits to learn it.
 pub(crate) fn prepare(way: Option<Way>) -> Result<Toolchain> {
     match way {
         Some(Way::Rustup) => {
@@ -107,12 +119,17 @@ pub(crate) fn prepare(way: Option<Way>) -> Result<Toolchain> {
             if let Some(toolchain) = installed()? {
                 return Ok(toolchain);
             }
+            if DEBIAN_PACKAGES.into_iter().all(is_installed) {
+                return debian();
+            }
             let by_rustup = match add_by_rustup() {
                 Ok(()) => installed()?.map_or_else(|| Err(anyhow!("it added nothing")), Ok),
                 Err(error) => Err(error),
             };
             by_rustup.or_else(|rustup| {
-                say(&format!("rustup could not add it ({rustup:#}); trying Debian's packages"));
+                say(&format!(
+                    "rustup could not add it ({rustup:#}); trying Debian's packages"
+                ));
                 debian().map_err(|debian| {
                     anyhow!(
                         "the compiler has no standard library for {TARGET}: run `rustup target add \
@@ -176,21 +193,27 @@ fn active_toolchain() -> Result<String> {
     }
     let line = output(Command::new("rustup").args(["show", "active-toolchain"]))?;
     let name = line.split_whitespace().next();
-    name.map(str::to_owned).context("`rustup show active-toolchain` names none")
+    name.map(str::to_owned)
+        .context("`rustup show active-toolchain` names none")
 }
 
 /// Debian's compiler, which has no library for the target but can build it:
 /// `-Zbuild-std`, with the linker that comes with rustup's toolchain.
 fn debian() -> Result<Toolchain> {
-    let missing: Vec<_> =
-        DEBIAN_PACKAGES.into_iter().filter(|package| !is_installed(package)).collect();
+    let missing: Vec<_> = DEBIAN_PACKAGES
+        .into_iter()
+        .filter(|package| !is_installed(package))
+        .collect();
     if !missing.is_empty() {
         install(&missing)?;
     }
     let host = Rustc::ask("rustc")?.host;
     let linker = sysroot("rustc")?.join(format!("lib/rustlib/{host}/bin/rust-lld"));
     if !linker.is_file() {
-        bail!("the active Rust toolchain has no linker for WebAssembly at {}", linker.display());
+        bail!(
+            "the active Rust toolchain has no linker for WebAssembly at {}",
+            linker.display()
+        );
     }
     Ok(Toolchain {
         cargo: Some(DEBIAN_CARGO.into()),
@@ -209,7 +232,9 @@ fn debian() -> Result<Toolchain> {
 fn is_installed(package: &str) -> bool {
     let mut query = Command::new("dpkg-query");
     query.args(["--show", "--showformat=${db:Status-Status}", package]);
-    query.output().is_ok_and(|answer| answer.stdout == b"installed")
+    query
+        .output()
+        .is_ok_and(|answer| answer.stdout == b"installed")
 }
 
 fn install(packages: &[&str]) -> Result<()> {
@@ -222,9 +247,13 @@ fn install(packages: &[&str]) -> Result<()> {
         bail!("installing packages needs root: run `sudo {by_hand}`");
     }
     say(&format!("apt-get update && {by_hand}"));
-    run_within(APT_LIMIT, Command::new("apt-get").args(["--quiet", "update"]))?;
+    run_within(
+        APT_LIMIT,
+        Command::new("apt-get").args(["--quiet", "update"]),
+    )?;
     let mut apt = Command::new("apt-get");
-    apt.args(["--quiet", "install", "--yes", "--no-install-recommends"]).args(packages);
+    apt.args(["--quiet", "install", "--yes", "--no-install-recommends"])
+        .args(packages);
     run_within(APT_LIMIT, apt.env("DEBIAN_FRONTEND", "noninteractive"))
 }
 
@@ -245,7 +274,9 @@ mod tests {
 
     #[test]
     fn an_answer_without_a_host_is_refused_by_name() {
-        let error = Rustc::parse("rustc 1.95.0\ncommit-hash: 1").expect_err("it fails").to_string();
+        let error = Rustc::parse("rustc 1.95.0\ncommit-hash: 1")
+            .expect_err("it fails")
+            .to_string();
         assert_eq!(error, "`rustc -vV` has no line `host:`");
     }
 
