@@ -5,12 +5,12 @@
 //! the sources can check that a released component was made of them.
 
 use crate::checkout;
+use crate::component;
 use crate::component::Places;
-use crate::component::{self};
 use crate::stage::say;
 use crate::stage::stage;
+use crate::toolchain;
 use crate::toolchain::Way;
-use crate::toolchain::{self};
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::bail;

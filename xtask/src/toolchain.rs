@@ -5,10 +5,10 @@
 //! part of no fresh installation, so it is fetched the usual way, by rustup, or
 //! where rustup cannot reach its server, built from Debian's packages.
 
+use crate::command;
 use crate::command::output;
 use crate::command::run_within;
 use crate::command::succeeds;
-use crate::command::{self};
 use crate::stage::say;
 use anyhow::Context;
 use anyhow::Result;
