@@ -13,17 +13,33 @@
 //! request -> authenticate -> durable -> answer -> work -> session -> plan -> effects -> store
 //! ```
 
-pub mod contract;
+mod address;
 mod client;
+pub mod contract;
 mod environment;
+mod gateway;
+mod memory_store;
+mod metrics;
+mod policy;
 mod runtime;
 mod secret;
+pub mod settings;
 mod store;
 
+pub use address::AddressPolicy;
+pub use address::Network;
 pub use client::Client;
 pub use client::OutgoingRequest;
 pub use client::SendFailure;
 pub use environment::Environment;
+pub use gateway::Gateway;
+pub use gateway::Incoming;
+pub use gateway::Next;
+pub use gateway::RecoverError;
+pub use gateway::ReleaseError;
+pub use memory_store::MemoryStore;
+pub use metrics::Metrics;
+pub use policy::Policy;
 pub use runtime::Runtime;
 pub use runtime::Session;
 pub use runtime::Trap;
