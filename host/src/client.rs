@@ -6,7 +6,7 @@
 //! addresses that passed the [`AddressPolicy`], so a name that answers
 //! differently the second time gains nothing.
 
-use crate::address::AddressPolicy;
+use integration_gateway::AddressPolicy;
 use integration_gateway::Client;
 use integration_gateway::OutgoingRequest;
 use integration_gateway::SendFailure;
@@ -71,9 +71,9 @@ impl Client for HttpClient {
         // The resolver never sees an address that is written out.
         let host = request.url.host_str().unwrap_or_default();
         if let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>()
-            && !self.policy.allows(host, address)
+            && let Err(why) = self.policy.check(address)
         {
-            return Err(SendFailure::Refused(Forbidden::new(host, address).to_string()));
+            return Err(SendFailure::Refused(why));
         }
         let mut headers = HeaderMap::new();
         for (name, value) in &request.headers {
@@ -180,32 +180,24 @@ impl Resolve for Guard {
         let policy = Arc::clone(&self.policy);
         let lookup = (self.lookup)(name.as_str().to_owned());
         Box::pin(async move {
-            let found = lookup.await?;
-            let allowed: Vec<_> = found
-                .iter()
-                .copied()
-                .filter(|address| policy.allows(name.as_str(), address.ip()))
-                .collect();
-            match (allowed.is_empty(), found.first()) {
-                (true, Some(first)) => Err(Forbidden::new(name.as_str(), first.ip()).into()),
+            let (mut allowed, mut refusal) = (Vec::new(), None);
+            for address in lookup.await? {
+                match policy.check(address.ip()) {
+                    Ok(()) => allowed.push(address),
+                    Err(why) => refusal = Some(why),
+                }
+            }
+            match refusal {
+                Some(why) if allowed.is_empty() => {
+                    Err(Forbidden(format!("{}: {why}", name.as_str())).into())
+                }
                 _ => Ok(Box::new(allowed.into_iter()) as Addrs),
             }
         })
     }
 }
 
+/// Kept apart from other failures of a connection: waiting does not help.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "{host} is at {address}, which is not a public address; to allow it, add its network to \
-     `private-networks` in `[egress]`"
-)]
-struct Forbidden {
-    host: String,
-    address: IpAddr,
-}
-
-impl Forbidden {
-    fn new(host: &str, address: IpAddr) -> Self {
-        Self { host: host.to_owned(), address }
-    }
-}
+#[error("{0}")]
+struct Forbidden(String);

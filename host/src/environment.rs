@@ -6,66 +6,26 @@ use std::hash::RandomState;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
-use tokio::sync::Notify;
-
-/// No work is known to fall due.
-const NEVER: u64 = u64::MAX;
+use tokio::sync::watch;
 
 /// The [`Environment`] of a real gateway. Clones share one alarm.
-#[derive(Clone, Debug)]
-pub struct SystemEnvironment(Arc<Alarm>);
+#[derive(Clone, Debug, Default)]
+pub struct SystemEnvironment(Arc<Shared>);
 
-#[derive(Debug)]
-struct Alarm {
-    due_ms: AtomicU64,
-    changed: Notify,
+#[derive(Debug, Default)]
+struct Shared {
+    alarm: watch::Sender<()>,
     random: RandomState,
     drawn: AtomicU64,
 }
 
-impl Default for SystemEnvironment {
-    fn default() -> Self {
-        Self(Arc::new(Alarm {
-            due_ms: AtomicU64::new(NEVER),
-            changed: Notify::new(),
-            random: RandomState::new(),
-            drawn: AtomicU64::new(0),
-        }))
-    }
-}
-
 impl SystemEnvironment {
-    /// Waits until work falls due, or `longest` has passed: the store may be
-    /// shared, and what another gateway puts there rings no alarm here.
-    pub async fn until_work_is_due(&self, longest: Duration) {
-        let end = tokio::time::Instant::now() + longest;
-        loop {
-            let changed = self.0.changed.notified();
-            let due_ms = self.0.due_ms.load(Ordering::SeqCst);
-            let now_ms = self.now_ms();
-            if due_ms <= now_ms {
-                // Whoever looks finds all the work; the next alarm is set anew.
-                let taken = self.0.due_ms.compare_exchange(
-                    due_ms,
-                    NEVER,
-                    Ordering::SeqCst,
-                    Ordering::SeqCst,
-                );
-                if taken.is_ok() {
-                    return;
-                }
-                continue;
-            }
-            let wait = Duration::from_millis(due_ms - now_ms).min(longest);
-            tokio::select! {
-                () = changed => {}
-                () = tokio::time::sleep(wait) => {}
-                () = tokio::time::sleep_until(end) => return,
-            }
-        }
+    /// Changes whenever work was scheduled: whoever waits for work asks the
+    /// gateway again, which knows what is due and when.
+    pub fn alarm(&self) -> watch::Receiver<()> {
+        self.0.alarm.subscribe()
     }
 }
 
@@ -80,9 +40,7 @@ impl Environment for SystemEnvironment {
         self.0.random.hash_one(self.0.drawn.fetch_add(1, Ordering::Relaxed))
     }
 
-    fn work_due(&self, due_ms: u64) {
-        if self.0.due_ms.fetch_min(due_ms, Ordering::SeqCst) > due_ms {
-            self.0.changed.notify_waiters();
-        }
+    fn work_due(&self, _due_ms: u64) {
+        self.0.alarm.send_replace(());
     }
 }

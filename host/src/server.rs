@@ -45,14 +45,15 @@ pub struct ServerLimits {
     pub header_timeout: Duration,
     /// For the whole body, from the end of the header.
     pub body_timeout: Duration,
-    /// A longer body is answered 413 before it has been read.
-    pub body_bytes: usize,
     /// Connections at a time.
     pub connections: usize,
 }
 
 /// Answers requests.
 pub trait Handler: Send + Sync + 'static {
+    /// A longer body on this path is answered 413 before it has been read.
+    fn body_limit(&self, path: &str) -> usize;
+
     /// Answers one request, whose body is within the limits; or closes the
     /// connection without an answer, which makes some senders try again where
     /// an error would not.
@@ -247,11 +248,11 @@ impl<H: Handler> Service<H> {
         busy: &AtomicBool,
     ) -> Result<Response<Full<Bytes>>, Closed> {
         let (head, body) = request.into_parts();
-        let reading = read(body, self.limits.body_bytes);
+        let limit = self.handler.body_limit(head.uri.path());
+        let reading = read(body, limit);
         let body = match tokio::time::timeout(self.limits.body_timeout, reading).await {
             Ok(Ok(body)) => body,
             Ok(Err(ReadError::TooLong)) => {
-                let limit = self.limits.body_bytes;
                 return Ok(refusal(
                     StatusCode::PAYLOAD_TOO_LARGE,
                     &format!("the body is longer than {limit} bytes"),
