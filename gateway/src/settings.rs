@@ -13,6 +13,7 @@
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// The part of a gateway's document that is the same for every gateway.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -38,6 +39,15 @@ pub enum SecretRef {
     Env(String),
     /// Path of a file; white space at the end of the file does not count.
     File(String),
+}
+
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "the environment variable {name}"),
+            Self::File(path) => write!(f, "the file {path}"),
+        }
+    }
 }
 
 /// One path on which the gateway receives, and how a sender proves itself.
@@ -150,6 +160,20 @@ pub struct EgressSettings {
     /// Networks that are not public and may be connected to all the same, for
     /// example `10.20.0.0/16`.
     pub private: Vec<String>,
+}
+
+impl CredentialSettings {
+    /// The origin that the credential is bound to, as it was written.
+    pub fn origin(&self) -> &str {
+        match self {
+            Self::Basic { origin, .. }
+            | Self::Bearer { origin, .. }
+            | Self::Header { origin, .. }
+            | Self::Query { origin, .. }
+            | Self::Oauth2ClientCredentials { origin, .. }
+            | Self::Oauth2Password { origin, .. } => origin,
+        }
+    }
 }
 
 /// What a session may use up before the gateway ends it.
