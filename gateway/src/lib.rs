@@ -13,17 +13,54 @@
 //! request -> authenticate -> durable -> answer -> work -> session -> plan -> effects -> store
 //! ```
 
-pub mod contract;
+mod address;
+mod admin;
+mod authentication;
+mod backoff;
 mod client;
+pub mod contract;
+mod credential;
+mod egress;
 mod environment;
+mod exchange;
+mod gate;
+mod gateway;
+mod key;
+mod memory_store;
+mod metrics;
+mod origin;
+mod policy;
+mod proof;
+mod queue;
+mod redaction;
+mod replay;
 mod runtime;
 mod secret;
+mod session;
+pub mod settings;
+mod standard_webhooks;
 mod store;
+mod suggestion;
 
+pub use address::AddressPolicy;
+pub use address::Network;
 pub use client::Client;
 pub use client::OutgoingRequest;
 pub use client::SendFailure;
 pub use environment::Environment;
+pub use gate::ClosedGate;
+pub use gateway::Gateway;
+pub use gateway::Incoming;
+pub use gateway::Next;
+pub use gateway::RecoverError;
+pub use gateway::ReleaseError;
+pub use gateway::Status;
+pub use memory_store::MemoryStore;
+pub use metrics::Metrics;
+pub use policy::Policy;
+pub use queue::WorkCounts;
+pub use queue::WorkItem;
+pub use queue::WorkPage;
 pub use runtime::Runtime;
 pub use runtime::Session;
 pub use runtime::Trap;

@@ -1,0 +1,335 @@
+//! Proves the gateway to a far end, on behalf of a plugin that knows only the
+//! name of the credential.
+//!
+//! A credential is bound to one origin, and is attached after the request was
+//! checked, right before it is sent. OAuth tokens are fetched when they are
+//! first needed, by one request while others wait for it, and kept in memory
+//! until shortly before they expire.
+
+use crate::Secret;
+use crate::contract::Headers;
+use crate::origin::Origin;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::lock::Mutex;
+use url::Url;
+use url::form_urlencoded;
+
+pub(crate) struct Credential {
+    pub(crate) origin: Origin,
+    pub(crate) kind: Kind,
+}
+
+pub(crate) enum Kind {
+    Basic { user: Secret, password: Secret },
+    Bearer { token: Secret },
+    Header { name: String, value: Secret },
+    Query { name: String, value: Secret },
+    OAuth2(OAuth2),
+}
+
+pub(crate) struct OAuth2 {
+    pub(crate) token_url: Url,
+    pub(crate) client_id: Secret,
+    pub(crate) client_secret: Secret,
+    /// Of the grant `password`; else it is `client_credentials`.
+    pub(crate) owner: Option<(Secret, Secret)>,
+    pub(crate) scope: Option<String>,
+    /// Locked while it is fetched, so that it is fetched once.
+    pub(crate) token: Mutex<Option<Token>>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Token {
+    pub(crate) access: Secret,
+    /// When to fetch another, in Unix milliseconds.
+    pub(crate) stale_ms: u64,
+    /// When it was fetched. A clock that is before that was set back, and the
+    /// time above means nothing.
+    pub(crate) fetched_ms: u64,
+    /// Tells tokens apart, so that nobody has to compare the secrets.
+    pub(crate) serial: u64,
+}
+
+/// A token is not used in its last seconds, which may be over on arrival.
+const MARGIN_SECONDS: u64 = 30;
+/// Lifetime of a token that does not tell its own.
+const UNSTATED_SECONDS: u64 = 300;
+
+impl Credential {
+    /// Adds the proof to a request that was checked to go to the credential's
+    /// origin. `token` is that of an OAuth credential.
+    pub(crate) fn attach(
+        &self,
+        url: &mut Url,
+        headers: &mut Headers,
+        token: Option<&Secret>,
+    ) -> Result<(), String> {
+        let authorization = |text: String| ("authorization".to_owned(), text);
+        match &self.kind {
+            Kind::Basic { user, password } => {
+                let pair = format!("{}:{}", user.reveal(), password.reveal());
+                headers.push(authorization(format!("Basic {}", STANDARD.encode(pair))));
+            }
+            Kind::Bearer { token } => {
+                headers.push(authorization(format!("Bearer {}", token.reveal())));
+            }
+            Kind::OAuth2(_) => {
+                let token = token.map(Secret::reveal).unwrap_or_default();
+                headers.push(authorization(format!("Bearer {token}")));
+            }
+            Kind::Header { name, value } => {
+                if headers.iter().any(|(taken, _)| taken == name) {
+                    return Err(format!("the header {name} is the credential's"));
+                }
+                headers.push((name.clone(), value.reveal().to_owned()));
+            }
+            Kind::Query { name, value } => {
+                if url.query_pairs().any(|(taken, _)| taken == *name) {
+                    return Err(format!("the query parameter {name} is the credential's"));
+                }
+                url.query_pairs_mut().append_pair(name, value.reveal());
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the proof out of the headers of an answer: a redirect, or a link
+    /// to the next page, repeats the URL and with it what stands in its query.
+    pub(crate) fn conceal(&self, headers: &mut Headers) {
+        let Kind::Query { value, .. } = &self.kind else {
+            return;
+        };
+        let encoded: String = form_urlencoded::byte_serialize(value.reveal().as_bytes()).collect();
+        for (_, text) in headers {
+            for secret in [value.reveal(), &encoded] {
+                if text.contains(secret) {
+                    *text = text.replace(secret, "[secret]");
+                }
+            }
+        }
+    }
+}
+
+impl OAuth2 {
+    /// The body of a token request.
+    pub(crate) fn form(&self) -> Vec<u8> {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        match &self.owner {
+            None => {
+                form.append_pair("grant_type", "client_credentials");
+            }
+            Some((user, password)) => {
+                form.append_pair("grant_type", "password");
+                form.append_pair("username", user.reveal());
+                form.append_pair("password", password.reveal());
+            }
+        }
+        form.append_pair("client_id", self.client_id.reveal());
+        form.append_pair("client_secret", self.client_secret.reveal());
+        if let Some(scope) = &self.scope {
+            form.append_pair("scope", scope);
+        }
+        form.finish().into_bytes()
+    }
+}
+
+impl Token {
+    /// Reads the answer of a token endpoint. No error shows any of it.
+    pub(crate) fn read(body: &[u8], now_ms: u64, serial: u64) -> Result<Self, String> {
+        #[derive(serde::Deserialize)]
+        struct Answer {
+            access_token: String,
+            #[serde(default)]
+            expires_in: Option<serde_json::Value>,
+        }
+        let answer: Answer = serde_json::from_slice(body)
+            .map_err(|_| "expected JSON with access_token, found something else".to_owned())?;
+        if answer.access_token.is_empty() || !crate::egress::is_header_value(&answer.access_token) {
+            return Err("expected an access_token that fits into a header".to_owned());
+        }
+        // Some far ends write the number as a text.
+        let seconds = match answer.expires_in {
+            Some(serde_json::Value::Number(number)) => number.as_f64().map(|s| s as u64),
+            Some(serde_json::Value::String(text)) => text.parse().ok(),
+            _ => None,
+        };
+        let seconds = seconds.unwrap_or(UNSTATED_SECONDS);
+        let usable_ms = seconds.saturating_sub(MARGIN_SECONDS).saturating_mul(1000);
+        Ok(Self {
+            access: Secret::new(answer.access_token),
+            stale_ms: now_ms.saturating_add(usable_ms),
+            fetched_ms: now_ms,
+            serial,
+        })
+    }
+
+    pub(crate) fn is_fresh(&self, now_ms: u64) -> bool {
+        (self.fetched_ms..self.stale_ms).contains(&now_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attached(kind: Kind) -> (String, Headers) {
+        let credential = Credential {
+            origin: Origin::parse("https://a").unwrap(),
+            kind,
+        };
+        let mut url = Url::parse("https://a/x?b=c").unwrap();
+        let mut headers = Vec::new();
+        credential
+            .attach(&mut url, &mut headers, Some(&Secret::new("fetched")))
+            .unwrap();
+        (url.to_string(), headers)
+    }
+
+    fn one(name: &str, value: &str) -> Headers {
+        vec![(name.to_owned(), value.to_owned())]
+    }
+
+    fn oauth(owner: Option<(Secret, Secret)>) -> OAuth2 {
+        OAuth2 {
+            token_url: Url::parse("https://a/token").unwrap(),
+            client_id: Secret::new("id"),
+            client_secret: Secret::new("a&b=c"),
+            owner,
+            scope: Some("x y".to_owned()),
+            token: Mutex::new(None),
+        }
+    }
+
+    #[test]
+    fn each_kind_has_its_place() {
+        let plain = "https://a/x?b=c".to_owned();
+        assert_eq!(
+            attached(Kind::Basic {
+                user: Secret::new("Aladdin"),
+                password: Secret::new("open sesame")
+            }),
+            (
+                plain.clone(),
+                one("authorization", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==")
+            )
+        );
+        assert_eq!(
+            attached(Kind::Bearer {
+                token: Secret::new("t")
+            }),
+            (plain.clone(), one("authorization", "Bearer t"))
+        );
+        assert_eq!(
+            attached(Kind::Header {
+                name: "x-key".to_owned(),
+                value: Secret::new("t")
+            }),
+            (plain.clone(), one("x-key", "t"))
+        );
+        assert_eq!(
+            attached(Kind::Query {
+                name: "app_key".to_owned(),
+                value: Secret::new("a&b")
+            }),
+            ("https://a/x?b=c&app_key=a%26b".to_owned(), vec![])
+        );
+        assert_eq!(
+            attached(Kind::OAuth2(oauth(None))),
+            (plain, one("authorization", "Bearer fetched"))
+        );
+    }
+
+    #[test]
+    fn a_redirect_does_not_tell_the_plugin_what_stood_in_the_query() {
+        let credential = Credential {
+            origin: Origin::parse("https://a").unwrap(),
+            kind: Kind::Query {
+                name: "app_key".to_owned(),
+                value: Secret::new("can/ary"),
+            },
+        };
+        let mut headers = one("location", "/login?app_key=can%2Fary&x=can/ary");
+        credential.conceal(&mut headers);
+        assert_eq!(
+            headers,
+            one("location", "/login?app_key=[secret]&x=[secret]")
+        );
+    }
+
+    #[test]
+    fn a_plugin_cannot_take_the_place_of_a_credential() {
+        let mut url = Url::parse("https://a/?app%5Fkey=x").unwrap();
+        let mut headers = one("x-key", "x");
+        let origin = Origin::parse("https://a").unwrap();
+        for (kind, error) in [
+            (
+                Kind::Query {
+                    name: "app_key".to_owned(),
+                    value: Secret::new("canary"),
+                },
+                "the query parameter app_key is the credential's",
+            ),
+            (
+                Kind::Header {
+                    name: "x-key".to_owned(),
+                    value: Secret::new("canary"),
+                },
+                "the header x-key is the credential's",
+            ),
+        ] {
+            let credential = Credential {
+                origin: origin.clone(),
+                kind,
+            };
+            assert_eq!(
+                credential.attach(&mut url, &mut headers, None).unwrap_err(),
+                error
+            );
+        }
+    }
+
+    #[test]
+    fn a_token_request_names_the_grant() {
+        assert_eq!(
+            oauth(None).form(),
+            b"grant_type=client_credentials&client_id=id&client_secret=a%26b%3Dc&scope=x+y"
+        );
+        assert_eq!(
+            oauth(Some((Secret::new("u"), Secret::new("p")))).form(),
+            b"grant_type=password&username=u&password=p&client_id=id&client_secret=a%26b%3Dc&scope=x+y"
+        );
+    }
+
+    #[test]
+    fn a_token_is_used_until_shortly_before_it_expires() {
+        for (expires_in, usable_ms) in [
+            ("1800", 1_770_000),
+            ("\"1800\"", 1_770_000),
+            ("1800.0", 1_770_000),
+            ("null", 270_000),
+            ("10", 0),
+        ] {
+            let body = format!("{{\"access_token\":\"t\",\"expires_in\":{expires_in}}}");
+            let token = Token::read(body.as_bytes(), 1000, 1).unwrap();
+            assert_eq!(token.stale_ms, 1000 + usable_ms, "{expires_in}");
+            assert_eq!(token.is_fresh(999 + usable_ms), usable_ms > 0);
+            assert!(!token.is_fresh(1000 + usable_ms));
+            assert!(!token.is_fresh(999), "a clock that was set back");
+        }
+    }
+
+    #[test]
+    fn an_answer_without_a_token_is_not_shown() {
+        for body in [
+            "<html>canary",
+            "{}",
+            "{\"access_token\":\"\"}",
+            "{\"access_token\":\"a\\r\\nb\"}",
+        ] {
+            let error = Token::read(body.as_bytes(), 0, 1).err().unwrap();
+            assert!(error.starts_with("expected"), "{error}");
+            assert!(!error.contains("canary"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,382 @@
+use crate::Client;
+use crate::Environment;
+use crate::Metrics;
+use crate::Policy;
+use crate::Runtime;
+use crate::Store;
+use crate::StoreError;
+use crate::authentication::Authentic;
+use crate::authentication::Refusal;
+use crate::authentication::authenticate;
+use crate::authentication::error_response;
+use crate::authentication::route;
+use crate::contract::Input;
+use crate::contract::Response;
+use crate::contract::Verdict;
+use crate::contract::Work;
+use crate::gate::ClosedGate;
+use crate::gate::Gates;
+use crate::metrics;
+use crate::queue;
+use crate::queue::Outcome;
+use crate::queue::Queue;
+use crate::queue::WorkCounts;
+use crate::queue::WorkPage;
+use crate::replay::Replays;
+use crate::session::Answer;
+use crate::session::End;
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use tracing::Instrument as _;
+
+/// What an embedder reads of a body on a path that nobody serves.
+const UNKNOWN_BODY_BYTES: usize = 64 << 10;
+/// How long to leave a store alone that failed.
+const STORE_PAUSE_MS: u64 = 1000;
+
+/// A gateway for one configured plugin. Share it behind an `Arc`.
+///
+/// It spawns nothing. Whoever embeds it calls [`recover`](Self::recover) once,
+/// keeps one or more workers calling [`run_next`](Self::run_next), and calls
+/// [`receive`](Self::receive) for each request.
+pub struct Gateway<R, S, C, E> {
+    pub(crate) policy: Policy,
+    pub(crate) configuration: String,
+    pub(crate) runtime: R,
+    pub(crate) store: S,
+    pub(crate) client: C,
+    pub(crate) environment: E,
+    pub(crate) metrics: Metrics,
+    pub(crate) queue: Queue,
+    pub(crate) gates: Gates,
+    replays: Replays,
+    recovered: AtomicBool,
+}
+
+/// A request as it reached the gateway, before anything is known of it.
+#[derive(Clone)]
+pub struct Incoming {
+    /// As sent.
+    pub method: String,
+    /// The path as sent, still percent-encoded, without the query.
+    pub path: String,
+    /// Without the question mark; empty if there is none.
+    pub query: String,
+    /// Names in any case.
+    pub headers: Vec<(String, String)>,
+    /// What was read of the body. An embedder stops reading behind
+    /// [`Gateway::body_limit`] bytes: one byte more is enough to be refused.
+    pub body: Vec<u8>,
+}
+
+/// What [`Gateway::run_next`] found to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// A session was run; there may be more to do at once.
+    Ran,
+    /// Nothing is due. Look again at the given Unix time in milliseconds, or
+    /// when [`Environment::work_due`] is called.
+    Idle {
+        /// When the next item falls due, if there is one.
+        until_ms: Option<u64>,
+    },
+}
+
+/// How a gateway stands.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Status {
+    /// Whether the work queue was loaded.
+    pub recovered: bool,
+    /// Numbers of work items.
+    pub work: WorkCounts,
+    /// Places that nothing is sent to for now.
+    pub closed_gates: Vec<ClosedGate>,
+}
+
+/// Why the work queue could not be loaded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecoverError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A record is not one that this version can read. Nothing was changed.
+    #[error("work {key:?}: {problem}")]
+    Record {
+        /// Key of the work.
+        key: String,
+        /// What was expected and found.
+        problem: String,
+    },
+}
+
+/// Why a release did nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReleaseError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No parked work has this key.
+    #[error("no parked work has the key {0:?}; GET /work lists what is there")]
+    NotParked(String),
+}
+
+impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
+    /// Puts a gateway together. `configuration` is the plugin's document, as
+    /// JSON text that its `configure` accepted.
+    pub fn new(
+        policy: Policy,
+        configuration: String,
+        runtime: R,
+        store: S,
+        client: C,
+        environment: E,
+    ) -> Self {
+        Self {
+            policy,
+            configuration,
+            runtime,
+            store,
+            client,
+            environment,
+            metrics: Metrics::new(),
+            queue: Queue::default(),
+            gates: Gates::default(),
+            replays: Replays::default(),
+            recovered: AtomicBool::new(false),
+        }
+    }
+
+    /// How many bytes of a body on this path are worth reading.
+    pub fn body_limit(&self, path: &str) -> usize {
+        route(&self.policy.webhooks, path)
+            .map_or(UNKNOWN_BODY_BYTES, |(webhook, _)| webhook.max_body_bytes)
+    }
+
+    /// Receives a request: authenticates it, runs the plugin's session, and
+    /// calls `answer` exactly once.
+    ///
+    /// `answer` is called as soon as the session responds, when everything
+    /// that it wrote and scheduled before is durable; or with the gateway's
+    /// own refusal. The session then goes on to its end, so the future must be
+    /// run to completion even if the caller went away.
+    pub async fn receive(&self, request: Incoming, answer: impl FnOnce(Response)) {
+        let started_ms = self.environment.now_ms();
+        let path = route(&self.policy.webhooks, &request.path)
+            .map_or("unknown", |(webhook, _)| webhook.path.as_str());
+        let answer = |response: Response| {
+            let waited_ms = self.environment.now_ms().saturating_sub(started_ms);
+            self.metrics.answer_seconds.observe(seconds(waited_ms));
+            answer(response);
+        };
+        match self.admit(path, request, started_ms) {
+            Err(refusal) => {
+                tracing::info!(path, outcome = refusal.outcome(), "refused a request");
+                self.count_webhook(path, refusal.outcome());
+                answer(refusal.response());
+            }
+            Ok(Authentic { request, once }) => {
+                let answer = |response: Response| {
+                    if let (Some(once), 200..300) = (once, response.status) {
+                        self.replays.remember(path, once, self.environment.now_ms());
+                    }
+                    answer(response);
+                };
+                let mut answer = Answer::new(answer);
+                let span = tracing::info_span!("request", plugin = self.policy.plugin, path);
+                let end = self
+                    .run(Input::Request(request), Some(&mut answer))
+                    .instrument(span.clone())
+                    .await;
+                span.in_scope(|| self.note(&end));
+                self.count_session("request", &end, started_ms);
+                let outcome = match (answer.status(), &end) {
+                    (Some(200..300), _) => "accepted",
+                    (Some(_), _) => "rejected_by_plugin",
+                    (None, End::Store(_)) => "store_failed",
+                    (None, _) => "plugin_failed",
+                };
+                self.count_webhook(path, outcome);
+                // Refused if the session has answered.
+                let _ = answer.give(unanswered(&end));
+            }
+        }
+    }
+
+    fn admit(&self, path: &str, request: Incoming, now_ms: u64) -> Result<Authentic, Refusal> {
+        let authentic = authenticate(&self.policy.webhooks, request, now_ms)?;
+        match &authentic.once {
+            Some(once) if self.replays.contains(path, once) => Err(Refusal::Replayed),
+            _ => Ok(authentic),
+        }
+    }
+
+    /// Loads the work queue from the store. Call it once, before the workers.
+    pub async fn recover(&self) -> Result<(), RecoverError> {
+        let now_ms = self.environment.now_ms();
+        self.queue.recover(&self.store, now_ms).await?;
+        self.recovered.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Runs the session of the work that has been due for longest, if any is
+    /// due, and records what came of it. Several workers may call it at once.
+    ///
+    /// A future that is dropped before its end leaves the work due again.
+    pub async fn run_next(&self) -> Next {
+        let started_ms = self.environment.now_ms();
+        let claim = match self.queue.claim(&self.store, started_ms).await {
+            Ok(queue::Next::Work(claim)) => claim,
+            Ok(queue::Next::Idle { until_ms }) => return Next::Idle { until_ms },
+            Err(error) => {
+                tracing::error!(%error, "cannot read the next work");
+                return Next::Idle {
+                    until_ms: Some(started_ms + STORE_PAUSE_MS),
+                };
+            }
+        };
+        let span = tracing::info_span!("work", plugin = self.policy.plugin, key = claim.key);
+        let input = Input::Work(Work {
+            key: claim.key.clone(),
+            reasons: claim.record.reasons.clone(),
+            attempt: claim.record.attempt,
+        });
+        let nobody = None::<&mut Answer<fn(Response)>>;
+        let end = self.run(input, nobody).instrument(span.clone()).await;
+        span.in_scope(|| self.note(&end));
+        self.count_session("work", &end, started_ms);
+        let outcome = match end {
+            End::Verdict(verdict) => Outcome::Verdict(verdict),
+            End::Quiet => Outcome::Failed("the session ended without a verdict".to_owned()),
+            End::Failed(why) => Outcome::Failed(why),
+            End::Store(error) => Outcome::Interrupted(error.to_string()),
+        };
+        let most_failures = self.policy.limits.failures;
+        let now_ms = self.environment.now_ms();
+        let random = self.environment.random();
+        let finished = claim
+            .finish(&self.store, &outcome, most_failures, now_ms, random)
+            .await;
+        match finished {
+            Ok(Some(due_ms)) => self.environment.work_due(due_ms),
+            Ok(None) => {}
+            Err(error) => span.in_scope(|| {
+                tracing::error!(%error, "cannot record how a session ended; it will run again");
+            }),
+        }
+        Next::Ran
+    }
+
+    /// Brings the gauges up to date, and returns all metrics.
+    pub fn metrics(&self) -> &Metrics {
+        let counts = self.queue.counts(self.environment.now_ms());
+        self.metrics.set_work("due", counts.due);
+        self.metrics.set_work("waiting", counts.waiting);
+        self.metrics.set_work("running", counts.running);
+        self.metrics.set_work("parked", counts.parked);
+        let mut closed: BTreeMap<String, i64> = self
+            .policy
+            .egress
+            .origins()
+            .map(|origin| (origin.to_owned(), 0))
+            .collect();
+        for gate in self.gates.closed() {
+            *closed.entry(gate.origin).or_default() += 1;
+        }
+        for (origin, count) in closed {
+            let gauge = self
+                .metrics
+                .gates
+                .get_or_create(&metrics::Origin { origin });
+            gauge.set(count);
+        }
+        &self.metrics
+    }
+
+    /// How things stand.
+    pub fn status(&self) -> Status {
+        Status {
+            recovered: self.recovered.load(Ordering::Acquire),
+            work: self.queue.counts(self.environment.now_ms()),
+            closed_gates: self.gates.closed(),
+        }
+    }
+
+    /// Lists work in the order of keys, behind the key `after`.
+    pub async fn work(&self, after: Option<&str>) -> Result<WorkPage, StoreError> {
+        let now_ms = self.environment.now_ms();
+        self.queue.list(&self.store, after, now_ms).await
+    }
+
+    /// Makes parked work due at once, with a clean slate of attempts.
+    pub async fn release(&self, key: &str) -> Result<(), ReleaseError> {
+        let now_ms = self.environment.now_ms();
+        if !self.queue.release(&self.store, key, now_ms).await? {
+            return Err(ReleaseError::NotParked(key.to_owned()));
+        }
+        tracing::info!(key, "released parked work");
+        self.environment.work_due(now_ms);
+        Ok(())
+    }
+
+    fn note(&self, end: &End) {
+        match end {
+            End::Quiet | End::Verdict(Verdict::Done) => {}
+            End::Verdict(Verdict::Retry(retry)) => {
+                tracing::info!(
+                    counts = retry.counts,
+                    reason = retry.reason,
+                    "will try again"
+                );
+            }
+            End::Verdict(Verdict::Park(reason)) => tracing::warn!(reason, "parked"),
+            End::Failed(reason) => tracing::error!(reason, "the session failed"),
+            End::Store(error) => tracing::error!(%error, "the session was interrupted"),
+        }
+    }
+
+    fn count_webhook(&self, path: &str, outcome: &'static str) {
+        let path = path.to_owned();
+        let label = metrics::Webhook { path, outcome };
+        self.metrics.webhooks.get_or_create(&label).inc();
+    }
+
+    fn count_session(&self, kind: &'static str, end: &End, started_ms: u64) {
+        let verdict = match end {
+            End::Quiet => "none",
+            End::Verdict(Verdict::Done) => "done",
+            End::Verdict(Verdict::Retry(retry)) if retry.counts => "retry",
+            End::Verdict(Verdict::Retry(_)) => "wait",
+            End::Verdict(Verdict::Park(_)) => "park",
+            End::Failed(_) => "failed",
+            End::Store(_) => "store_failed",
+        };
+        let label = metrics::Session { kind, verdict };
+        self.metrics.sessions.get_or_create(&label).inc();
+        let took_ms = self.environment.now_ms().saturating_sub(started_ms);
+        let histogram = self
+            .metrics
+            .session_seconds
+            .get_or_create(&metrics::Kind { kind });
+        histogram.observe(seconds(took_ms));
+    }
+}
+
+/// The answer to a caller whose session ended without one.
+fn unanswered(end: &End) -> Response {
+    match end {
+        End::Store(_) => {
+            let error = "the store failed and nothing was acknowledged; send it again";
+            let mut response = error_response(503, error);
+            let retry_after = ("retry-after".to_owned(), "1".to_owned());
+            response.headers.push(retry_after);
+            response
+        }
+        End::Failed(_) => error_response(500, "the plugin failed; the gateway's log says why"),
+        End::Quiet | End::Verdict(_) => error_response(500, "the plugin gave no answer"),
+    }
+}
+
+fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1000.0
+}

@@ -1,0 +1,94 @@
+//! A store in memory, for tests and for embedders that need no durability.
+//!
+//! It is also the shortest description of what a [`Store`] must do.
+
+use crate::Refused;
+use crate::Store;
+use crate::StoreError;
+use crate::contract::Entry;
+use crate::contract::KeyedEntry;
+use crate::contract::Page;
+use crate::contract::Precondition;
+use crate::contract::Scan;
+use crate::contract::Write;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+/// An ordered map with revisions.
+#[derive(Default)]
+pub struct MemoryStore(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    entries: BTreeMap<String, Entry>,
+    /// Counts all writes, so that no key sees a revision twice, even after it
+    /// was deleted.
+    writes: u64,
+}
+
+/// The largest page, whatever limit is asked for.
+const PAGE: usize = 1000;
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Store for MemoryStore {
+    async fn get(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError> {
+        Ok(self.with(|state| keys.iter().map(|k| state.entries.get(k).cloned()).collect()))
+    }
+
+    async fn scan(&self, scan: &Scan) -> Result<Page, StoreError> {
+        let limit = (scan.limit as usize).clamp(1, PAGE);
+        Ok(self.with(|state| {
+            let from = match &scan.after {
+                Some(after) if *after >= scan.prefix => Bound::Excluded(after.clone()),
+                _ => Bound::Included(scan.prefix.clone()),
+            };
+            let mut found = state
+                .entries
+                .range((from, Bound::Unbounded))
+                .take_while(|(key, _)| key.starts_with(&scan.prefix))
+                .map(|(key, entry)| KeyedEntry {
+                    key: key.clone(),
+                    entry: entry.clone(),
+                });
+            let entries: Vec<_> = found.by_ref().take(limit).collect();
+            let next = match found.next() {
+                Some(_) => entries.last().map(|e| e.key.clone()),
+                None => None,
+            };
+            Page { entries, next }
+        }))
+    }
+
+    async fn write(&self, write: Write) -> Result<Result<u64, Refused>, StoreError> {
+        Ok(self.with(|state| {
+            let stands = state.entries.get(&write.key).map(|e| e.revision);
+            let holds = match write.precondition {
+                Precondition::Absent => stands.is_none(),
+                Precondition::Revision(revision) => stands == Some(revision),
+            };
+            if !holds {
+                return Err(Refused);
+            }
+            let Some(value) = write.value else {
+                state.entries.remove(&write.key);
+                return Ok(0);
+            };
+            state.writes += 1;
+            let revision = state.writes;
+            state.entries.insert(write.key, Entry { value, revision });
+            Ok(revision)
+        }))
+    }
+}

@@ -1,0 +1,130 @@
+//! What an operator watches.
+//!
+//! Every label has few values: a path is a configured one, an origin an
+//! allowed one, and the rest are words from this crate. What strangers send is
+//! counted, never named.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// Counters and gauges of a gateway.
+pub struct Metrics {
+    registry: Registry,
+    pub(crate) webhooks: Family<Webhook, Counter>,
+    pub(crate) answer_seconds: Histogram,
+    pub(crate) sessions: Family<Session, Counter>,
+    pub(crate) session_seconds: Family<Kind, Histogram, fn() -> Histogram>,
+    pub(crate) requests: Family<Request, Counter>,
+    pub(crate) work: Family<State, Gauge>,
+    pub(crate) gates: Family<Origin, Gauge>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(crate) struct Webhook {
+    pub(crate) path: String,
+    pub(crate) outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(crate) struct Session {
+    pub(crate) kind: &'static str,
+    pub(crate) verdict: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(crate) struct Kind {
+    pub(crate) kind: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(crate) struct Request {
+    pub(crate) origin: String,
+    pub(crate) outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(crate) struct State {
+    pub(crate) state: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(crate) struct Origin {
+    pub(crate) origin: String,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("gateway"),
+            webhooks: Family::default(),
+            answer_seconds: Histogram::new([
+                0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0,
+            ]),
+            sessions: Family::default(),
+            session_seconds: Family::new_with_constructor(|| {
+                Histogram::new([0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0])
+            }),
+            requests: Family::default(),
+            work: Family::default(),
+            gates: Family::default(),
+        };
+        let registry = &mut metrics.registry;
+        registry.register(
+            "webhooks",
+            "Requests received, by configured path and what became of them",
+            metrics.webhooks.clone(),
+        );
+        registry.register(
+            "webhook_answer_seconds",
+            "Time until a received request was answered",
+            metrics.answer_seconds.clone(),
+        );
+        registry.register(
+            "sessions",
+            "Sessions of the plugin, by what opened them and how they ended",
+            metrics.sessions.clone(),
+        );
+        registry.register(
+            "session_seconds",
+            "Wall time of sessions",
+            metrics.session_seconds.clone(),
+        );
+        registry.register(
+            "http_requests",
+            "Requests that the plugin asked for, by origin and outcome; held and refused ones were not sent",
+            metrics.requests.clone(),
+        );
+        registry.register(
+            "work_items",
+            "Work by state: due now, waiting for its time, running, parked",
+            metrics.work.clone(),
+        );
+        registry.register(
+            "gates_closed",
+            "Gates that hold back requests, by origin",
+            metrics.gates.clone(),
+        );
+        metrics
+    }
+
+    pub(crate) fn set_work(&self, state: &'static str, count: usize) {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.work.get_or_create(&State { state }).set(count);
+    }
+
+    /// All metrics in the OpenMetrics text format, whose media type is
+    /// [`Metrics::CONTENT_TYPE`].
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        // Writing into a string does not fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+
+    /// The media type of [`Metrics::encode`].
+    pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+}

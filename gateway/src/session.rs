@@ -1,0 +1,387 @@
+//! One run of the plugin: takes effects, carries them out, gives replies.
+//!
+//! Effects of one step are carried out at the same time, up to a limit, with
+//! one exception: an answer to the caller waits for every write and schedule
+//! that was asked for before it. Only then is it true that nothing which was
+//! answered with success can be lost.
+
+use crate::Client;
+use crate::Environment;
+use crate::Gateway;
+use crate::Runtime;
+use crate::Session as _;
+use crate::Store;
+use crate::StoreError;
+use crate::contract::Context;
+use crate::contract::Effect;
+use crate::contract::Headers;
+use crate::contract::Input;
+use crate::contract::Level;
+use crate::contract::LogRecord;
+use crate::contract::Precondition;
+use crate::contract::Reply;
+use crate::contract::Response;
+use crate::contract::Verdict;
+use crate::contract::Write;
+use crate::key;
+use futures_util::StreamExt as _;
+use futures_util::stream;
+
+const LONGEST_VALUE: usize = 1 << 20;
+const MOST_KEYS: usize = 1000;
+
+/// How a session ended.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum End {
+    /// It asked for nothing more.
+    Quiet,
+    /// It finished with a verdict.
+    Verdict(Verdict),
+    /// It trapped, went over a limit or broke the contract.
+    Failed(String),
+    /// The store failed.
+    Store(StoreError),
+}
+
+impl From<StoreError> for End {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// What a session has used up.
+struct Usage {
+    deadline_ms: u64,
+    effects: u32,
+}
+
+impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
+    /// Runs a session to its end. `answer` takes the answer to the caller; a
+    /// work session has none.
+    pub(crate) async fn run(
+        &self,
+        input: Input,
+        mut answer: Option<&mut Answer<impl FnOnce(Response)>>,
+    ) -> End {
+        let context = Context {
+            configuration: self.configuration.clone(),
+        };
+        let started_ms = self.environment.now_ms();
+        let limits = &self.policy.limits;
+        let mut usage = Usage {
+            deadline_ms: started_ms + u64::from(limits.session_seconds) * 1000,
+            effects: 0,
+        };
+        let mut session = match self.runtime.open(input, context).await {
+            Ok(session) => session,
+            Err(trap) => return End::Failed(trap.to_string()),
+        };
+        let mut replies = Vec::new();
+        loop {
+            let now_ms = self.environment.now_ms();
+            if now_ms > usage.deadline_ms {
+                return End::Failed(format!(
+                    "the session took longer than {} s (limits.session-seconds)",
+                    limits.session_seconds
+                ));
+            }
+            let asked = match session.resume(now_ms, replies).await {
+                Ok(asked) => asked,
+                Err(trap) => return End::Failed(trap.to_string()),
+            };
+            if asked.is_empty() {
+                return End::Quiet;
+            }
+            let step = self.step(asked, answer.as_deref_mut(), &mut usage).await;
+            replies = match step {
+                Ok(replies) => replies,
+                Err(end) => return end,
+            };
+        }
+    }
+
+    /// Carries out the effects of one resume.
+    async fn step(
+        &self,
+        mut asked: Vec<Effect>,
+        answer: Option<&mut Answer<impl FnOnce(Response)>>,
+        usage: &mut Usage,
+    ) -> Result<Vec<Reply>, End> {
+        let limits = &self.policy.limits;
+        usage.effects = usage
+            .effects
+            .saturating_add(u32::try_from(asked.len()).unwrap_or(u32::MAX));
+        if usage.effects > limits.effects {
+            return Err(End::Failed(format!(
+                "the session asked for more than {} effects (limits.effects)",
+                limits.effects
+            )));
+        }
+        self.bound(asked.iter().map(size).sum())?;
+        // Nothing is carried out after a verdict.
+        let mut verdict = None;
+        if let Some(at) = asked.iter().position(|e| matches!(e, Effect::Finish(_))) {
+            asked.truncate(at + 1);
+            if let Some(Effect::Finish(found)) = asked.pop() {
+                verdict = Some(found);
+            }
+        }
+        for effect in &asked {
+            check(effect).map_err(End::Failed)?;
+        }
+        let replies = self.carry_out_all(asked, answer, usage.deadline_ms).await?;
+        if let Some(verdict) = verdict {
+            return Err(End::Verdict(verdict));
+        }
+        self.bound(replies.iter().map(reply_size).sum())?;
+        Ok(replies)
+    }
+
+    async fn carry_out_all(
+        &self,
+        mut asked: Vec<Effect>,
+        answer: Option<&mut Answer<impl FnOnce(Response)>>,
+        deadline_ms: u64,
+    ) -> Result<Vec<Reply>, End> {
+        let Some(at) = asked.iter().position(|e| matches!(e, Effect::Respond(_))) else {
+            return self.carry_out_together(asked, deadline_ms).await;
+        };
+        let rest = asked.split_off(at + 1);
+        let Some(Effect::Respond(response)) = asked.pop() else {
+            return Ok(Vec::new());
+        };
+        let Some(answer) = answer else {
+            let why = "the plugin responded in a work session, where nobody is waiting";
+            return Err(End::Failed(why.to_owned()));
+        };
+        if rest.iter().any(|e| matches!(e, Effect::Respond(_))) {
+            return Err(End::Failed("the plugin responded twice".to_owned()));
+        }
+        // What must be durable goes first; the others need not be waited for.
+        let is_durable = |e: &Effect| matches!(e, Effect::Write(_) | Effect::Schedule(_));
+        let order: Vec<bool> = asked.iter().map(is_durable).collect();
+        let (before, beside): (Vec<_>, Vec<_>) = asked.into_iter().partition(is_durable);
+        let mut durable = self
+            .carry_out_together(before, deadline_ms)
+            .await?
+            .into_iter();
+        answer.give(checked(response)).map_err(End::Failed)?;
+        let others = beside.into_iter().chain(rest).collect();
+        let mut others = self
+            .carry_out_together(others, deadline_ms)
+            .await?
+            .into_iter();
+        let mut replies = Vec::new();
+        for is_durable in order {
+            replies.extend(if is_durable {
+                durable.next()
+            } else {
+                others.next()
+            });
+        }
+        replies.push(Reply::Done);
+        replies.extend(others);
+        Ok(replies)
+    }
+
+    async fn carry_out_together(
+        &self,
+        asked: Vec<Effect>,
+        deadline_ms: u64,
+    ) -> Result<Vec<Reply>, End> {
+        let under_way: Vec<_> = asked
+            .into_iter()
+            .map(|effect| self.carry_out(effect, deadline_ms))
+            .collect();
+        let mut done = stream::iter(under_way).buffered(self.policy.limits.concurrency);
+        let mut replies = Vec::new();
+        let mut end = None;
+        // A failure does not cut off the others: a request that is under way
+        // should be heard out, since it may have been carried out.
+        while let Some(reply) = done.next().await {
+            match reply {
+                Ok(reply) => replies.push(reply),
+                Err(error) => end = end.or(Some(error)),
+            }
+        }
+        end.map_or(Ok(replies), Err)
+    }
+
+    async fn carry_out(&self, effect: Effect, deadline_ms: u64) -> Result<Reply, End> {
+        match effect {
+            Effect::Http(request) => Ok(Reply::Http(self.exchange(request, deadline_ms).await)),
+            Effect::Get(keys) => {
+                let keys: Result<Vec<String>, String> =
+                    keys.iter().map(|key| key::stored(key)).collect();
+                let keys = keys.map_err(End::Failed)?;
+                Ok(Reply::Entries(self.store.get(&keys).await?))
+            }
+            Effect::Scan(scan) => {
+                let scan = key::stored_scan(&scan).map_err(End::Failed)?;
+                Ok(Reply::Page(key::seen(self.store.scan(&scan).await?)))
+            }
+            Effect::Write(write) => {
+                let write = Write {
+                    key: key::stored(&write.key).map_err(End::Failed)?,
+                    ..write
+                };
+                // No key is ever at this revision.
+                if write.precondition == Precondition::Revision(0) {
+                    return Ok(Reply::Written(Err(())));
+                }
+                let written = self.store.write(write).await?;
+                Ok(Reply::Written(written.map_err(|_refused| ())))
+            }
+            Effect::Schedule(schedule) => {
+                let now_ms = self.environment.now_ms();
+                self.queue.schedule(&self.store, &schedule, now_ms).await?;
+                self.environment.work_due(schedule.due_ms);
+                Ok(Reply::Done)
+            }
+            Effect::Log(record) => {
+                log(&record);
+                Ok(Reply::Done)
+            }
+            Effect::Respond(_) | Effect::Finish(_) => Ok(Reply::Done),
+        }
+    }
+
+    fn bound(&self, bytes: usize) -> Result<(), End> {
+        let most = self.policy.limits.step_bytes;
+        if bytes <= most {
+            return Ok(());
+        }
+        Err(End::Failed(format!(
+            "one step of the session moved {bytes} bytes, more than {most} (limits.step-bytes)"
+        )))
+    }
+}
+
+/// The answer that a caller waits for. It is given once.
+pub(crate) struct Answer<F> {
+    give: Option<F>,
+    status: Option<u16>,
+}
+
+impl<F: FnOnce(Response)> Answer<F> {
+    pub(crate) fn new(give: F) -> Self {
+        Self {
+            give: Some(give),
+            status: None,
+        }
+    }
+
+    pub(crate) fn give(&mut self, response: Response) -> Result<(), String> {
+        let Some(give) = self.give.take() else {
+            return Err("the plugin responded twice".to_owned());
+        };
+        self.status = Some(response.status);
+        give(response);
+        Ok(())
+    }
+
+    /// The status that was given, if any was yet.
+    pub(crate) fn status(&self) -> Option<u16> {
+        self.status
+    }
+}
+
+/// Refuses effects that the contract does not know, before any of the same
+/// step is carried out.
+fn check(effect: &Effect) -> Result<(), String> {
+    match effect {
+        Effect::Get(keys) if keys.len() > MOST_KEYS => Err(format!(
+            "the plugin asked for {} keys at once; at most {MOST_KEYS} are read",
+            keys.len()
+        )),
+        Effect::Get(keys) => keys.iter().try_for_each(|key| key::check(key)),
+        Effect::Scan(scan) => key::stored_scan(scan).map(|_| ()),
+        Effect::Write(write) => {
+            let length = write.value.as_ref().map_or(0, Vec::len);
+            if length > LONGEST_VALUE {
+                return Err(format!(
+                    "the value for {:?} is {length} bytes long; at most {LONGEST_VALUE} are kept",
+                    write.key
+                ));
+            }
+            key::check(&write.key)
+        }
+        Effect::Schedule(schedule) => key::check(&schedule.key),
+        Effect::Respond(response) if !(200..600).contains(&response.status) => Err(format!(
+            "the plugin responded with status {}; expected 200 to 599",
+            response.status
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// A plugin's answer, as it may leave the gateway.
+fn checked(response: Response) -> Response {
+    Response {
+        headers: crate::egress::end_to_end(response.headers),
+        ..response
+    }
+}
+
+/// Writes a plugin's log record. Line breaks in it could pass for records of
+/// the gateway in a log that is read line by line.
+fn log(record: &LogRecord) {
+    let message = one_line(&record.message);
+    let fields: Vec<String> = record
+        .fields
+        .iter()
+        .map(|(name, value)| format!("{}={:?}", one_line(name), one_line(value)))
+        .collect();
+    let fields = fields.join(" ");
+    match record.level {
+        Level::Debug => tracing::debug!(target: "plugin", fields, "{message}"),
+        Level::Info => tracing::info!(target: "plugin", fields, "{message}"),
+        Level::Warn => tracing::warn!(target: "plugin", fields, "{message}"),
+        Level::Error => tracing::error!(target: "plugin", fields, "{message}"),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    const LONGEST: usize = 2000;
+    crate::redaction::without_queries(text)
+        .chars()
+        .take(LONGEST)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+/// What an effect holds in memory, near enough.
+fn size(effect: &Effect) -> usize {
+    match effect {
+        Effect::Respond(response) => response.body.len() + headers_size(&response.headers),
+        Effect::Http(request) => {
+            request.url.len() + request.body.len() + headers_size(&request.headers)
+        }
+        Effect::Get(keys) => keys.iter().map(String::len).sum(),
+        Effect::Scan(scan) => scan.prefix.len(),
+        Effect::Write(write) => write.key.len() + write.value.as_ref().map_or(0, Vec::len),
+        Effect::Schedule(schedule) => schedule.key.len() + schedule.reason.len(),
+        Effect::Log(record) => record.message.len() + headers_size(&record.fields),
+        Effect::Finish(_) => 0,
+    }
+}
+
+fn reply_size(reply: &Reply) -> usize {
+    match reply {
+        Reply::Http(Ok(response)) => response.body.len() + headers_size(&response.headers),
+        Reply::Entries(entries) => entries.iter().flatten().map(|e| e.value.len()).sum(),
+        Reply::Page(page) => page
+            .entries
+            .iter()
+            .map(|e| e.key.len() + e.entry.value.len())
+            .sum(),
+        Reply::Done | Reply::Http(Err(_)) | Reply::Written(_) => 0,
+    }
+}
+
+fn headers_size(headers: &Headers) -> usize {
+    headers
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum()
+}

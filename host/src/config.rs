@@ -1,0 +1,401 @@
+//! Reads `sync.toml`.
+//!
+//! Three parties own parts of the file: the host (`[server]`, `[store]`,
+//! `[log]`, `[plugin]`, and where the admin listener listens), every gateway
+//! (`[[webhook]]`, `[credential.NAME]`, `[egress]`, `[limits]`, `[admin]`), and
+//! the plugin, to whom all the rest is passed on as JSON. Whoever finds
+//! something wrong points at it, and it is shown with its line and its key;
+//! everything that is wrong is shown at once.
+//!
+//! Paths in the file are relative to the folder that the file is in.
+
+mod document;
+mod problem;
+mod section;
+
+use crate::runtime::WasmRuntime;
+use document::Document;
+use document::below;
+use integration_gateway::Policy;
+use integration_gateway::Secret;
+use integration_gateway::contract::Manifest;
+use integration_gateway::contract::Requirements;
+use integration_gateway::settings::AdminSettings;
+use integration_gateway::settings::SecretRef;
+use integration_gateway::settings::Settings;
+pub use problem::Problem;
+pub use problem::Problems;
+use problem::did_you_mean;
+use section::read;
+use serde::Deserialize;
+use serde::Deserializer;
+use serde::de;
+use serde_json::Map;
+use serde_json::Value;
+use std::net::Ipv4Addr;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::path::PathBuf;
+
+/// The sections that are not the plugin's.
+const OURS: [&str; 9] =
+    ["server", "admin", "store", "log", "plugin", "webhook", "credential", "egress", "limits"];
+
+/// `[server]`: where webhooks come in.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct ServerSection {
+    /// Address and port; `127.0.0.1:8080` unless given.
+    #[serde(deserialize_with = "address")]
+    pub listen: SocketAddr,
+    /// Time for the header of a request; 5 unless given.
+    pub header_timeout_seconds: u32,
+    /// Time for the body of a request; 10 unless given.
+    pub body_timeout_seconds: u32,
+    /// Connections at a time; 1024 unless given.
+    pub max_connections: u32,
+    /// Work sessions at a time; 16 unless given.
+    pub workers: u32,
+}
+
+impl Default for ServerSection {
+    fn default() -> Self {
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 8080).into(),
+            header_timeout_seconds: 5,
+            body_timeout_seconds: 10,
+            max_connections: 1024,
+            workers: 16,
+        }
+    }
+}
+
+/// `[admin]`, of which every gateway has the token, and the host the address.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+struct AdminSection {
+    #[serde(deserialize_with = "address")]
+    listen: SocketAddr,
+    token: Vec<SecretRef>,
+}
+
+impl Default for AdminSection {
+    fn default() -> Self {
+        Self { listen: (Ipv4Addr::LOCALHOST, 9090).into(), token: Vec::new() }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+struct StoreSection {
+    path: PathBuf,
+}
+
+impl Default for StoreSection {
+    fn default() -> Self {
+        Self { path: "sync.redb".into() }
+    }
+}
+
+/// `[log]`: what is written to standard error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct LogSection {
+    /// For people or for machines.
+    pub format: LogFormat,
+    /// The least important level that is written.
+    pub level: LogLevel,
+}
+
+/// How a log record is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// One line of text.
+    #[default]
+    Human,
+    /// One line of JSON.
+    Json,
+}
+
+/// How important a log record is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)] // The usual five.
+pub enum LogLevel {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+struct PluginSection {
+    path: Option<PathBuf>,
+    cache_directory: Option<PathBuf>,
+}
+
+/// A file that was read, and not yet checked against the plugin. It is good
+/// enough to find the plugin by.
+pub struct Draft {
+    file: PathBuf,
+    document: Document,
+    problems: Vec<Problem>,
+    server: ServerSection,
+    admin: AdminSection,
+    store: StoreSection,
+    log: LogSection,
+    plugin: PluginSection,
+    settings: Settings,
+}
+
+/// A configuration that holds, with every secret in place.
+pub struct Config {
+    /// `[server]`.
+    pub server: ServerSection,
+    /// Where the admin listener listens.
+    pub admin: SocketAddr,
+    /// The file of the store.
+    pub store: PathBuf,
+    /// What the gateway goes by.
+    pub policy: Policy,
+    /// The plugin's document, as JSON text.
+    pub configuration: String,
+    /// What the plugin says it is.
+    pub manifest: Manifest,
+    /// What the plugin needs, given its document.
+    pub requirements: Requirements,
+}
+
+impl Draft {
+    /// Reads a file. It fails only if there is no such file or it is no TOML;
+    /// all other problems come with [`check`](Self::check).
+    pub fn read(file: &Path) -> Result<Self, Problems> {
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            let message = format!("cannot be read: {error}");
+            let problem = Problem { line: None, key: String::new(), message };
+            Problems::new(file.to_owned(), vec![problem])
+        })?;
+        Self::parse(file, &text)
+    }
+
+    /// Reads a text as if it stood in the given file.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, Problems> {
+        let document = Document::parse(text).map_err(|p| Problems::new(file.to_owned(), p))?;
+        let mut problems = Vec::new();
+        let mut sections = Sections { document: &document, problems: &mut problems };
+        let server = sections.read("server").unwrap_or_default();
+        let admin: AdminSection = sections.read("admin").unwrap_or_default();
+        let store = sections.read("store").unwrap_or_default();
+        let log = sections.read("log").unwrap_or_default();
+        let plugin = sections.read("plugin").unwrap_or_default();
+        let settings = Settings {
+            webhook: sections.elements("webhook"),
+            credential: sections.members("credential"),
+            egress: sections.read("egress").unwrap_or_default(),
+            limits: sections.read("limits").unwrap_or_default(),
+            admin: AdminSettings { token: admin.token.clone() },
+        };
+        let file = file.to_owned();
+        let mut draft =
+            Self { file, document, problems, server, admin, store, log, plugin, settings };
+        draft.check_numbers();
+        Ok(draft)
+    }
+
+    /// The file of the plugin: what `[plugin] path` names, else
+    /// `servicenow_sync.wasm` beside the running program, else in `dist`.
+    pub fn plugin(&self) -> PathBuf {
+        const NAME: &str = "servicenow_sync.wasm";
+        if let Some(path) = &self.plugin.path {
+            return self.beside(path);
+        }
+        let beside_us = std::env::current_exe().ok().map(|exe| exe.with_file_name(NAME));
+        beside_us.filter(|path| path.exists()).unwrap_or_else(|| Path::new("dist").join(NAME))
+    }
+
+    /// Where compiled code is kept: what `[plugin] cache-directory` names, else
+    /// a folder beside the store.
+    pub fn cache_directory(&self) -> PathBuf {
+        match &self.plugin.cache_directory {
+            Some(path) => self.beside(path),
+            None => self.beside(&self.store.path).with_extension("cache"),
+        }
+    }
+
+    /// `[log]`.
+    pub fn log(&self) -> LogSection {
+        self.log
+    }
+
+    /// Asks the plugin, looks up the secrets, and returns the configuration or
+    /// everything that is wrong with it.
+    pub fn check(mut self, runtime: &WasmRuntime) -> Result<Config, Problems> {
+        let plugins = self.document.root.iter().filter(|(key, _)| !OURS.contains(&key.as_str()));
+        let plugins: Map<_, _> = plugins.map(|(key, value)| (key.clone(), value.clone())).collect();
+        let configuration = Value::Object(plugins).to_string();
+        let asked = runtime.describe().and_then(|manifest| {
+            Ok((manifest, runtime.configure(&configuration)?))
+        });
+        let (manifest, requirements) = match asked {
+            Ok((manifest, Ok(requirements))) => (manifest, requirements),
+            Ok((_, Err(problems))) => {
+                let problems = problems.iter().map(|p| {
+                    let message = format!("{}{}", p.message, misspelt_section(&p.pointer));
+                    self.document.problem(&p.pointer, message)
+                });
+                self.problems.extend(problems);
+                return Err(self.into_problems());
+            }
+            Err(trap) => {
+                self.problems.push(self.document.problem("", trap.to_string()));
+                return Err(self.into_problems());
+            }
+        };
+        // A section that could not be read is missing from the settings, and
+        // whoever refers to it would be blamed for it.
+        if !self.problems.is_empty() {
+            return Err(self.into_problems());
+        }
+        let resolve = |secret: &SecretRef| self.secret(secret);
+        match Policy::build(&self.settings, &manifest.name, &requirements, &resolve) {
+            Ok(policy) => Ok(Config {
+                store: self.beside(&self.store.path),
+                server: self.server,
+                admin: self.admin.listen,
+                policy,
+                configuration,
+                manifest,
+                requirements,
+            }),
+            Err(problems) => {
+                let problems =
+                    problems.iter().map(|p| self.document.problem(&p.pointer, p.message.as_str()));
+                self.problems.extend(problems);
+                Err(self.into_problems())
+            }
+        }
+    }
+
+    /// What was found wrong so far.
+    pub(crate) fn into_problems(self) -> Problems {
+        Problems::new(self.file, self.problems)
+    }
+
+    fn check_numbers(&mut self) {
+        for (key, value) in [
+            ("header-timeout-seconds", self.server.header_timeout_seconds),
+            ("body-timeout-seconds", self.server.body_timeout_seconds),
+            ("max-connections", self.server.max_connections),
+            ("workers", self.server.workers),
+        ] {
+            if value == 0 {
+                let pointer = below("/server", key);
+                let problem = self.document.problem(&pointer, "expected at least 1, found 0");
+                self.problems.push(problem);
+            }
+        }
+    }
+
+    fn beside(&self, path: &Path) -> PathBuf {
+        self.file.parent().unwrap_or(Path::new("")).join(path)
+    }
+
+    fn secret(&self, secret: &SecretRef) -> Result<Secret, String> {
+        let (what, text) = match secret {
+            SecretRef::Env(name) => {
+                let what = format!("the environment variable {name}");
+                let text = std::env::var(name)
+                    .map_err(|_| format!("{what} is not set; set it, or name another"))?;
+                (what, text)
+            }
+            SecretRef::File(path) => {
+                let path = self.beside(Path::new(path));
+                let what = format!("the file {}", path.display());
+                let text = std::fs::read_to_string(&path)
+                    .map_err(|error| format!("{what} cannot be read: {error}"))?;
+                (what, text)
+            }
+        };
+        match text.trim_end() {
+            "" => Err(format!("{what} is empty; expected a secret in it")),
+            text => Ok(Secret::new(text)),
+        }
+    }
+}
+
+/// A misspelt section of ours looks like a section of the plugin's.
+fn misspelt_section(pointer: &str) -> String {
+    match pointer.strip_prefix('/') {
+        Some(section) if !section.contains('/') => did_you_mean(section, OURS),
+        _ => String::new(),
+    }
+}
+
+/// Reads sections, and collects what is wrong with them.
+struct Sections<'a> {
+    document: &'a Document,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Sections<'_> {
+    fn read<T: de::DeserializeOwned>(&mut self, section: &str) -> Option<T> {
+        let value = self.document.root.get(section)?;
+        read(self.document, &below("", section), value, self.problems)
+    }
+
+    /// The elements of `[[section]]`, each read by itself.
+    fn elements<T: de::DeserializeOwned>(&mut self, section: &str) -> Vec<T> {
+        let pointer = below("", section);
+        match self.document.root.get(section) {
+            None => Vec::new(),
+            Some(Value::Array(elements)) => elements
+                .iter()
+                .enumerate()
+                .filter_map(|(i, element)| {
+                    read(self.document, &below(&pointer, &i.to_string()), element, self.problems)
+                })
+                .collect(),
+            Some(_) => {
+                let message = format!("expected [[{section}]], with two brackets on either side");
+                self.problems.push(self.document.problem(&pointer, message));
+                Vec::new()
+            }
+        }
+    }
+
+    /// The members of `[section.NAME]`, each read by itself.
+    fn members<T: de::DeserializeOwned, C: FromIterator<(String, T)> + Default>(
+        &mut self,
+        section: &str,
+    ) -> C {
+        let pointer = below("", section);
+        match self.document.root.get(section) {
+            None => C::default(),
+            Some(Value::Object(members)) => members
+                .iter()
+                .filter_map(|(name, member)| {
+                    let pointer = below(&pointer, name);
+                    Some((name.clone(), read(self.document, &pointer, member, self.problems)?))
+                })
+                .collect(),
+            Some(_) => {
+                let message = format!("expected [{section}.NAME], a table for each {section}");
+                self.problems.push(self.document.problem(&pointer, message));
+                C::default()
+            }
+        }
+    }
+}
+
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        de::Error::custom(format!(
+            "expected an address and a port such as \"127.0.0.1:8080\", found {text:?}"
+        ))
+    })
+}

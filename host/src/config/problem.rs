@@ -1,0 +1,106 @@
+use std::fmt;
+use std::path::PathBuf;
+
+/// Something wrong in the configuration file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// Counted from 1; absent when the whole file is meant.
+    pub line: Option<usize>,
+    /// The key, as one would write it: `credential.servicenow.kind`.
+    pub key: String,
+    /// What was expected, what was found, and what to do.
+    pub message: String,
+}
+
+/// Everything that was found wrong in a configuration file, one to a line, in
+/// the order of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problems {
+    file: PathBuf,
+    problems: Vec<Problem>,
+}
+
+impl Problems {
+    pub(super) fn new(file: PathBuf, mut problems: Vec<Problem>) -> Self {
+        problems.sort();
+        problems.dedup();
+        Self { file, problems }
+    }
+}
+
+impl std::error::Error for Problems {}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, problem) in self.problems.iter().enumerate() {
+            if i > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{}:", self.file.display())?;
+            if let Some(line) = problem.line {
+                write!(f, "{line}:")?;
+            }
+            if !problem.key.is_empty() {
+                write!(f, " {}:", problem.key)?;
+            }
+            write!(f, " {}", problem.message)?;
+        }
+        Ok(())
+    }
+}
+
+/// `; did you mean "basic"?` if one of the accepted words is close to what was
+/// written, else nothing.
+pub(super) fn did_you_mean<'a>(
+    found: &str,
+    accepted: impl IntoIterator<Item = &'a str>,
+) -> String {
+    let far = 1 + found.chars().count() / 3;
+    accepted
+        .into_iter()
+        .map(|word| (distance(found, word), word))
+        .filter(|(distance, _)| *distance <= far)
+        .min()
+        .map(|(_, word)| format!("; did you mean \"{word}\"?"))
+        .unwrap_or_default()
+}
+
+/// How many letters must be inserted, deleted, replaced or swapped with their
+/// neighbour to make one word of the other.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<_>, Vec<_>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            rows[i][j] = match (i, j) {
+                (0, _) => j,
+                (_, 0) => i,
+                _ => {
+                    let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+                    let swapped = (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                        .then(|| rows[i - 2][j - 2] + 1);
+                    [rows[i - 1][j] + 1, rows[i][j - 1] + 1, replaced]
+                        .into_iter()
+                        .chain(swapped)
+                        .min()
+                        .unwrap_or(replaced)
+                }
+            };
+        }
+    }
+    rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_word_is_suggested_and_a_far_one_is_not() {
+        let words = ["basic", "bearer", "query"];
+        assert_eq!(did_you_mean("bsic", words), "; did you mean \"basic\"?");
+        assert_eq!(did_you_mean("baerer", words), "; did you mean \"bearer\"?");
+        assert_eq!(did_you_mean("oauth", words), "");
+        assert_eq!(did_you_mean("x", words), "");
+    }
+}

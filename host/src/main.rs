@@ -1,0 +1,9 @@
+//! `servicenow-sync`: the wasmtime gateway for ServiceNow Sync.
+
+use clap::Parser;
+use servicenow_sync::cli::Cli;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    Cli::parse().run()
+}

@@ -1,0 +1,312 @@
+//! The HTTP/1.1 server for webhooks and for the admin listener.
+//!
+//! Everything a stranger can take is bounded: the time for a header and for a
+//! body, the size of both, the number of connections. When all connections are
+//! taken, the oldest one that has not got as far as a complete request makes
+//! room, so a crowd of trickling sockets cannot keep a webhook out.
+
+use bytes::Bytes;
+use bytes::BytesMut;
+use http::Request;
+use http::Response;
+use http::StatusCode;
+use http::header;
+use http_body_util::BodyExt;
+use http_body_util::Full;
+use hyper::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use hyper_util::rt::TokioTimer;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+/// Request line and headers together.
+const HEADER_BYTES: usize = 64 << 10;
+
+/// What one client may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerLimits {
+    /// For the whole header, and for the wait between two requests.
+    pub header_timeout: Duration,
+    /// For the whole body, from the end of the header.
+    pub body_timeout: Duration,
+    /// Connections at a time.
+    pub connections: usize,
+}
+
+/// Answers requests.
+pub trait Handler: Send + Sync + 'static {
+    /// A longer body on this path is answered 413 before it has been read.
+    fn body_limit(&self, path: &str) -> usize;
+
+    /// Answers one request, whose body is within the limits; or closes the
+    /// connection without an answer, which makes some senders try again where
+    /// an error would not.
+    fn handle(
+        &self,
+        request: Request<Bytes>,
+        peer: SocketAddr,
+    ) -> impl Future<Output = Option<Response<Bytes>>> + Send;
+}
+
+/// A listening server. It runs until it is shut down or dropped.
+pub struct Server {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    accepting: tokio::task::JoinHandle<()>,
+    connections: Arc<Connections>,
+}
+
+impl Server {
+    /// Listens, and answers every request with the handler.
+    pub async fn start(
+        address: SocketAddr,
+        limits: ServerLimits,
+        handler: impl Handler,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = watch::channel(false);
+        let connections = Arc::new(Connections::default());
+        let service = Arc::new(Service { limits, handler });
+        let accepting =
+            tokio::spawn(accept(listener, service, Arc::clone(&connections), stopped));
+        Ok(Self { address, stop, accepting, connections })
+    }
+
+    /// Where it listens: the port that was found, if it was asked for port 0.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no more connections and no more requests, and waits until the
+    /// requests that are in have been answered, but no longer than `patience`.
+    pub async fn shutdown(mut self, patience: Duration) {
+        let _ = self.stop.send(true);
+        let _ = (&mut self.accepting).await;
+        let all_closed = async {
+            while !self.connections.lock().open.is_empty() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let _ = tokio::time::timeout(patience, all_closed).await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        for connection in self.connections.lock().open.values() {
+            connection.task.abort();
+        }
+    }
+}
+
+async fn accept<H: Handler>(
+    listener: TcpListener,
+    service: Arc<Service<H>>,
+    connections: Arc<Connections>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopped.changed() => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                if !connections.make_room(service.limits.connections) {
+                    tracing::warn!(%peer, "connection refused: all are taken by requests");
+                    continue;
+                }
+                let _ = stream.set_nodelay(true);
+                connections.open(stream, peer, Arc::clone(&service), stopped.clone());
+            }
+            // No file descriptors left, or the peer is gone already.
+            Err(error) => {
+                tracing::warn!(%error, "connection not accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Connections(Mutex<Open>);
+
+#[derive(Default)]
+struct Open {
+    /// By number, which is by age.
+    open: BTreeMap<u64, Connection>,
+    next: u64,
+}
+
+struct Connection {
+    /// Between a complete request and its answer.
+    busy: Arc<AtomicBool>,
+    task: AbortHandle,
+}
+
+impl Connections {
+    /// Sees to it that fewer than `most` are open, if need be by closing the
+    /// oldest that is not busy.
+    fn make_room(&self, most: usize) -> bool {
+        let mut this = self.lock();
+        if this.open.len() < most {
+            return true;
+        }
+        let idle = this.open.iter().find(|(_, c)| !c.busy.load(Ordering::Relaxed));
+        let Some((number, task)) = idle.map(|(number, c)| (*number, c.task.clone())) else {
+            return false;
+        };
+        task.abort();
+        this.open.remove(&number);
+        true
+    }
+
+    fn open<H: Handler>(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        service: Arc<Service<H>>,
+        stopped: watch::Receiver<bool>,
+    ) {
+        let connections = Arc::clone(self);
+        let busy = Arc::new(AtomicBool::new(false));
+        let mut this = self.lock();
+        let number = this.next;
+        this.next += 1;
+        let serving = serve(stream, peer, service, Arc::clone(&busy), stopped);
+        let task = tokio::spawn(async move {
+            serving.await;
+            connections.lock().open.remove(&number);
+        });
+        this.open.insert(number, Connection { busy, task: task.abort_handle() });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn serve<H: Handler>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    service: Arc<Service<H>>,
+    busy: Arc<AtomicBool>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let limits = service.limits.clone();
+    let answer = service_fn(move |request| {
+        let (service, busy) = (Arc::clone(&service), Arc::clone(&busy));
+        async move { service.answer(request, peer, &busy).await }
+    });
+    let connection = http1::Builder::new()
+        // Without a timer hyper ignores the time-out and says nothing.
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_buf_size(HEADER_BYTES)
+        .serve_connection(TokioIo::new(stream), answer);
+    let mut connection = pin!(connection);
+    let outcome = tokio::select! {
+        outcome = connection.as_mut() => outcome,
+        _ = stopped.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(%peer, %error, "connection ended early");
+    }
+}
+
+struct Service<H> {
+    limits: ServerLimits,
+    handler: H,
+}
+
+impl<H: Handler> Service<H> {
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        busy: &AtomicBool,
+    ) -> Result<Response<Full<Bytes>>, Closed> {
+        let (head, body) = request.into_parts();
+        let limit = self.handler.body_limit(head.uri.path());
+        let reading = read(body, limit);
+        let body = match tokio::time::timeout(self.limits.body_timeout, reading).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(ReadError::TooLong)) => {
+                return Ok(refusal(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    &format!("the body is longer than {limit} bytes"),
+                ));
+            }
+            Ok(Err(ReadError::Cut)) => return Err(Closed),
+            Err(_) => {
+                return Ok(refusal(
+                    StatusCode::REQUEST_TIMEOUT,
+                    "the body did not arrive in time",
+                ));
+            }
+        };
+        busy.store(true, Ordering::Relaxed);
+        let answer = self.handler.handle(Request::from_parts(head, body), peer).await;
+        busy.store(false, Ordering::Relaxed);
+        answer.map(|answer| answer.map(Full::new)).ok_or(Closed)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("closed without an answer")]
+struct Closed;
+
+enum ReadError {
+    TooLong,
+    Cut,
+}
+
+/// Reads a body and stops as soon as it is known to be too long.
+async fn read(mut body: Incoming, limit: usize) -> Result<Bytes, ReadError> {
+    if body.size_hint().lower() > limit as u64 {
+        return Err(ReadError::TooLong);
+    }
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame.map_err(|_| ReadError::Cut)?.into_data() {
+            if whole.len() + data.len() > limit {
+                return Err(ReadError::TooLong);
+            }
+            whole.extend_from_slice(&data);
+        }
+    }
+    Ok(whole.freeze())
+}
+
+/// One line of JSON; and the connection is closed, since the rest of the body
+/// is still on its way.
+fn refusal(status: StatusCode, message: &str) -> Response<Full<Bytes>> {
+    let body = serde_json::json!({ "error": message }).to_string() + "\n";
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    headers.insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+    response
+}
