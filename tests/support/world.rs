@@ -156,6 +156,10 @@ listen = "127.0.0.1:0"
 listen = "127.0.0.1:0"
 token = [{{ file = "admin-token" }}]
 
+# The simulators are on this machine, which is not a public address.
+[egress]
+private = ["127.0.0.0/8"]
+
 {webhooks}[credential.flashduty]
 kind = "query"
 origin = "{flashduty}"
