@@ -36,13 +36,16 @@ pub fn mark(origin: Origin, name: &str) -> String {
 /// Whether this product wrote a comment, for it ends in a mark of either side.
 pub fn is_carried(text: &str) -> bool {
     let last = text.trim_end().rsplit('\n').next().unwrap_or_default();
-    [Origin::Flashduty, Origin::ServiceNow].iter().any(|origin| {
-        last.rfind(origin.tag()).is_some_and(|at| {
-            let rest = &last[at + origin.tag().len()..];
-            let name = rest.strip_suffix(']').unwrap_or_default();
-            !name.is_empty() && name.bytes().all(|b| b.is_ascii_hexdigit())
+    let Some(last) = last.strip_suffix(']') else {
+        return false;
+    };
+    [Origin::Flashduty, Origin::ServiceNow]
+        .iter()
+        .any(|origin| {
+            last.rsplit_once(origin.tag()).is_some_and(|(_, name)| {
+                !name.is_empty() && name.bytes().all(|b| b.is_ascii_hexdigit())
+            })
         })
-    })
 }
 
 /// Flashduty's comment as it is written into a ServiceNow journal.
@@ -50,18 +53,36 @@ pub fn for_servicenow(comment: &flashduty::Comment, author: &str) -> String {
     let mark = mark(Origin::Flashduty, &comment.mark);
     let text = text::without_markup(&text::normal(&comment.text));
     let author = text::without_markup(author);
-    written(&author, "Flashduty", comment.created_at, &text, &mark, servicenow::JOURNAL)
+    written(
+        &author,
+        "Flashduty",
+        comment.created_at,
+        &text,
+        &mark,
+        servicenow::JOURNAL,
+    )
 }
 
 /// ServiceNow's comment as it is written into a Flashduty timeline.
 pub fn for_flashduty(entry: &servicenow::Entry) -> String {
     let mark = mark(Origin::ServiceNow, &entry.mark);
     let text = text::normal(&entry.text);
-    written(&entry.author, "ServiceNow", entry.created_at, &text, &mark, flashduty::NOTE)
+    written(
+        &entry.author,
+        "ServiceNow",
+        entry.created_at,
+        &text,
+        &mark,
+        flashduty::NOTE,
+    )
 }
 
 fn written(author: &str, system: &str, at_ms: i64, text: &str, mark: &str, max: usize) -> String {
-    let head = format!("{} ({system}, {}):\n", text::single_line(author), date::minute(at_ms));
+    let head = format!(
+        "{} ({system}, {}):\n",
+        text::single_line(author),
+        date::minute(at_ms)
+    );
     let room = max.saturating_sub(head.chars().count() + mark.len() + 1);
     format!("{head}{}\n{mark}", text::cut(text, room))
 }

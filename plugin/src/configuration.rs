@@ -163,8 +163,12 @@ fn awaiting_vendor() -> String {
 impl Configuration {
     /// Parses and checks a configuration document: `{"integration": […]}`.
     pub fn parse(document: &str) -> Result<Self, Vec<Problem>> {
-        let problem =
-            |pointer: &str, message: String| vec![Problem { pointer: pointer.into(), message }];
+        let problem = |pointer: &str, message: String| {
+            vec![Problem {
+                pointer: pointer.into(),
+                message,
+            }]
+        };
         let document: Value = serde_json::from_str(document)
             .map_err(|e| problem("", format!("expected a JSON document: {e}")))?;
         let keys = document.as_object().into_iter().flat_map(|o| o.keys());
@@ -175,7 +179,10 @@ impl Configuration {
                 message: format!("unknown key \"{key}\"; the plugin's part is [[integration]]"),
             })
             .collect();
-        let Some(list) = document["integration"].as_array().filter(|list| !list.is_empty()) else {
+        let Some(list) = document["integration"]
+            .as_array()
+            .filter(|list| !list.is_empty())
+        else {
             problems.extend(problem(
                 "",
                 "expected at least one integration, found none; add an [[integration]]".into(),
@@ -191,38 +198,74 @@ impl Configuration {
                     problems.extend(integration.problems(&at));
                     if integrations.iter().any(|other| other.id == integration.id) {
                         let message = format!("\"{}\" is taken; ids must differ", integration.id);
-                        problems.push(Problem { pointer: format!("{at}/id"), message });
+                        problems.push(Problem {
+                            pointer: format!("{at}/id"),
+                            message,
+                        });
                     }
                     integrations.push(integration);
                 }
                 Err(error) => problems.push(explained(&at, &error)),
             }
         }
-        if problems.is_empty() { Ok(Self { integrations }) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(Self { integrations })
+        } else {
+            Err(problems)
+        }
     }
 
     /// The integration of that id.
     pub fn integration(&self, id: &str) -> Option<&Integration> {
-        self.integrations.iter().find(|integration| integration.id == id)
+        self.integrations
+            .iter()
+            .find(|integration| integration.id == id)
     }
 
     /// What a gateway must provide.
     pub fn requirements(&self) -> Requirements {
-        let mut requirements = Requirements { routes: Vec::new(), destinations: Vec::new() };
+        let mut requirements = Requirements {
+            routes: Vec::new(),
+            destinations: Vec::new(),
+        };
         for integration in &self.integrations {
-            let Integration { id, name, direction, flashduty, servicenow, .. } = integration;
+            let Integration {
+                id,
+                name,
+                direction,
+                flashduty,
+                servicenow,
+                ..
+            } = integration;
             let mut route = |side: &str, summary: String| {
-                requirements.routes.push(Route { path: format!("/{side}/{id}"), summary });
+                requirements.routes.push(Route {
+                    path: format!("/{side}/{id}"),
+                    summary,
+                });
             };
             if direction.to_servicenow() {
-                route("flashduty", format!("Flashduty's incident webhook for {name}"));
+                route(
+                    "flashduty",
+                    format!("Flashduty's incident webhook for {name}"),
+                );
             }
             if direction.from_servicenow() {
-                route("servicenow", format!("ServiceNow's business rule or UI action for {name}"));
+                route(
+                    "servicenow",
+                    format!("ServiceNow's business rule or UI action for {name}"),
+                );
             }
             let sides = [
-                (&flashduty.url, &flashduty.credential, "Flashduty's Open API"),
-                (&servicenow.url, &servicenow.credential, "ServiceNow's Table API"),
+                (
+                    &flashduty.url,
+                    &flashduty.credential,
+                    "Flashduty's Open API",
+                ),
+                (
+                    &servicenow.url,
+                    &servicenow.credential,
+                    "ServiceNow's Table API",
+                ),
             ];
             for (origin, credential, what) in sides {
                 if let Some(credential) = credential {
@@ -255,24 +298,34 @@ impl Integration {
         let mut problems = Vec::new();
         let mut check = |ok: bool, pointer: &str, message: String| {
             if !ok {
-                problems.push(Problem { pointer: format!("{at}{pointer}"), message });
+                problems.push(Problem {
+                    pointer: format!("{at}{pointer}"),
+                    message,
+                });
             }
         };
         let id_ok = (1..=32).contains(&self.id.len())
-            && self.id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+            && self
+                .id
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         check(
             id_ok,
             "/id",
-            format!("expected 1 to 32 of a-z, 0-9 and -, found \"{}\"", text::cut(&self.id, 40)),
+            format!(
+                "expected 1 to 32 of a-z, 0-9 and -, found \"{}\"",
+                text::cut(&self.id, 40)
+            ),
         );
         check(
             (1..=1440).contains(&self.snooze_minutes),
             "/snooze-minutes",
             format!("expected 1 to 1440 minutes, found {}", self.snooze_minutes),
         );
-        for (url, pointer) in
-            [(&self.flashduty.url, "/flashduty/url"), (&self.servicenow.url, "/servicenow/url")]
-        {
+        for (url, pointer) in [
+            (&self.flashduty.url, "/flashduty/url"),
+            (&self.servicenow.url, "/servicenow/url"),
+        ] {
             check(
                 is_origin(url),
                 pointer,
@@ -342,9 +395,14 @@ impl Integration {
 /// `scheme://host[:port]`. The gateway parses it again with care and decides
 /// whether it may be reached; here it only must not carry anything else.
 fn is_origin(url: &str) -> bool {
-    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let host = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"));
     host.is_some_and(|host| {
-        !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b))
+        !host.is_empty()
+            && host
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b))
     })
 }
 
@@ -375,18 +433,27 @@ fn explained(at: &str, error: &serde_path_to_error::Error<serde_json::Error>) ->
                 || format!("expected one of {}", known.join(", ")),
                 |near| format!("did you mean \"{near}\"?"),
             );
-            return Problem { pointer, message: format!("unknown {noun} \"{found}\"; {hint}") };
+            return Problem {
+                pointer,
+                message: format!("unknown {noun} \"{found}\"; {hint}"),
+            };
         }
     }
     if let Some(missing) = message.strip_prefix("missing field ").and(quoted.next()) {
-        return Problem { pointer, message: format!("expected \"{missing}\", found none; add it") };
+        return Problem {
+            pointer,
+            message: format!("expected \"{missing}\", found none; add it"),
+        };
     }
     Problem { pointer, message }
 }
 
 /// The known word that differs from `found` by the fewest letters, if few.
 fn nearest<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
-    let near = known.iter().map(|word| (distance(found, word), *word)).min()?;
+    let near = known
+        .iter()
+        .map(|word| (distance(found, word), *word))
+        .min()?;
     (near.0 <= 1 + found.len() / 4).then_some(near.1)
 }
 
@@ -440,9 +507,16 @@ mod tests {
         assert_eq!(integration.name, "prod");
         assert_eq!(integration.snooze_minutes, 120);
         assert_eq!(integration.flashduty.url, "https://api.flashcat.cloud");
-        assert_eq!(integration.servicenow.url, "https://example.service-now.com");
+        assert_eq!(
+            integration.servicenow.url,
+            "https://example.service-now.com"
+        );
         let requirements = configuration.requirements();
-        let paths: Vec<_> = requirements.routes.iter().map(|r| r.path.as_str()).collect();
+        let paths: Vec<_> = requirements
+            .routes
+            .iter()
+            .map(|r| r.path.as_str())
+            .collect();
         assert_eq!(paths, ["/flashduty/prod", "/servicenow/prod"]);
         assert_eq!(requirements.destinations.len(), 2);
     }
@@ -470,7 +544,10 @@ mod tests {
         );
         assert_eq!(
             problem(|i| i["direction"] = json!("two-ways")),
-            at("/direction", "unknown value \"two-ways\"; did you mean \"two-way\"?")
+            at(
+                "/direction",
+                "unknown value \"two-ways\"; did you mean \"two-way\"?"
+            )
         );
         assert_eq!(
             problem(|i| i["direction"] = json!("both")),
@@ -485,7 +562,10 @@ mod tests {
         );
         assert_eq!(
             problem(|i| i["id"] = json!("Prod 1")),
-            at("/id", "expected 1 to 32 of a-z, 0-9 and -, found \"Prod 1\"")
+            at(
+                "/id",
+                "expected 1 to 32 of a-z, 0-9 and -, found \"Prod 1\""
+            )
         );
         assert_eq!(
             problem(|i| i["snooze-minutes"] = json!(1441)),

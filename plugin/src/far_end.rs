@@ -66,14 +66,21 @@ pub(crate) fn json_answer(
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case("content-type"))
         .map_or("", |(_, value)| value.as_str());
-    let is_json = content_type.split(';').next().is_some_and(|t| t.trim().ends_with("json"));
+    let is_json = content_type
+        .split(';')
+        .next()
+        .is_some_and(|t| t.trim().ends_with("json"));
     match serde_json::from_slice(&response.body) {
         Ok(value) if is_json => Ok((status, value)),
         _ => {
             let kind = text::cut(&text::single_line(content_type), 60);
             let why = format!(
                 "{what} answered {status} with {} instead of JSON",
-                if kind.is_empty() { "no content type" } else { &kind }
+                if kind.is_empty() {
+                    "no content type"
+                } else {
+                    &kind
+                }
             );
             Err(match status {
                 // Declined before anything was done.
@@ -104,9 +111,14 @@ mod tests {
         let html = "<title>Instance Hibernating page</title>";
         assert_eq!(
             answer(200, "text/html", html),
-            Err(Trouble::Unknown("it answered 200 with text/html instead of JSON".into()))
+            Err(Trouble::Unknown(
+                "it answered 200 with text/html instead of JSON".into()
+            ))
         );
-        assert!(matches!(answer(200, "application/json", html), Err(Trouble::Unknown(_))));
+        assert!(matches!(
+            answer(200, "application/json", html),
+            Err(Trouble::Unknown(_))
+        ));
     }
 
     #[test]
@@ -116,7 +128,10 @@ mod tests {
 
     #[test]
     fn what_the_gateway_holds_back_is_tried_when_it_says() {
-        let hold = HttpFailure::Held(Hold { until_ms: 9, reason: "rate limit".into() });
+        let hold = HttpFailure::Held(Hold {
+            until_ms: 9,
+            reason: "rate limit".into(),
+        });
         assert_eq!(
             json_answer(Err(hold), "it"),
             Err(Trouble::NotBefore(9, "it: rate limit".into()))

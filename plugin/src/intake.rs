@@ -42,7 +42,9 @@ pub async fn receive(
     let response = match accept(effects, configuration, request).await {
         Ok(()) => answer(200, &json!({ "status": "accepted" })),
         Err((status, message)) => {
-            effects.log(Level::Warn, "webhook refused", &[("reason", &message)]).await;
+            effects
+                .log(Level::Warn, "webhook refused", &[("reason", &message)])
+                .await;
             answer(status, &json!({ "error": message }))
         }
     };
@@ -59,14 +61,25 @@ async fn accept(
         (503, format!("the configuration is not valid: {first}"))
     })?;
     if request.method != "POST" {
-        return Err((405, format!("expected POST, found {}", text::cut(&request.method, 20))));
+        return Err((
+            405,
+            format!("expected POST, found {}", text::cut(&request.method, 20)),
+        ));
     }
     let mut segments = request.path.trim_matches('/').split('/');
-    let (side, id) = (segments.next().unwrap_or_default(), segments.next().unwrap_or_default());
+    let (side, id) = (
+        segments.next().unwrap_or_default(),
+        segments.next().unwrap_or_default(),
+    );
     let integration = configuration
         .integration(id)
         .filter(|_| segments.next().is_none())
-        .ok_or_else(|| (404, format!("no integration has the id \"{}\"", text::cut(id, 40))))?;
+        .ok_or_else(|| {
+            (
+                404,
+                format!("no integration has the id \"{}\"", text::cut(id, 40)),
+            )
+        })?;
     let notice = match side {
         "flashduty" => flashduty(integration, &request.body),
         "servicenow" => servicenow(effects.now_ms(), &request.body),
@@ -78,13 +91,18 @@ async fn accept(
     let pair = member
         .and_then(|entry| Entity::parse(std::str::from_utf8(&entry.value).ok()?))
         .unwrap_or_else(|| notice.about.clone());
-    let kept = Kept { received_ms: effects.now_ms(), hint: notice.hint };
+    let kept = Kept {
+        received_ms: effects.now_ms(),
+        hint: notice.hint,
+    };
     let value = serde_json::to_vec(&kept).map_err(|e| (500, e.to_string()))?;
     let key = keys::hints(id, &notice.about) + &notice.id;
     // A refusal means that this very event is there already. It is scheduled
     // all the same: nobody knows whether that happened the first time.
     effects.write(key, Precondition::Absent, Some(value)).await;
-    effects.schedule(keys::work(id, &pair), 0, &notice.reason).await;
+    effects
+        .schedule(keys::work(id, &pair), 0, &notice.reason)
+        .await;
     Ok(())
 }
 
@@ -97,7 +115,10 @@ fn flashduty(integration: &Integration, body: &[u8]) -> Result<Notice, String> {
     Ok(Notice {
         about: Entity::Flashduty(event.incident.incident_id.clone()),
         id,
-        reason: format!("Flashduty {}", text::cut(&text::single_line(&event.event_type), 40)),
+        reason: format!(
+            "Flashduty {}",
+            text::cut(&text::single_line(&event.event_type), 40)
+        ),
         hint: Hint::from_event(event, integration.flashduty.credential.is_none()),
     })
 }
@@ -108,8 +129,13 @@ fn servicenow(now_ms: u64, body: &[u8]) -> Result<Notice, String> {
         about: Entity::ServiceNow(hint.sys_id.clone()),
         // No script sends an id, and an equal body may tell of a new change.
         id: format!("{now_ms}-{}", short_hash(body)),
-        reason: format!("ServiceNow {}", text::cut(&text::single_line(&hint.action_type), 40)),
-        hint: Hint::ServiceNow { body: Box::new(hint) },
+        reason: format!(
+            "ServiceNow {}",
+            text::cut(&text::single_line(&hint.action_type), 40)
+        ),
+        hint: Hint::ServiceNow {
+            body: Box::new(hint),
+        },
     })
 }
 

@@ -12,3 +12,8 @@ where
     let value: Value = serde_json::from_slice(bytes)?;
     T::deserialize(&value)
 }
+
+/// The elements of a list; none of anything else.
+pub(crate) fn list(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}

@@ -23,6 +23,15 @@
 //! | [`pair`] | the record of two incidents that belong together |
 //! | [`flashduty`], [`servicenow`] | each far end: its types, webhook and API |
 
+#![deny(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used
+)] // A panic takes the whole session with it, and says nothing: the target has no output.
+
 mod component;
 mod date;
 mod far_end;

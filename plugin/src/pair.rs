@@ -87,7 +87,10 @@ pub struct Agreed<F, S> {
 
 impl<F, S> Default for Agreed<F, S> {
     fn default() -> Self {
-        Self { flashduty: None, servicenow: None }
+        Self {
+            flashduty: None,
+            servicenow: None,
+        }
     }
 }
 
@@ -146,7 +149,10 @@ impl Pair {
 
     /// Adds a line to the history.
     pub fn note(&mut self, at_ms: u64, what: impl Into<String>) {
-        self.history.push(Event { at_ms, what: what.into() });
+        self.history.push(Event {
+            at_ms,
+            what: what.into(),
+        });
         let surplus = self.history.len().saturating_sub(HISTORY);
         self.history.drain(..surplus);
     }

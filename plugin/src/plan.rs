@@ -109,8 +109,10 @@ impl From<&Body> for ServiceNowView {
             title: body.short_description.as_deref().map(text::single_line),
             description: body.description.as_deref().map(text::normal),
             // Only the urgency moves a severity; the impact is along for the ride.
-            grade: step(&body.urgency)
-                .map(|urgency| Grade { impact: step(&body.impact).unwrap_or(urgency), urgency }),
+            grade: step(&body.urgency).map(|urgency| Grade {
+                impact: step(&body.impact).unwrap_or(urgency),
+                urgency,
+            }),
             state: body.state.as_deref().and_then(State::parse),
             notes: String::new(),
         }
@@ -146,13 +148,25 @@ pub struct Decision {
 
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { field, outcome, flashduty, servicenow, why } = self;
+        let Self {
+            field,
+            outcome,
+            flashduty,
+            servicenow,
+            why,
+        } = self;
         match outcome {
             Outcome::ToServicenow => {
-                write!(f, "{field}: {flashduty} -> {servicenow} in ServiceNow ({why})")
+                write!(
+                    f,
+                    "{field}: {flashduty} -> {servicenow} in ServiceNow ({why})"
+                )
             }
             Outcome::ToFlashduty => {
-                write!(f, "{field}: {servicenow} -> {flashduty} in Flashduty ({why})")
+                write!(
+                    f,
+                    "{field}: {servicenow} -> {flashduty} in Flashduty ({why})"
+                )
             }
             Outcome::Kept => write!(f, "{field}: kept ({why})"),
         }
@@ -192,7 +206,12 @@ pub struct Situation<'a> {
 
 /// Decides.
 pub fn plan(situation: Situation<'_>) -> Plan {
-    let Situation { integration, base, signature, .. } = situation;
+    let Situation {
+        integration,
+        base,
+        signature,
+        ..
+    } = situation;
     let nothing = (FlashdutyView::default(), ServiceNowView::default());
     let flashduty = situation.flashduty.unwrap_or(&nothing.0);
     let servicenow = situation.servicenow.unwrap_or(&nothing.1);
@@ -202,9 +221,12 @@ pub fn plan(situation: Situation<'_>) -> Plan {
         false => (Side::Flashduty, "Flashduty, where it was born, wins"),
     };
     let mut plan = Plan::default();
-    let mut merge = Merge { direction: integration.direction, decisions: &mut plan.decisions };
+    let mut merge = Merge {
+        direction: integration.direction,
+        decisions: &mut plan.decisions,
+    };
 
-    let title = merge.field(Field {
+    let title = merge.field(&Field {
         name: "title",
         base: &base.title,
         flashduty: flashduty.title.as_ref(),
@@ -217,7 +239,7 @@ pub fn plan(situation: Situation<'_>) -> Plan {
         show_servicenow: &quoted,
     });
     let signature_length = signature.map_or(0, |s| s.chars().count() + 2);
-    let description = merge.field(Field {
+    let description = merge.field(&Field {
         name: "description",
         base: &base.description,
         flashduty: flashduty.description.as_ref(),
@@ -229,7 +251,7 @@ pub fn plan(situation: Situation<'_>) -> Plan {
         show_flashduty: &quoted,
         show_servicenow: &quoted,
     });
-    let severity = merge.field(Field {
+    let severity = merge.field(&Field {
         name: "severity",
         base: &base.severity,
         flashduty: flashduty.severity.as_ref(),
@@ -238,7 +260,8 @@ pub fn plan(situation: Situation<'_>) -> Plan {
         to_servicenow: &|severity, _| Ok(map.grade(*severity)),
         to_flashduty: &|grade| {
             let urgency = grade.urgency.value();
-            map.severity(grade.urgency).ok_or_else(|| format!("no severity has urgency {urgency}"))
+            map.severity(grade.urgency)
+                .ok_or_else(|| format!("no severity has urgency {urgency}"))
         },
         prefer: &|severity, grade| match map.severity(grade.urgency) {
             Some(theirs) if theirs > *severity => (Side::ServiceNow, "the graver wins"),
@@ -246,10 +269,14 @@ pub fn plan(situation: Situation<'_>) -> Plan {
         },
         show_flashduty: &|severity| severity.as_str().into(),
         show_servicenow: &|grade| {
-            format!("impact {} urgency {}", grade.impact.value(), grade.urgency.value())
+            format!(
+                "impact {} urgency {}",
+                grade.impact.value(),
+                grade.urgency.value()
+            )
         },
     });
-    let state = merge.field(Field {
+    let state = merge.field(&Field {
         name: "state",
         base: &base.state,
         flashduty: flashduty.progress.as_ref(),
@@ -258,7 +285,9 @@ pub fn plan(situation: Situation<'_>) -> Plan {
         to_servicenow: &|progress, state| {
             let state = state.copied().unwrap_or(State::New);
             let label = state.label();
-            state.towards(*progress).ok_or_else(|| format!("{label} is final in ServiceNow"))
+            state
+                .towards(*progress)
+                .ok_or_else(|| format!("{label} is final in ServiceNow"))
         },
         to_flashduty: &|state| Ok(state.progress()),
         prefer: &|progress, state| match state.progress() > *progress {
@@ -292,7 +321,10 @@ pub fn plan(situation: Situation<'_>) -> Plan {
         });
     }
     if let Some(to) = state.to_flashduty {
-        let from = flashduty.progress.or(base.state.flashduty).unwrap_or(Progress::Triggered);
+        let from = flashduty
+            .progress
+            .or(base.state.flashduty)
+            .unwrap_or(Progress::Triggered);
         plan.steps.extend(steps(
             from,
             flashduty.awake.unwrap_or(from),
@@ -324,6 +356,13 @@ enum Side {
     ServiceNow,
 }
 
+/// What Flashduty's value becomes in a record that holds the second argument,
+/// or why it cannot be there.
+type ToServiceNow<'a, F, S> = &'a dyn Fn(&F, Option<&S>) -> Result<S, String>;
+
+/// What ServiceNow's value becomes, or why Flashduty cannot take it.
+type ToFlashduty<'a, F, S> = &'a dyn Fn(&S) -> Result<F, String>;
+
 /// One field on both sides and how its values translate.
 struct Field<'a, F, S> {
     name: &'static str,
@@ -332,9 +371,8 @@ struct Field<'a, F, S> {
     servicenow: Option<&'a S>,
     /// Whether two values of ServiceNow mean the same to Flashduty.
     same: &'a dyn Fn(&S, &S) -> bool,
-    /// Takes what ServiceNow holds now as well.
-    to_servicenow: &'a dyn Fn(&F, Option<&S>) -> Result<S, String>,
-    to_flashduty: &'a dyn Fn(&S) -> Result<F, String>,
+    to_servicenow: ToServiceNow<'a, F, S>,
+    to_flashduty: ToFlashduty<'a, F, S>,
     /// Who wins where both moved apart, and by which rule.
     prefer: &'a dyn Fn(&F, &S) -> (Side, &'static str),
     show_flashduty: &'a dyn Fn(&F) -> String,
@@ -354,18 +392,31 @@ struct Merge<'a> {
 }
 
 impl Merge<'_> {
-    fn field<F, S>(&mut self, field: Field<'_, F, S>) -> Merged<F, S>
+    fn field<F, S>(&mut self, field: &Field<'_, F, S>) -> Merged<F, S>
     where
         F: Clone + PartialEq,
         S: Clone + PartialEq,
     {
         let f = field.flashduty.or(field.base.flashduty.as_ref());
         let s = field.servicenow.or(field.base.servicenow.as_ref());
-        let agreed = Agreed { flashduty: f.cloned(), servicenow: s.cloned() };
-        let kept = Merged { agreed, to_flashduty: None, to_servicenow: None };
-        let f_moved = field.flashduty.is_some_and(|f| field.base.flashduty.as_ref() != Some(f));
+        let agreed = Agreed {
+            flashduty: f.cloned(),
+            servicenow: s.cloned(),
+        };
+        let kept = Merged {
+            agreed,
+            to_flashduty: None,
+            to_servicenow: None,
+        };
+        let f_moved = field
+            .flashduty
+            .is_some_and(|f| field.base.flashduty.as_ref() != Some(f));
         let s_moved = field.servicenow.is_some_and(|now| {
-            !field.base.servicenow.as_ref().is_some_and(|base| (field.same)(base, now))
+            !field
+                .base
+                .servicenow
+                .as_ref()
+                .is_some_and(|base| (field.same)(base, now))
         });
         if !f_moved && !s_moved {
             return kept;
@@ -399,18 +450,35 @@ impl Merge<'_> {
         };
         match winner {
             Side::Flashduty if !self.direction.to_servicenow() => {
-                decide(Outcome::Kept, f, s, format!("{why}; the direction is from-servicenow"));
+                decide(
+                    Outcome::Kept,
+                    f,
+                    s,
+                    format!("{why}; the direction is from-servicenow"),
+                );
                 kept
             }
             Side::ServiceNow if !self.direction.from_servicenow() => {
-                decide(Outcome::Kept, f, s, format!("{why}; the direction is to-servicenow"));
+                decide(
+                    Outcome::Kept,
+                    f,
+                    s,
+                    format!("{why}; the direction is to-servicenow"),
+                );
                 kept
             }
             Side::Flashduty => match to_s {
                 Some(Ok(to)) => {
                     decide(Outcome::ToServicenow, f, Some(&to), why);
-                    let agreed = Agreed { flashduty: f.cloned(), servicenow: Some(to.clone()) };
-                    Merged { agreed, to_flashduty: None, to_servicenow: Some(to) }
+                    let agreed = Agreed {
+                        flashduty: f.cloned(),
+                        servicenow: Some(to.clone()),
+                    };
+                    Merged {
+                        agreed,
+                        to_flashduty: None,
+                        to_servicenow: Some(to),
+                    }
                 }
                 Some(Err(cannot)) => {
                     decide(Outcome::Kept, f, s, format!("{why}; {cannot}"));
@@ -421,8 +489,15 @@ impl Merge<'_> {
             Side::ServiceNow => match to_f {
                 Some(Ok(to)) => {
                     decide(Outcome::ToFlashduty, Some(&to), s, why);
-                    let agreed = Agreed { flashduty: Some(to.clone()), servicenow: s.cloned() };
-                    Merged { agreed, to_flashduty: Some(to), to_servicenow: None }
+                    let agreed = Agreed {
+                        flashduty: Some(to.clone()),
+                        servicenow: s.cloned(),
+                    };
+                    Merged {
+                        agreed,
+                        to_flashduty: Some(to),
+                        to_servicenow: None,
+                    }
                 }
                 Some(Err(cannot)) => {
                     decide(Outcome::Kept, f, s, format!("{why}; {cannot}"));
@@ -448,6 +523,7 @@ fn fit(
     Ok(text::cut(text, max - reserved))
 }
 
+#[allow(clippy::ptr_arg)] // The type of the field's value.
 fn quoted(text: &String) -> String {
     format!("\"{}\"", text::cut(&text.replace('\n', " "), 60))
 }
@@ -478,10 +554,16 @@ fn write_columns(
     }
     if let Some(grade) = written.grade {
         // Only what differs is sent, here as everywhere.
-        if servicenow.grade.is_none_or(|now| now.impact != grade.impact) {
+        if servicenow
+            .grade
+            .is_none_or(|now| now.impact != grade.impact)
+        {
             set("impact", grade.impact.value());
         }
-        if servicenow.grade.is_none_or(|now| now.urgency != grade.urgency) {
+        if servicenow
+            .grade
+            .is_none_or(|now| now.urgency != grade.urgency)
+        {
             set("urgency", grade.urgency.value());
         }
     }
@@ -521,11 +603,15 @@ fn steps(
         return vec![Step::Resolve { resolution }];
     }
     if at == Progress::Closed {
-        steps.push(Step::Reopen { reason: "Reopened in ServiceNow.".into() });
+        steps.push(Step::Reopen {
+            reason: "Reopened in ServiceNow.".into(),
+        });
         at = Progress::Triggered;
     }
     if to == Progress::Snoozed {
-        steps.push(Step::Snooze { minutes: integration.snooze_minutes });
+        steps.push(Step::Snooze {
+            minutes: integration.snooze_minutes,
+        });
         return steps;
     }
     if at == Progress::Snoozed {

@@ -89,7 +89,10 @@ impl Effects {
         let ticket = queue.next_ticket;
         queue.next_ticket += 1;
         queue.asked.push(effect);
-        Asked { effects: self, ticket }
+        Asked {
+            effects: self,
+            ticket,
+        }
     }
 
     /// The gateway's clock at the last resume, in Unix milliseconds.
@@ -129,7 +132,11 @@ impl Effects {
         precondition: Precondition,
         value: Option<Vec<u8>>,
     ) -> Option<u64> {
-        let write = Write { key, precondition, value };
+        let write = Write {
+            key,
+            precondition,
+            value,
+        };
         expect!(self, Effect::Write(write), Reply::Written(result) => result.ok())
     }
 
@@ -140,7 +147,11 @@ impl Effects {
             .into_iter()
             .map(|(key, revision)| {
                 let precondition = Precondition::Revision(revision);
-                self.ask(Effect::Write(Write { key, precondition, value: None }))
+                self.ask(Effect::Write(Write {
+                    key,
+                    precondition,
+                    value: None,
+                }))
             })
             .collect();
         for deletion in deletions {
@@ -150,14 +161,25 @@ impl Effects {
 
     /// Asks for a work session.
     pub async fn schedule(&self, key: String, due_ms: u64, reason: &str) {
-        let schedule = Schedule { key, due_ms, reason: reason.into() };
+        let schedule = Schedule {
+            key,
+            due_ms,
+            reason: reason.into(),
+        };
         expect!(self, Effect::Schedule(schedule), Reply::Done => ())
     }
 
     /// Logs a fixed message with fields.
     pub async fn log(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
-        let fields = fields.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect();
-        let record = LogRecord { level, message: message.into(), fields };
+        let fields = fields
+            .iter()
+            .map(|&(k, v)| (k.to_owned(), v.to_owned()))
+            .collect();
+        let record = LogRecord {
+            level,
+            message: message.into(),
+            fields,
+        };
         expect!(self, Effect::Log(record), Reply::Done => ())
     }
 }
@@ -183,7 +205,9 @@ impl Driver {
     /// Passes the replies to the last effects and returns the next effects;
     /// none means that the session has ended.
     pub fn resume(&mut self, now_ms: u64, replies: Vec<Reply>) -> Vec<Effect> {
-        let Some(code) = &mut self.code else { return Vec::new() };
+        let Some(code) = &mut self.code else {
+            return Vec::new();
+        };
         let waiting = {
             let mut queue = self.effects.0.borrow_mut();
             queue.now_ms = now_ms;
@@ -210,7 +234,10 @@ mod tests {
     use super::*;
 
     fn entry(value: &[u8]) -> Reply {
-        Reply::Entries(vec![Some(Entry { value: value.into(), revision: 1 })])
+        Reply::Entries(vec![Some(Entry {
+            value: value.into(),
+            revision: 1,
+        })])
     }
 
     #[test]
@@ -221,8 +248,14 @@ mod tests {
             Some(Verdict::Done)
         });
         assert_eq!(driver.resume(1, vec![]), [Effect::Get(vec!["a".into()])]);
-        assert_eq!(driver.resume(2, vec![entry(b"1")]), [Effect::Get(vec!["b".into()])]);
-        assert_eq!(driver.resume(3, vec![entry(b"2")]), [Effect::Finish(Verdict::Done)]);
+        assert_eq!(
+            driver.resume(2, vec![entry(b"1")]),
+            [Effect::Get(vec!["b".into()])]
+        );
+        assert_eq!(
+            driver.resume(3, vec![entry(b"2")]),
+            [Effect::Finish(Verdict::Done)]
+        );
         assert_eq!(driver.resume(4, vec![]), []);
     }
 
@@ -239,7 +272,10 @@ mod tests {
         assert_eq!(driver.resume(1, vec![]).len(), 2);
         assert_eq!(driver.resume(2, vec![entry(b"1"), entry(b"2")]).len(), 2);
         let refused = || Reply::Written(Err(()));
-        assert_eq!(driver.resume(3, vec![refused(), refused()]), [Effect::Finish(Verdict::Done)]);
+        assert_eq!(
+            driver.resume(3, vec![refused(), refused()]),
+            [Effect::Finish(Verdict::Done)]
+        );
     }
 
     #[test]
@@ -250,7 +286,10 @@ mod tests {
             Some(Verdict::Park(reason))
         });
         driver.resume(7, vec![]);
-        assert_eq!(driver.resume(9, vec![entry(b"")]), [Effect::Finish(Verdict::Park("9".into()))]);
+        assert_eq!(
+            driver.resume(9, vec![entry(b"")]),
+            [Effect::Finish(Verdict::Park("9".into()))]
+        );
     }
 
     #[test]

@@ -24,7 +24,9 @@ impl Severity {
 
     /// Reads Flashduty's value.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|s| s.as_str().eq_ignore_ascii_case(text))
+        Self::ALL
+            .into_iter()
+            .find(|s| s.as_str().eq_ignore_ascii_case(text))
     }
 
     /// Flashduty's value.
@@ -103,8 +105,15 @@ pub struct SeverityMap {
 
 impl Default for SeverityMap {
     fn default() -> Self {
-        let both = |step| Grade { impact: step, urgency: step };
-        Self { critical: both(Step::High), warning: both(Step::Medium), info: both(Step::Low) }
+        let both = |step| Grade {
+            impact: step,
+            urgency: step,
+        };
+        Self {
+            critical: both(Step::High),
+            warning: both(Step::Medium),
+            info: both(Step::Low),
+        }
     }
 }
 
@@ -120,7 +129,9 @@ impl SeverityMap {
 
     /// What an urgency becomes: the gravest severity that has it, or none.
     pub fn severity(&self, urgency: Step) -> Option<Severity> {
-        Severity::ALL.into_iter().find(|s| self.grade(*s).urgency == urgency)
+        Severity::ALL
+            .into_iter()
+            .find(|s| self.grade(*s).urgency == urgency)
     }
 
     /// Two severities which an urgency could not tell apart.
@@ -130,7 +141,9 @@ impl SeverityMap {
             (Severity::Warning, Severity::Info),
             (Severity::Critical, Severity::Info),
         ];
-        pairs.into_iter().find(|(a, b)| self.grade(*a).urgency == self.grade(*b).urgency)
+        pairs
+            .into_iter()
+            .find(|(a, b)| self.grade(*a).urgency == self.grade(*b).urgency)
     }
 }
 
@@ -141,9 +154,11 @@ mod tests {
     #[test]
     fn the_default_map_is_the_documented_table() {
         let map = SeverityMap::default();
-        for (urgency, severity) in
-            [("Low", Severity::Info), ("Medium", Severity::Warning), ("High", Severity::Critical)]
-        {
+        for (urgency, severity) in [
+            ("Low", Severity::Info),
+            ("Medium", Severity::Warning),
+            ("High", Severity::Critical),
+        ] {
             let step = Step::parse(urgency).unwrap();
             assert_eq!(map.severity(step), Some(severity));
             assert_eq!(map.grade(severity).urgency, step);

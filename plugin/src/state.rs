@@ -54,8 +54,14 @@ pub enum State {
 
 impl State {
     /// All of them, in the order of their values.
-    pub const ALL: [Self; 6] =
-        [Self::New, Self::InProgress, Self::OnHold, Self::Resolved, Self::Closed, Self::Canceled];
+    pub const ALL: [Self; 6] = [
+        Self::New,
+        Self::InProgress,
+        Self::OnHold,
+        Self::Resolved,
+        Self::Closed,
+        Self::Canceled,
+    ];
 
     /// The raw value that ServiceNow stores.
     pub fn value(self) -> &'static str {
@@ -84,7 +90,9 @@ impl State {
     /// Reads a raw value (`2`) or an English label (`In Progress`).
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
-        Self::ALL.into_iter().find(|s| s.value() == text || s.label().eq_ignore_ascii_case(text))
+        Self::ALL
+            .into_iter()
+            .find(|s| s.value() == text || s.label().eq_ignore_ascii_case(text))
     }
 
     /// What it is in Flashduty.
@@ -140,7 +148,11 @@ mod tests {
             ("Closed", Progress::Closed),
             ("Canceled", Progress::Closed),
         ] {
-            assert_eq!(State::parse(label).map(State::progress), Some(progress), "{label}");
+            assert_eq!(
+                State::parse(label).map(State::progress),
+                Some(progress),
+                "{label}"
+            );
         }
     }
 
@@ -162,6 +174,9 @@ mod tests {
 
     #[test]
     fn a_resolved_incident_reopens_to_in_progress() {
-        assert_eq!(State::Resolved.towards(Progress::Triggered), Some(State::InProgress));
+        assert_eq!(
+            State::Resolved.towards(Progress::Triggered),
+            Some(State::InProgress)
+        );
     }
 }

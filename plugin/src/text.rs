@@ -28,28 +28,33 @@ pub(crate) fn normal(text: &str) -> String {
 
 /// As [`normal`], on one line.
 pub(crate) fn single_line(text: &str) -> String {
-    normal(text).split_whitespace().collect::<Vec<_>>().join(" ")
+    normal(text)
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Makes text harmless in a ServiceNow journal, which renders what stands
 /// between `[code]` and `[/code]` as HTML.
 pub(crate) fn without_markup(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('[') {
-        let (before, from) = rest.split_at(at);
-        out.push_str(before);
-        let name = from.strip_prefix("[/").or_else(|| from.strip_prefix('[')).unwrap_or(from);
-        let is_code = name.get(..4).is_some_and(|n| n.eq_ignore_ascii_case("code"));
-        out.push_str(if is_code { "(" } else { "[" });
-        rest = &from[1..];
-        if is_code && let Some(end) = rest.find(']') {
-            out.push_str(&rest[..end]);
-            out.push(')');
-            rest = &rest[end + 1..];
+    let mut parts = text.split('[');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let name = part.strip_prefix('/').unwrap_or(part);
+        if !name
+            .get(..4)
+            .is_some_and(|name| name.eq_ignore_ascii_case("code"))
+        {
+            out.push('[');
+            out.push_str(part);
+        } else if let Some((tag, rest)) = part.split_once(']') {
+            out.push_str(&format!("({tag}){rest}"));
+        } else {
+            out.push('(');
+            out.push_str(part);
         }
     }
-    out + rest
+    out
 }
 
 #[cfg(test)]
@@ -74,7 +79,10 @@ mod tests {
 
     #[test]
     fn code_tags_do_not_survive() {
-        assert_eq!(without_markup("[code]<b>x</b>[/CODE] [1]"), "(code)<b>x</b>(/CODE) [1]");
+        assert_eq!(
+            without_markup("[code]<b>x</b>[/CODE] [1]"),
+            "(code)<b>x</b>(/CODE) [1]"
+        );
         assert_eq!(without_markup("[[code]"), "[(code)");
         assert_eq!(without_markup("[code"), "(code");
     }

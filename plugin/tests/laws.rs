@@ -27,7 +27,10 @@ fn integration(direction: &str) -> Integration {
         "flashduty": { "credential": "flashduty", "channels": [1] },
         "servicenow": { "url": "https://example.service-now.com", "credential": "servicenow" },
     }] });
-    Configuration::parse(&document.to_string()).unwrap().integrations.remove(0)
+    Configuration::parse(&document.to_string())
+        .unwrap()
+        .integrations
+        .remove(0)
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -114,12 +117,19 @@ fn carry_out(plan: &Plan, f: &mut FlashdutyView, s: &mut ServiceNowView) {
         grade.urgency = Scale::parse(urgency).unwrap();
     }
     if let Some(state) = column("state") {
-        assert!(!s.state.unwrap().is_final(), "a final state was written over");
+        assert!(
+            !s.state.unwrap().is_final(),
+            "a final state was written over"
+        );
         s.state = State::parse(state);
     }
     for step in &plan.steps {
         match step {
-            Step::Reset { title, description, severity } => {
+            Step::Reset {
+                title,
+                description,
+                severity,
+            } => {
                 f.title = title.clone().or(f.title.take());
                 f.description = description.clone().or(f.description.take());
                 f.severity = severity.or(f.severity);

@@ -12,6 +12,7 @@ use crate::HttpRequest;
 use crate::configuration::FlashdutySide;
 use crate::far_end::Trouble;
 use crate::far_end::json_answer;
+use crate::json::list;
 use crate::session::Effects;
 use crate::severity::Severity;
 use crate::text;
@@ -81,12 +82,16 @@ impl<'a> FlashdutyApi<'a> {
 
     /// The incident as it is now.
     pub async fn incident(&self, id: &IncidentId) -> Result<Incident, Trouble> {
-        let data = self.call("/incident/info", &json!({ "incident_id": id })).await?;
+        let data = self
+            .call("/incident/info", &json!({ "incident_id": id }))
+            .await?;
         let incident = Incident::deserialize(&data)
             .map_err(|e| Trouble::unreadable(format!("Flashduty's /incident/info: {e}")))?;
         if incident.incident_id != *id {
             let got = &incident.incident_id;
-            return Err(Trouble::unreadable(format!("asked Flashduty for {id}, got {got}")));
+            return Err(Trouble::unreadable(format!(
+                "asked Flashduty for {id}, got {got}"
+            )));
         }
         Ok(incident)
     }
@@ -128,8 +133,12 @@ impl<'a> FlashdutyApi<'a> {
                 "limit": 100,
             });
             let data = self.call("/incident/list", &body).await?;
-            let items = data["items"].as_array().map(Vec::as_slice).unwrap_or_default();
-            found.extend(items.iter().filter_map(|item| Incident::deserialize(item).ok()));
+            let items = list(&data["items"]);
+            found.extend(
+                items
+                    .iter()
+                    .filter_map(|item| Incident::deserialize(item).ok()),
+            );
             if data["has_next_page"] != Value::Bool(true) {
                 return Ok(found);
             }
@@ -144,7 +153,11 @@ impl<'a> FlashdutyApi<'a> {
     pub async fn step(&self, id: &IncidentId, step: &Step) -> Result<(), Trouble> {
         let ids = [id];
         let (path, body) = match step {
-            Step::Reset { title, description, severity } => {
+            Step::Reset {
+                title,
+                description,
+                severity,
+            } => {
                 let mut body = json!({ "incident_id": id });
                 for (name, value) in [("title", title), ("description", description)] {
                     if let Some(value) = value {
@@ -158,16 +171,21 @@ impl<'a> FlashdutyApi<'a> {
             }
             Step::Acknowledge => ("/incident/ack", json!({ "incident_ids": ids })),
             Step::Unacknowledge => ("/incident/unack", json!({ "incident_ids": ids })),
-            Step::Snooze { minutes } => {
-                ("/incident/snooze", json!({ "incident_ids": ids, "minutes": minutes }))
-            }
+            Step::Snooze { minutes } => (
+                "/incident/snooze",
+                json!({ "incident_ids": ids, "minutes": minutes }),
+            ),
             Step::Wake => ("/incident/wake", json!({ "incident_ids": ids })),
-            Step::Reopen { reason } => {
-                ("/incident/reopen", json!({ "incident_ids": ids, "reason": reason }))
-            }
+            Step::Reopen { reason } => (
+                "/incident/reopen",
+                json!({ "incident_ids": ids, "reason": reason }),
+            ),
             Step::Resolve { resolution } => {
                 let resolution = text::cut(resolution, super::NOTE);
-                ("/incident/resolve", json!({ "incident_ids": ids, "resolution": resolution }))
+                (
+                    "/incident/resolve",
+                    json!({ "incident_ids": ids, "resolution": resolution }),
+                )
             }
         };
         self.call(path, &body).await.map(drop)
@@ -195,8 +213,11 @@ impl<'a> FlashdutyApi<'a> {
                 "limit": 100,
             });
             let data = self.call("/incident/feed", &body).await?;
-            let items = data["items"].as_array().map(Vec::as_slice).unwrap_or_default();
-            for comment in items.iter().filter_map(|item| Comment::from_entry(id, item)) {
+            let items = list(&data["items"]);
+            for comment in items
+                .iter()
+                .filter_map(|item| Comment::from_entry(id, item))
+            {
                 // The order of the feed is not documented.
                 let at = found.partition_point(|c: &Comment| c.created_at <= comment.created_at);
                 found.insert(at, comment);
@@ -210,9 +231,14 @@ impl<'a> FlashdutyApi<'a> {
 
     /// Names of members.
     pub async fn people(&self, ids: &[i64]) -> Result<Vec<Person>, Trouble> {
-        let data = self.call("/person/infos", &json!({ "person_ids": ids })).await?;
-        let items = data["items"].as_array().map(Vec::as_slice).unwrap_or_default();
-        Ok(items.iter().filter_map(|item| Person::deserialize(item).ok()).collect())
+        let data = self
+            .call("/person/infos", &json!({ "person_ids": ids }))
+            .await?;
+        let items = list(&data["items"]);
+        Ok(items
+            .iter()
+            .filter_map(|item| Person::deserialize(item).ok())
+            .collect())
     }
 
     async fn call(&self, path: &str, body: &Value) -> Result<Value, Trouble> {
@@ -231,7 +257,10 @@ impl<'a> FlashdutyApi<'a> {
         if matches!(code, "" | "0" | "OK") && (200..300).contains(&status) {
             return Ok(envelope["data"].take());
         }
-        let message = text::cut(&text::single_line(error["message"].as_str().unwrap_or("")), 200);
+        let message = text::cut(
+            &text::single_line(error["message"].as_str().unwrap_or("")),
+            200,
+        );
         let why = format!("{what} answered {status} {code}: {message}");
         Err(match (code, status) {
             ("ResourceNotFound", _) => Trouble::Missing(why),

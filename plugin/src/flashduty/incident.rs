@@ -124,7 +124,9 @@ impl Incident {
 
     /// Until when it is snoozed, in Unix milliseconds; 0 if it is not.
     pub fn snoozed_until_ms(&self) -> u64 {
-        u64::try_from(self.snoozed_before).unwrap_or(0).saturating_mul(1000)
+        u64::try_from(self.snoozed_before)
+            .unwrap_or(0)
+            .saturating_mul(1000)
     }
 }
 
@@ -164,10 +166,16 @@ mod tests {
 
     #[test]
     fn ids_are_24_hexadecimal_digits_in_lower_case() {
-        assert_eq!(incident("", 0).incident_id.as_str(), "6a1d2f45c0ffee0123456789");
-        for id in
-            ["", "6a1d2f45c0ffee012345678", "../../../../../../../etc", "６a1d2f45c0ffee0123456789"]
-        {
+        assert_eq!(
+            incident("", 0).incident_id.as_str(),
+            "6a1d2f45c0ffee0123456789"
+        );
+        for id in [
+            "",
+            "6a1d2f45c0ffee012345678",
+            "../../../../../../../etc",
+            "６a1d2f45c0ffee0123456789",
+        ] {
             assert_eq!(IncidentId::parse(id), None, "{id}");
         }
     }

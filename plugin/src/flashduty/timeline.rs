@@ -39,7 +39,10 @@ impl Comment {
         if entry.r#type != "i_comm" || text.trim().is_empty() {
             return None;
         }
-        let identity = format!("{incident}|{}|{}|{text}", entry.created_at, entry.creator_id);
+        let identity = format!(
+            "{incident}|{}|{}|{text}",
+            entry.created_at, entry.creator_id
+        );
         Some(Self {
             mark: short_hash(identity.as_bytes()),
             creator_id: entry.creator_id,
@@ -52,5 +55,9 @@ impl Comment {
 /// Ten hexadecimal digits of a SHA-256: among the comments of one incident,
 /// enough never to meet a second one.
 pub(crate) fn short_hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().take(5).map(|b| format!("{b:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .take(5)
+        .map(|b| format!("{b:02x}"))
+        .collect()
 }

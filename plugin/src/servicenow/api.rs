@@ -12,6 +12,7 @@ use crate::HttpRequest;
 use crate::configuration::ServiceNowSide;
 use crate::far_end::Trouble;
 use crate::far_end::json_answer;
+use crate::json::list;
 use crate::session::Effects;
 use crate::text;
 use serde_json::Map;
@@ -47,7 +48,9 @@ impl<'a> ServiceNowApi<'a> {
         let record = self.one("GET", &path, None).await?;
         if record.sys_id != *id {
             let got = record.sys_id;
-            return Err(Trouble::unreadable(format!("asked ServiceNow for {id}, got {got}")));
+            return Err(Trouble::unreadable(format!(
+                "asked ServiceNow for {id}, got {got}"
+            )));
         }
         Ok(record)
     }
@@ -57,7 +60,7 @@ impl<'a> ServiceNowApi<'a> {
     pub async fn find(&self, id: &SysId, correlation: &str) -> Result<Vec<Record>, Trouble> {
         let query = Query::equals("sys_id", id.as_str())
             .zip(Query::equals("correlation_id", correlation))
-            .map(|(a, b)| a.or(b).ascending("sys_created_on"))
+            .map(|(a, b)| a.or(&b).ascending("sys_created_on"))
             .ok_or_else(|| Trouble::Refused(format!("\"{correlation}\" cannot be looked up")))?;
         let path = format!(
             "incident?sysparm_query={}&sysparm_limit=10&{}",
@@ -65,9 +68,16 @@ impl<'a> ServiceNowApi<'a> {
             Self::shape()
         );
         let (_, result) = self.call("GET", &path, None).await?;
-        let rows = result.as_array().map(Vec::as_slice).unwrap_or_default();
-        let records: Vec<Record> = rows.iter().cloned().filter_map(Record::from_result).collect();
-        match records.iter().find(|r| r.sys_id != *id && r.raw("correlation_id") != correlation) {
+        let rows = list(&result);
+        let records: Vec<Record> = rows
+            .iter()
+            .cloned()
+            .filter_map(Record::from_result)
+            .collect();
+        match records
+            .iter()
+            .find(|r| r.sys_id != *id && r.raw("correlation_id") != correlation)
+        {
             None if records.len() == rows.len() => Ok(records),
             _ => Err(Trouble::Refused(format!(
                 "ServiceNow answered a look-up of correlation_id {correlation} with another \
@@ -79,14 +89,24 @@ impl<'a> ServiceNowApi<'a> {
     /// Creates an incident. Asking twice makes two, unless the instance
     /// honours the `sys_id` among the columns.
     pub async fn create(&self, columns: &Columns) -> Result<Record, Trouble> {
-        self.one("POST", &format!("incident?{}", Self::shape()), Some(columns)).await
+        self.one(
+            "POST",
+            &format!("incident?{}", Self::shape()),
+            Some(columns),
+        )
+        .await
     }
 
     /// Changes columns of an incident and returns it as it then is: a column
     /// that the user may not write, or that does not exist, is left out
     /// silently.
     pub async fn update(&self, id: &SysId, columns: &Columns) -> Result<Record, Trouble> {
-        self.one("PATCH", &format!("incident/{id}?{}", Self::shape()), Some(columns)).await
+        self.one(
+            "PATCH",
+            &format!("incident/{id}?{}", Self::shape()),
+            Some(columns),
+        )
+        .await
     }
 
     /// The additional comments, oldest first. Empty also where the user may
@@ -94,7 +114,7 @@ impl<'a> ServiceNowApi<'a> {
     pub async fn comments(&self, id: &SysId) -> Result<Vec<Entry>, Trouble> {
         let query = Query::equals("element_id", id.as_str())
             .zip(Query::equals("element", "comments"))
-            .map(|(a, b)| a.and(b).ascending("sys_created_on"))
+            .map(|(a, b)| a.and(&b).ascending("sys_created_on"))
             .ok_or_else(|| Trouble::Refused(format!("\"{id}\" cannot be looked up")))?;
         let path = format!(
             "sys_journal_field?sysparm_query={}&sysparm_limit=1000\
@@ -102,7 +122,7 @@ impl<'a> ServiceNowApi<'a> {
             query.encoded()
         );
         let (_, result) = self.call("GET", &path, None).await?;
-        let rows = result.as_array().map(Vec::as_slice).unwrap_or_default();
+        let rows = list(&result);
         Ok(rows
             .iter()
             .filter(|row| row["element_id"] == id.as_str() && row["element"] == "comments")
@@ -112,7 +132,10 @@ impl<'a> ServiceNowApi<'a> {
 
     /// Where people look at an incident.
     pub fn link(&self, id: &SysId) -> String {
-        format!("{}/nav_to.do?uri=incident.do%3Fsys_id%3D{id}", self.side.url)
+        format!(
+            "{}/nav_to.do?uri=incident.do%3Fsys_id%3D{id}",
+            self.side.url
+        )
     }
 
     fn shape() -> String {
@@ -161,9 +184,16 @@ impl<'a> ServiceNowApi<'a> {
             return Ok((what, answer["result"].take()));
         }
         let part = |name: &str| {
-            text::cut(&text::single_line(answer["error"][name].as_str().unwrap_or("")), 200)
+            text::cut(
+                &text::single_line(answer["error"][name].as_str().unwrap_or("")),
+                200,
+            )
         };
-        let why = format!("{what} answered {status}: {}: {}", part("message"), part("detail"));
+        let why = format!(
+            "{what} answered {status}: {}: {}",
+            part("message"),
+            part("detail")
+        );
         Err(match status {
             404 => Trouble::Missing(why),
             401 | 429 => Trouble::NotNow(why),

@@ -16,18 +16,20 @@ impl Query {
     /// `A-Z a-z 0-9 _ : -`.
     pub fn equals(column: &'static str, value: &str) -> Option<Self> {
         let ok = (1..=100).contains(&value.len())
-            && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"_:-".contains(&b))
+            && value
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"_:-".contains(&b))
             && !value.starts_with("javascript:");
         ok.then(|| Self(format!("{column}={value}")))
     }
 
     /// Either of two conditions.
-    pub fn or(self, other: Self) -> Self {
+    pub fn or(self, other: &Self) -> Self {
         Self(self.0 + "^OR" + &other.0)
     }
 
     /// Both of two conditions.
-    pub fn and(self, other: Self) -> Self {
+    pub fn and(self, other: &Self) -> Self {
         Self(self.0 + "^" + &other.0)
     }
 
@@ -38,7 +40,10 @@ impl Query {
 
     /// As a value in a URL's query.
     pub fn encoded(&self) -> String {
-        self.0.replace('^', "%5E").replace('=', "%3D").replace(':', "%3A")
+        self.0
+            .replace('^', "%5E")
+            .replace('=', "%3D")
+            .replace(':', "%3A")
     }
 }
 
@@ -48,7 +53,15 @@ mod tests {
 
     #[test]
     fn a_value_that_could_change_the_query_does_not_build() {
-        for value in ["", "a^b", "a,b", "a b", "javascript:gs.sleep", "ä", &"x".repeat(101)] {
+        for value in [
+            "",
+            "a^b",
+            "a,b",
+            "a b",
+            "javascript:gs.sleep",
+            "ä",
+            &"x".repeat(101),
+        ] {
             assert_eq!(Query::equals("correlation_id", value), None, "{value}");
         }
     }
@@ -57,6 +70,9 @@ mod tests {
     fn conditions_are_joined_and_encoded() {
         let by_id = Query::equals("sys_id", "ab").unwrap();
         let by_key = Query::equals("correlation_id", "f:1").unwrap();
-        assert_eq!(by_id.or(by_key).encoded(), "sys_id%3Dab%5EORcorrelation_id%3Df%3A1");
+        assert_eq!(
+            by_id.or(&by_key).encoded(),
+            "sys_id%3Dab%5EORcorrelation_id%3Df%3A1"
+        );
     }
 }

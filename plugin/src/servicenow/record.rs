@@ -90,7 +90,9 @@ impl Record {
 
     /// What people see in a column.
     pub fn display(&self, column: &str) -> &str {
-        self.columns[column]["display_value"].as_str().unwrap_or_default()
+        self.columns[column]["display_value"]
+            .as_str()
+            .unwrap_or_default()
     }
 
     /// Where it stands, if that is a state this product knows.
@@ -110,11 +112,15 @@ impl Record {
 
     /// Whether a text stands in one of the record's journals.
     pub fn journals_contain(&self, text: &str) -> bool {
-        ["comments", "work_notes"].iter().any(|column| self.display(column).contains(text))
+        ["comments", "work_notes"]
+            .iter()
+            .any(|column| self.display(column).contains(text))
     }
 }
 
 fn raw<'a>(columns: &'a Value, column: &str) -> Option<&'a str> {
     // Without `sysparm_display_value=all` the value would stand here itself.
-    columns[column]["value"].as_str().or_else(|| columns[column].as_str())
+    columns[column]["value"]
+        .as_str()
+        .or_else(|| columns[column].as_str())
 }

@@ -96,8 +96,12 @@ impl Case<'_> {
         if found.len() > 1 {
             let numbers: Vec<_> = found.iter().map(Record::number).collect();
             let numbers = numbers.join(", ");
-            self.log(Level::Error, "several records of one incident", &[("numbers", &numbers)])
-                .await;
+            self.log(
+                Level::Error,
+                "several records of one incident",
+                &[("numbers", &numbers)],
+            )
+            .await;
         }
         let record = match found.into_iter().next() {
             Some(record) => record,
@@ -108,10 +112,22 @@ impl Case<'_> {
         let base = if record.raw("sys_mod_count") == "0" {
             let held = ServiceNowView::from(&record);
             Base {
-                title: Agreed { flashduty: None, servicenow: held.title },
-                description: Agreed { flashduty: None, servicenow: held.description },
-                severity: Agreed { flashduty: None, servicenow: held.grade },
-                state: Agreed { flashduty: None, servicenow: held.state },
+                title: Agreed {
+                    flashduty: None,
+                    servicenow: held.title,
+                },
+                description: Agreed {
+                    flashduty: None,
+                    servicenow: held.description,
+                },
+                severity: Agreed {
+                    flashduty: None,
+                    servicenow: held.grade,
+                },
+                state: Agreed {
+                    flashduty: None,
+                    servicenow: held.state,
+                },
             }
         } else {
             Base::default()
@@ -137,13 +153,23 @@ impl Case<'_> {
         self.about_to_create().await?;
 
         let view = FlashdutyView::new(incident, None, self.effects.now_ms());
-        let title = view.title.as_deref().filter(|title| !title.is_empty()).unwrap_or("(no title)");
+        let title = view
+            .title
+            .as_deref()
+            .filter(|title| !title.is_empty())
+            .unwrap_or("(no title)");
         let description = view.description.as_deref().unwrap_or_default();
         let mut columns = Columns::new();
         let mut set = |column: &str, value: String| columns.insert(column.into(), json!(value));
         set("sys_id", derived.to_string());
-        set("short_description", text::cut(title, servicenow::SHORT_DESCRIPTION));
-        set("description", text::cut(description, servicenow::DESCRIPTION));
+        set(
+            "short_description",
+            text::cut(title, servicenow::SHORT_DESCRIPTION),
+        );
+        set(
+            "description",
+            text::cut(description, servicenow::DESCRIPTION),
+        );
         set("correlation_id", correlation.to_owned());
         set("correlation_display", "Flashduty".into());
         set("work_notes", introduction(incident));
@@ -157,7 +183,13 @@ impl Case<'_> {
             Err(Trouble::Refused(why)) => {
                 // Perhaps because the record exists: how an instance says that
                 // is not known, so look instead of reading the message.
-                match self.servicenow.find(&derived, correlation).await?.into_iter().next() {
+                match self
+                    .servicenow
+                    .find(&derived, correlation)
+                    .await?
+                    .into_iter()
+                    .next()
+                {
                     Some(record) => return Ok(record),
                     None => return Err(self.not_created(Trouble::Refused(why)).await),
                 }
@@ -165,11 +197,21 @@ impl Case<'_> {
             Err(trouble) => return Err(self.not_created(trouble).await),
         };
         if record.sys_id == derived && !honours_sys_id {
-            self.effects.write(fact, Precondition::Absent, Some(b"honours sys_id".into())).await;
+            self.effects
+                .write(fact, Precondition::Absent, Some(b"honours sys_id".into()))
+                .await;
         }
         let number = record.number().to_owned();
-        self.pair.note(self.effects.now_ms(), format!("created {number} in ServiceNow"));
-        self.log(Level::Info, "created in ServiceNow", &[("created", &number)]).await;
+        self.pair.note(
+            self.effects.now_ms(),
+            format!("created {number} in ServiceNow"),
+        );
+        self.log(
+            Level::Info,
+            "created in ServiceNow",
+            &[("created", &number)],
+        )
+        .await;
         Ok(record)
     }
 
@@ -184,7 +226,9 @@ impl Case<'_> {
                 && self.pair.creating.is_none()
             {
                 let work = keys::work(&integration.id, &Entity::Flashduty(incident));
-                self.effects.schedule(work, 0, &format!("about s-{id}")).await;
+                self.effects
+                    .schedule(work, 0, &format!("about s-{id}"))
+                    .await;
                 return Ok(Birth::Elsewhere);
             }
         }
@@ -194,14 +238,21 @@ impl Case<'_> {
         let Some(view) = self.servicenow_view() else {
             return Ok(Birth::NotWanted("no webhook has shown the incident".into()));
         };
-        if view.state.is_some_and(|state| state.progress() == Progress::Closed)
+        if view
+            .state
+            .is_some_and(|state| state.progress() == Progress::Closed)
             && self.pair.creating.is_none()
         {
-            return Ok(Birth::NotWanted("it was over before Flashduty heard of it".into()));
+            return Ok(Birth::NotWanted(
+                "it was over before Flashduty heard of it".into(),
+            ));
         }
         let number = match &self.record {
             Some(record) => Some(record.number().to_owned()),
-            None => self.servicenow_bodies().filter_map(|body| body.number.clone()).last(),
+            None => self
+                .servicenow_bodies()
+                .filter_map(|body| body.number.clone())
+                .last(),
         };
         self.pair.number = number.filter(|number| !number.is_empty());
 
@@ -215,13 +266,21 @@ impl Case<'_> {
 
     /// Looks for the incident that an earlier session may have created.
     async fn find_in_flashduty(&mut self, id: &SysId) -> Result<Option<IncidentId>, Stop> {
-        let Some(creating) = self.pair.creating.clone().filter(|creating| creating.sent > 0) else {
+        let Some(creating) = self
+            .pair
+            .creating
+            .clone()
+            .filter(|creating| creating.sent > 0)
+        else {
             return Ok(None);
         };
         let seconds = |ms: u64| ms / 1000;
         let since = seconds(creating.since_ms).saturating_sub(CLOCKS_APART_SECONDS);
         let until = seconds(self.effects.now_ms()) + CLOCKS_APART_SECONDS;
-        let incidents = self.flashduty.started_since(since, until, self.channel()).await?;
+        let incidents = self
+            .flashduty
+            .started_since(since, until, self.channel())
+            .await?;
         let found = incidents
             .iter()
             .find(|incident| signed_with(&incident.description).as_ref() == Some(id));
@@ -232,8 +291,14 @@ impl Case<'_> {
     }
 
     async fn create_incident(&mut self, view: &ServiceNowView) -> Result<IncidentId, Stop> {
-        let number = self.pair.number.clone().unwrap_or_else(|| "ServiceNow incident".into());
-        let Some(severity) = view.grade.and_then(|g| self.integration.severity.severity(g.urgency))
+        let number = self
+            .pair
+            .number
+            .clone()
+            .unwrap_or_else(|| "ServiceNow incident".into());
+        let Some(severity) = view
+            .grade
+            .and_then(|g| self.integration.severity.severity(g.urgency))
         else {
             return Err(Stop::Park(format!(
                 "{number} has no urgency that the integration's severity map knows; \
@@ -241,18 +306,28 @@ impl Case<'_> {
             )));
         };
         self.about_to_create().await?;
-        let title = view.title.as_deref().filter(|title| !title.is_empty()).unwrap_or(&number);
+        let title = view
+            .title
+            .as_deref()
+            .filter(|title| !title.is_empty())
+            .unwrap_or(&number);
         let signature = self.signature();
         let room = flashduty::DESCRIPTION_AT_CREATION
             .saturating_sub(signature.as_ref().map_or(0, |s| s.chars().count() + 2));
         let description = text::cut(view.description.as_deref().unwrap_or_default(), room);
         let description = plan::sign(&description, signature.as_deref());
         let title = text::cut(title, *flashduty::TITLE.end());
-        match self.flashduty.create(&title, &description, severity, self.channel()).await {
+        match self
+            .flashduty
+            .create(&title, &description, severity, self.channel())
+            .await
+        {
             Ok(id) => {
                 let url = id.to_string();
-                self.pair.note(self.effects.now_ms(), format!("created {id} in Flashduty"));
-                self.log(Level::Info, "created in Flashduty", &[("created", &url)]).await;
+                self.pair
+                    .note(self.effects.now_ms(), format!("created {id} in Flashduty"));
+                self.log(Level::Info, "created in Flashduty", &[("created", &url)])
+                    .await;
                 Ok(id)
             }
             Err(trouble) => Err(self.not_created(trouble).await),
@@ -262,7 +337,12 @@ impl Case<'_> {
     /// The channel for incidents from ServiceNow; the configuration makes sure
     /// that there is one.
     fn channel(&self) -> i64 {
-        self.integration.flashduty.channels.first().copied().unwrap_or_default()
+        self.integration
+            .flashduty
+            .channels
+            .first()
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Whether an incident that is signed with a `sys_id` does belong to that
@@ -297,12 +377,18 @@ impl Case<'_> {
             };
             let value = serde_json::to_vec(&pair).map_err(|e| Stop::Park(e.to_string()))?;
             let key = keys::pair(integration, &owner);
-            self.effects.write(key, Precondition::Absent, Some(value)).await;
+            self.effects
+                .write(key, Precondition::Absent, Some(value))
+                .await;
         }
         let member = keys::member(integration, &Entity::Flashduty(id.clone()));
         let value = owner.to_string().into_bytes();
-        self.effects.write(member, Precondition::Absent, Some(value)).await;
-        self.effects.schedule(keys::work(integration, &owner), 0, &format!("about f-{id}")).await;
+        self.effects
+            .write(member, Precondition::Absent, Some(value))
+            .await;
+        self.effects
+            .schedule(keys::work(integration, &owner), 0, &format!("about f-{id}"))
+            .await;
         Ok(true)
     }
 
@@ -336,7 +422,11 @@ impl Case<'_> {
     /// Waits until a creation that may have been sent has happened or cannot
     /// happen any more.
     fn wait_until_settled(&self, settles_ms: u64, system: &str) -> Result<(), Stop> {
-        let Some(creating) = self.pair.creating.as_ref().filter(|creating| creating.sent > 0)
+        let Some(creating) = self
+            .pair
+            .creating
+            .as_ref()
+            .filter(|creating| creating.sent > 0)
         else {
             return Ok(());
         };
@@ -359,13 +449,17 @@ impl Case<'_> {
         };
         let key = keys::member(&self.integration.id, &other);
         let value = self.name.to_string().into_bytes();
-        let written =
-            self.effects.write(key.clone(), Precondition::Absent, Some(value.clone())).await;
+        let written = self
+            .effects
+            .write(key.clone(), Precondition::Absent, Some(value.clone()))
+            .await;
         if written.is_none() {
             let [entry] = self.effects.get([key]).await;
             if let Some(entry) = entry.filter(|entry| entry.value != value) {
                 let owner = String::from_utf8_lossy(&entry.value).into_owned();
-                return Err(Stop::Park(format!("{other} already belongs to pair {owner}")));
+                return Err(Stop::Park(format!(
+                    "{other} already belongs to pair {owner}"
+                )));
             }
         }
         self.pair.flashduty = Some(incident);
@@ -386,7 +480,10 @@ pub(super) fn introduction(incident: &Incident) -> String {
     };
     let channel = match incident.channel_name.as_str() {
         "" => String::new(),
-        name => format!(" in channel {}", text::without_markup(&text::single_line(name))),
+        name => format!(
+            " in channel {}",
+            text::without_markup(&text::single_line(name))
+        ),
     };
     format!("Flashduty incident{channel}: {}", text::single_line(link))
 }

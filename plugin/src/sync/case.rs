@@ -62,14 +62,20 @@ impl<'a> Case<'a> {
         name: Entity,
     ) -> Result<Loaded<'a>, Stop> {
         let id = &integration.id;
-        let [entry, member] = effects.get([keys::pair(id, &name), keys::member(id, &name)]).await;
+        let [entry, member] = effects
+            .get([keys::pair(id, &name), keys::member(id, &name)])
+            .await;
         if let (None, Some(member)) = (&entry, member) {
             let text = String::from_utf8_lossy(&member.value);
             let other = Entity::parse(&text).filter(|other| *other != name);
             let other = other.ok_or_else(|| {
-                Stop::Park(format!("the record of where {name} belongs is unreadable: \"{text}\""))
+                Stop::Park(format!(
+                    "the record of where {name} belongs is unreadable: \"{text}\""
+                ))
             })?;
-            effects.schedule(keys::work(id, &other), 0, &format!("about {name}")).await;
+            effects
+                .schedule(keys::work(id, &other), 0, &format!("about {name}"))
+                .await;
             return Ok(Loaded::Elsewhere);
         }
         let (pair, revision) = match entry {
@@ -128,14 +134,21 @@ impl<'a> Case<'a> {
     /// that was born in ServiceNow: where it came from, for people and for
     /// whoever looks for it after a lost answer.
     pub(super) fn signature(&self) -> Option<String> {
-        let Entity::ServiceNow(id) = &self.name else { return None };
+        let Entity::ServiceNow(id) = &self.name else {
+            return None;
+        };
         let number = self.pair.number.as_deref().unwrap_or("incident");
-        Some(format!("ServiceNow {number} {} [snow:{id}]", self.servicenow.link(id)))
+        Some(format!(
+            "ServiceNow {number} {} [snow:{id}]",
+            self.servicenow.link(id)
+        ))
     }
 
     async fn take_hints(&mut self) {
-        let entities =
-            [self.incident_id().map(Entity::Flashduty), self.sys_id().map(Entity::ServiceNow)];
+        let entities = [
+            self.incident_id().map(Entity::Flashduty),
+            self.sys_id().map(Entity::ServiceNow),
+        ];
         for entity in entities.into_iter().flatten() {
             let prefix = keys::hints(&self.integration.id, &entity);
             let page = self.effects.scan(prefix, None, HINTS).await;
@@ -150,7 +163,9 @@ impl<'a> Case<'a> {
                         incident: None,
                     },
                 });
-                let at = self.hints.partition_point(|(_, _, k)| k.received_ms <= kept.received_ms);
+                let at = self
+                    .hints
+                    .partition_point(|(_, _, k)| k.received_ms <= kept.received_ms);
                 self.hints.insert(at, (key, entry.revision, kept));
             }
             if more {
@@ -167,27 +182,38 @@ impl<'a> Case<'a> {
 
     /// The types of the events that Flashduty told of, oldest first.
     pub(super) fn flashduty_events(&self) -> impl Iterator<Item = &str> {
-        self.hints.iter().filter_map(|(_, _, kept)| match &kept.hint {
-            Hint::Flashduty { event_type, .. } => Some(event_type.as_str()),
-            Hint::ServiceNow { .. } => None,
-        })
+        self.hints
+            .iter()
+            .filter_map(|(_, _, kept)| match &kept.hint {
+                Hint::Flashduty { event_type, .. } => Some(event_type.as_str()),
+                Hint::ServiceNow { .. } => None,
+            })
     }
 
     /// What ServiceNow pushed, oldest first.
     pub(super) fn servicenow_bodies(&self) -> impl Iterator<Item = &Body> {
-        self.hints.iter().filter_map(|(_, _, kept)| match &kept.hint {
-            Hint::ServiceNow { body } => Some(&**body),
-            Hint::Flashduty { .. } => None,
-        })
+        self.hints
+            .iter()
+            .filter_map(|(_, _, kept)| match &kept.hint {
+                Hint::ServiceNow { body } => Some(&**body),
+                Hint::Flashduty { .. } => None,
+            })
     }
 
     /// People whose names are known without asking.
     pub(super) fn people(&self) -> impl Iterator<Item = &Person> {
-        let persons = self.hints.iter().filter_map(|(_, _, kept)| match &kept.hint {
-            Hint::Flashduty { person, .. } => person.as_ref(),
-            Hint::ServiceNow { .. } => None,
-        });
-        persons.chain(self.incident.iter().flat_map(|incident| &incident.responders))
+        let persons = self
+            .hints
+            .iter()
+            .filter_map(|(_, _, kept)| match &kept.hint {
+                Hint::Flashduty { person, .. } => person.as_ref(),
+                Hint::ServiceNow { .. } => None,
+            });
+        persons.chain(
+            self.incident
+                .iter()
+                .flat_map(|incident| &incident.responders),
+        )
     }
 
     /// Reads the Flashduty incident unless that has been done. Without access
@@ -205,10 +231,13 @@ impl<'a> Case<'a> {
     }
 
     fn newest_incident(&self) -> Option<Incident> {
-        let shown = self.hints.iter().filter_map(|(_, _, kept)| match &kept.hint {
-            Hint::Flashduty { incident, .. } => incident.as_deref(),
-            Hint::ServiceNow { .. } => None,
-        });
+        let shown = self
+            .hints
+            .iter()
+            .filter_map(|(_, _, kept)| match &kept.hint {
+                Hint::Flashduty { incident, .. } => incident.as_deref(),
+                Hint::ServiceNow { .. } => None,
+            });
         shown.max_by_key(|incident| incident.updated_at).cloned()
     }
 
@@ -228,7 +257,9 @@ impl<'a> Case<'a> {
     pub(super) async fn save(&mut self) -> Result<(), Stop> {
         let value = serde_json::to_vec(&self.pair)
             .map_err(|e| Stop::Park(format!("the pair cannot be written: {e}")))?;
-        let precondition = self.revision.map_or(Precondition::Absent, Precondition::Revision);
+        let precondition = self
+            .revision
+            .map_or(Precondition::Absent, Precondition::Revision);
         let key = keys::pair(&self.integration.id, &self.name);
         let revision = self.effects.write(key, precondition, Some(value)).await;
         self.revision = Some(revision.ok_or(Stop::Overtaken)?);
@@ -237,7 +268,11 @@ impl<'a> Case<'a> {
 
     /// Deletes the hints that this session took.
     pub(super) async fn drop_hints(&mut self) -> Result<(), Stop> {
-        let keys = self.hints.drain(..).map(|(key, revision, _)| (key, revision)).collect();
+        let keys = self
+            .hints
+            .drain(..)
+            .map(|(key, revision, _)| (key, revision))
+            .collect();
         self.effects.delete(keys).await;
         Ok(())
     }
@@ -256,14 +291,19 @@ impl<'a> Case<'a> {
         };
         if until_ms > self.effects.now_ms() {
             let work = keys::work(&self.integration.id, &self.name);
-            self.effects.schedule(work, until_ms + SNOOZE_MARGIN_MS, "snooze ends").await;
+            self.effects
+                .schedule(work, until_ms + SNOOZE_MARGIN_MS, "snooze ends")
+                .await;
         }
     }
 
     /// Logs with the names of the integration and both incidents.
     pub(super) async fn log(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
         let name = self.name.to_string();
-        let mut all = vec![("integration", self.integration.id.as_str()), ("pair", &name)];
+        let mut all = vec![
+            ("integration", self.integration.id.as_str()),
+            ("pair", &name),
+        ];
         if let Some(number) = &self.pair.number {
             all.push(("number", number));
         }

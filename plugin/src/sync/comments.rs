@@ -48,7 +48,10 @@ impl Case<'_> {
         let both = newly_linked || self.is_unprompted();
         if self.integration.direction.to_servicenow()
             && self.flashduty.is_available()
-            && (both || self.flashduty_events().any(|event| !WITHOUT_COMMENT.contains(&event)))
+            && (both
+                || self
+                    .flashduty_events()
+                    .any(|event| !WITHOUT_COMMENT.contains(&event)))
         {
             self.carry_to_servicenow().await?;
         }
@@ -61,7 +64,9 @@ impl Case<'_> {
     }
 
     async fn carry_to_servicenow(&mut self) -> Result<(), Stop> {
-        let (Some(id), Some(sys_id)) = (self.incident_id(), self.sys_id()) else { return Ok(()) };
+        let (Some(id), Some(sys_id)) = (self.incident_id(), self.sys_id()) else {
+            return Ok(());
+        };
         let mut comments = self.flashduty.comments(&id).await?;
         comments.retain(|comment| {
             !comment::is_carried(&comment.text)
@@ -75,7 +80,10 @@ impl Case<'_> {
         let names = self.names(&comments).await;
         for comment in comments {
             let mark = comment::mark(Origin::Flashduty, &comment.mark);
-            let there = self.read_record().await?.is_some_and(|r| r.journals_contain(&mark));
+            let there = self
+                .read_record()
+                .await?
+                .is_some_and(|r| r.journals_contain(&mark));
             if !there {
                 self.wait_for_comment()?;
                 self.about_to_comment().await?;
@@ -85,11 +93,22 @@ impl Case<'_> {
                     .map_or("Somebody", |(_, name)| name.as_str());
                 let text = comment::for_servicenow(&comment, author);
                 let mut columns = Columns::new();
-                columns.insert(self.integration.servicenow.comments.column().into(), json!(text));
+                columns.insert(
+                    self.integration.servicenow.comments.column().into(),
+                    json!(text),
+                );
                 let sent = self.servicenow.update(&sys_id, &columns).await;
                 self.record = Some(self.settled(sent).await?);
-                self.pair.note(self.effects.now_ms(), format!("comment {mark} to ServiceNow"));
-                self.log(Level::Info, "comment carried to ServiceNow", &[("mark", &mark)]).await;
+                self.pair.note(
+                    self.effects.now_ms(),
+                    format!("comment {mark} to ServiceNow"),
+                );
+                self.log(
+                    Level::Info,
+                    "comment carried to ServiceNow",
+                    &[("mark", &mark)],
+                )
+                .await;
             }
             Carried::remember(&mut self.pair.carried.to_servicenow, &comment.mark);
             self.save().await?;
@@ -98,7 +117,9 @@ impl Case<'_> {
     }
 
     async fn carry_to_flashduty(&mut self) -> Result<(), Stop> {
-        let (Some(id), Some(sys_id)) = (self.incident_id(), self.sys_id()) else { return Ok(()) };
+        let (Some(id), Some(sys_id)) = (self.incident_id(), self.sys_id()) else {
+            return Ok(());
+        };
         let Some((mut entries, seen)) = self.new_servicenow_comments(&sys_id).await? else {
             return Ok(());
         };
@@ -115,10 +136,21 @@ impl Case<'_> {
             if !there.iter().any(|comment| comment.text.contains(&mark)) {
                 self.wait_for_comment()?;
                 self.about_to_comment().await?;
-                let sent = self.flashduty.comment(&id, &comment::for_flashduty(&entry)).await;
+                let sent = self
+                    .flashduty
+                    .comment(&id, &comment::for_flashduty(&entry))
+                    .await;
                 self.settled(sent).await?;
-                self.pair.note(self.effects.now_ms(), format!("comment {mark} to Flashduty"));
-                self.log(Level::Info, "comment carried to Flashduty", &[("mark", &mark)]).await;
+                self.pair.note(
+                    self.effects.now_ms(),
+                    format!("comment {mark} to Flashduty"),
+                );
+                self.log(
+                    Level::Info,
+                    "comment carried to Flashduty",
+                    &[("mark", &mark)],
+                )
+                .await;
             }
             Carried::remember(&mut self.pair.carried.to_flashduty, &entry.mark);
             self.save().await?;
@@ -139,7 +171,10 @@ impl Case<'_> {
         sys_id: &servicenow::SysId,
     ) -> Result<Option<(Vec<servicenow::Entry>, Option<String>)>, Stop> {
         let Some(record) = self.read_record().await? else {
-            return Ok(Some((self.comments_of_webhooks(), self.pair.journal_seen.clone())));
+            return Ok(Some((
+                self.comments_of_webhooks(),
+                self.pair.journal_seen.clone(),
+            )));
         };
         let shown = record.display("comments").trim();
         let seen = Some(short_hash(shown.as_bytes()));
@@ -176,12 +211,18 @@ impl Case<'_> {
             .collect();
         let authors: BTreeSet<i64> = comments.iter().map(|comment| comment.creator_id).collect();
         let is_known = |id: i64| names.iter().any(|(known, _)| *known == id);
-        let unknown: Vec<i64> =
-            authors.into_iter().filter(|id| *id > 0 && !is_known(*id)).collect();
+        let unknown: Vec<i64> = authors
+            .into_iter()
+            .filter(|id| *id > 0 && !is_known(*id))
+            .collect();
         if !unknown.is_empty() {
             // A comment without its author's name is better than none.
             let people = self.flashduty.people(&unknown).await.unwrap_or_default();
-            names.extend(people.into_iter().map(|person| (person.person_id, person.person_name)));
+            names.extend(
+                people
+                    .into_iter()
+                    .map(|person| (person.person_id, person.person_name)),
+            );
         }
         names
     }

@@ -33,7 +33,12 @@ impl Case<'_> {
             self.read_record().await?;
             plan = self.plan();
         }
-        let Plan { decisions, columns, steps, mut base } = plan;
+        let Plan {
+            decisions,
+            columns,
+            steps,
+            mut base,
+        } = plan;
         if !columns.is_empty()
             && let Some(id) = self.sys_id()
         {
@@ -93,7 +98,10 @@ impl Case<'_> {
         let signature = self.signature();
         let signature = signature.as_deref();
         let now_ms = self.effects.now_ms();
-        let flashduty = self.incident.as_ref().map(|i| FlashdutyView::new(i, signature, now_ms));
+        let flashduty = self
+            .incident
+            .as_ref()
+            .map(|i| FlashdutyView::new(i, signature, now_ms));
         plan(Situation {
             integration: self.integration,
             base: &self.pair.base,
@@ -110,7 +118,8 @@ impl Case<'_> {
                 Outcome::Kept => Level::Debug,
                 Outcome::ToServicenow | Outcome::ToFlashduty => Level::Info,
             };
-            self.log(level, "decided", &[("decision", &decision.to_string())]).await;
+            self.log(level, "decided", &[("decision", &decision.to_string())])
+                .await;
         }
     }
 }

@@ -24,14 +24,21 @@ impl Case<'_> {
     }
 
     async fn introduce_to_flashduty(&mut self) -> Result<(), Stop> {
-        let (Some(id), Some(sys_id)) = (self.incident_id(), self.sys_id()) else { return Ok(()) };
+        let (Some(id), Some(sys_id)) = (self.incident_id(), self.sys_id()) else {
+            return Ok(());
+        };
         if !self.flashduty.is_available() {
             return Ok(());
         }
-        let mark =
-            comment::mark(comment::Origin::ServiceNow, &short_hash(sys_id.as_str().as_bytes()));
+        let mark = comment::mark(
+            comment::Origin::ServiceNow,
+            &short_hash(sys_id.as_str().as_bytes()),
+        );
         let number = self.pair.number.as_deref().unwrap_or("incident");
-        let text = format!("ServiceNow {number}: {}\n{mark}", self.servicenow.link(&sys_id));
+        let text = format!(
+            "ServiceNow {number}: {}\n{mark}",
+            self.servicenow.link(&sys_id)
+        );
         let comments = self.flashduty.comments(&id).await?;
         if !comments.iter().any(|comment| comment.text.contains(&mark)) {
             self.wait_for_comment()?;
@@ -43,12 +50,18 @@ impl Case<'_> {
     }
 
     async fn introduce_to_servicenow(&mut self) -> Result<(), Stop> {
-        let (Some(id), Some(sys_id)) = (self.incident_id(), self.sys_id()) else { return Ok(()) };
+        let (Some(id), Some(sys_id)) = (self.incident_id(), self.sys_id()) else {
+            return Ok(());
+        };
         if !self.servicenow.is_available() {
             return Ok(());
         }
-        let Some(incident) = self.read_incident().await?.cloned() else { return Ok(()) };
-        let Some(record) = self.read_record().await?.cloned() else { return Ok(()) };
+        let Some(incident) = self.read_incident().await?.cloned() else {
+            return Ok(());
+        };
+        let Some(record) = self.read_record().await?.cloned() else {
+            return Ok(());
+        };
         let mut columns = Columns::new();
         // Another integration may own the correlation; it is theirs then.
         if record.raw("correlation_id").is_empty() {

@@ -55,15 +55,23 @@ impl From<Trouble> for Stop {
 impl Stop {
     /// What the gateway is told, at the given attempt.
     fn verdict(self, now_ms: u64, attempt: u32) -> Verdict {
-        let wait =
-            |not_before_ms, reason| Verdict::Retry(Retry { not_before_ms, counts: false, reason });
+        let wait = |not_before_ms, reason| {
+            Verdict::Retry(Retry {
+                not_before_ms,
+                counts: false,
+                reason,
+            })
+        };
         match self {
             Self::Trouble(Trouble::NotNow(reason) | Trouble::Unknown(reason)) => wait(None, reason),
             Self::Trouble(Trouble::NotBefore(until_ms, reason)) => wait(Some(until_ms), reason),
             Self::Wait { until_ms, reason } => wait(Some(until_ms), reason),
             Self::Overtaken => wait(None, "the pair was written by another session".into()),
             Self::Trouble(Trouble::Refused(reason) | Trouble::Missing(reason)) => {
-                match usize::try_from(attempt).ok().and_then(|n| PATIENCE_MS.get(n)) {
+                match usize::try_from(attempt)
+                    .ok()
+                    .and_then(|n| PATIENCE_MS.get(n))
+                {
                     Some(pause) => Verdict::Retry(Retry {
                         not_before_ms: Some(now_ms.saturating_add(*pause)),
                         counts: true,
@@ -86,7 +94,10 @@ pub async fn run(
     let integration = keys::parse_work(&work.key)
         .and_then(|(id, entity)| Some((configuration.as_ref().ok()?.integration(id)?, entity)));
     let Some((integration, entity)) = integration else {
-        return Verdict::Park(format!("no integration in the configuration owns \"{}\"", work.key));
+        return Verdict::Park(format!(
+            "no integration in the configuration owns \"{}\"",
+            work.key
+        ));
     };
     let outcome = async {
         match Case::load(effects, integration, entity).await? {
@@ -108,7 +119,8 @@ async fn bring_in_step(mut case: Case<'_>) -> Result<(), Stop> {
             Birth::Linked => true,
             Birth::Elsewhere => return Ok(()),
             Birth::NotWanted(why) => {
-                case.log(Level::Debug, "not synced", &[("reason", &why)]).await;
+                case.log(Level::Debug, "not synced", &[("reason", &why)])
+                    .await;
                 return case.drop_hints().await;
             }
         }
@@ -132,7 +144,11 @@ mod tests {
     fn a_refusal_is_tried_four_times_with_growing_pauses_and_then_parked() {
         for (attempt, pause) in (0..).zip(PATIENCE_MS) {
             let not_before_ms = Some(1000 + pause);
-            let retry = Retry { not_before_ms, counts: true, reason: "no".into() };
+            let retry = Retry {
+                not_before_ms,
+                counts: true,
+                reason: "no".into(),
+            };
             assert_eq!(refused(attempt), Verdict::Retry(retry));
         }
         assert_eq!(refused(4), Verdict::Park("no".into()));
@@ -146,7 +162,10 @@ mod tests {
             Trouble::Unknown("x".into()),
         ] {
             let verdict = Stop::Trouble(trouble).verdict(1000, 99);
-            assert!(matches!(verdict, Verdict::Retry(Retry { counts: false, .. })), "{verdict:?}");
+            assert!(
+                matches!(verdict, Verdict::Retry(Retry { counts: false, .. })),
+                "{verdict:?}"
+            );
         }
     }
 }
