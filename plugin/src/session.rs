@@ -102,7 +102,7 @@ impl Effects {
 
     /// Answers the caller, and goes on.
     pub async fn respond(&self, response: Response) {
-        expect!(self, Effect::Respond(response), Reply::Done => ())
+        expect!(self, Effect::Respond(response), Reply::Done => ());
     }
 
     /// Sends a request to a far end.
@@ -166,7 +166,7 @@ impl Effects {
             due_ms,
             reason: reason.into(),
         };
-        expect!(self, Effect::Schedule(schedule), Reply::Done => ())
+        expect!(self, Effect::Schedule(schedule), Reply::Done => ());
     }
 
     /// Logs a fixed message with fields.
@@ -180,7 +180,7 @@ impl Effects {
             message: message.into(),
             fields,
         };
-        expect!(self, Effect::Log(record), Reply::Done => ())
+        expect!(self, Effect::Log(record), Reply::Done => ());
     }
 }
 
