@@ -7,6 +7,7 @@ use crate::Destination;
 use crate::Problem;
 use crate::Requirements;
 use crate::Route;
+use crate::condition::Condition;
 use crate::severity::SeverityMap;
 use crate::text;
 use serde::Deserialize;
@@ -36,6 +37,11 @@ pub struct Integration {
     pub name: String,
     /// Which way incidents and their changes travel.
     pub direction: Direction,
+    /// Which Flashduty incidents are sent to ServiceNow: groups of conditions in Flashduty's
+    /// filter language, of which one group must hold; every incident if there is none. They are
+    /// looked at whenever an incident changes, until it has been sent.
+    #[serde(default)]
+    pub conditions: Vec<Vec<Condition>>,
     /// What each severity becomes in ServiceNow.
     #[serde(default)]
     pub severity: SeverityMap,
@@ -304,6 +310,23 @@ impl Integration {
                 });
             }
         };
+        for (group, conditions) in self.conditions.iter().enumerate() {
+            let message = "expected at least one condition in the group, found none";
+            check(
+                !conditions.is_empty(),
+                &format!("/conditions/{group}"),
+                message.into(),
+            );
+            for (index, condition) in conditions.iter().enumerate() {
+                for (place, message) in condition.problems() {
+                    check(
+                        false,
+                        &format!("/conditions/{group}/{index}{place}"),
+                        message,
+                    );
+                }
+            }
+        }
         let id_ok = (1..=32).contains(&self.id.len())
             && self
                 .id
@@ -591,6 +614,19 @@ mod tests {
                 "/severity",
                 "Critical and Info have the same urgency, so a change in ServiceNow could not tell \
                  them apart; give each its own, or use direction = \"to-servicenow\""
+            )
+        );
+    }
+
+    #[test]
+    fn a_condition_that_cannot_hold_is_refused_with_its_place() {
+        let conditions = json!([[{ "key": "labels.load", "oper": "IN", "vals": ["num:90"] }]]);
+        assert_eq!(
+            problem(|i| i["conditions"] = conditions),
+            (
+                "/integration/0/conditions/0/0/vals/0".to_owned(),
+                "expected num:gt:, num:ge:, num:lt: or num:le: and a number, found \"num:90\""
+                    .to_owned()
             )
         );
     }

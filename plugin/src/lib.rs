@@ -17,6 +17,7 @@
 //! | --- | --- |
 //! | [`session`] | runs straight-line `async` code over effects and replies |
 //! | [`configuration`] | what an operator can say, parsed and checked |
+//! | [`condition`] | Flashduty's filter language: which incidents take part |
 //! | [`intake`] | a webhook: parse, make durable, schedule work, answer |
 //! | [`sync`] | a work item: read both sides, create or converge |
 //! | [`plan`](mod@plan) | pure: base and snapshots in, changes and decisions out |
@@ -41,6 +42,7 @@ mod keys;
 mod text;
 
 pub mod comment;
+pub mod condition;
 pub mod configuration;
 pub mod flashduty;
 pub mod intake;

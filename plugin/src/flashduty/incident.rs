@@ -4,6 +4,7 @@ use crate::text;
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// The id of an incident: 24 hexadecimal digits.
@@ -78,6 +79,18 @@ pub struct Incident {
     /// `Critical`, `Warning` or `Info`.
     #[serde(default, deserialize_with = "null_is_default")]
     pub incident_severity: String,
+    /// `Critical`, `Warning`, `Info` or `Ok`: follows the alerts, not the people.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub incident_status: String,
+    /// What alerts were grouped by.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub dedup_key: String,
+    /// The integration that the alerts came through; 0 if none did.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub data_source_id: i64,
+    /// Of the first alert; none if a person created the incident.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub labels: BTreeMap<String, String>,
     /// `Triggered`, `Processing` or `Closed`; snoozing is not among them.
     #[serde(default, deserialize_with = "null_is_default", rename = "progress")]
     pub raw_progress: String,

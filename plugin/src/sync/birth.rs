@@ -16,6 +16,7 @@ use super::Stop;
 use super::case::Case;
 use crate::Level;
 use crate::Precondition;
+use crate::condition;
 use crate::far_end::Trouble;
 use crate::flashduty;
 use crate::flashduty::Incident;
@@ -88,6 +89,13 @@ impl Case<'_> {
         if !channels.is_empty() && !channels.contains(&incident.channel_id) {
             let channel = incident.channel_id;
             return Ok(Birth::NotWanted(format!("channel {channel} takes no part")));
+        }
+
+        // A creation that was begun is finished, whatever the incident is now.
+        if self.pair.creating.is_none()
+            && let Some(refusal) = condition::refusal(&integration.conditions, &incident)
+        {
+            return Ok(Birth::NotWanted(refusal));
         }
 
         let correlation = correlation(&integration.id, id);
