@@ -11,7 +11,7 @@
 //!
 //! | form | matches |
 //! | --- | --- |
-//! | `/…/` | a regular expression, anywhere in the attribute |
+//! | `/…/` | refused for now: the engine that it takes would be an eighth of the component |
 //! | with `*` or `?` | a wildcard for the whole of it: any run, any one character |
 //! | `cidr:10.0.0.0/8` | an IP address in that network |
 //! | `num:gt:90`, `num:ge:`, `num:lt:`, `num:le:` | a number compared with that one |
@@ -19,14 +19,10 @@
 
 use crate::flashduty::Incident;
 use crate::text;
-use regex_lite::Regex;
 use serde::Deserialize;
 use serde::Serialize;
 use std::fmt;
 use std::net::IpAddr;
-
-/// Longer expressions are refused; none that a person wrote comes near.
-const LONGEST_EXPRESSION: usize = 500;
 
 /// A condition as it is written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +52,6 @@ pub enum Operator {
 
 /// What a value compares with, once it is understood.
 enum Pattern<'a> {
-    Expression(Box<Regex>),
     Wildcard(&'a str),
     Network(IpAddr, u32),
     Number(Order, f64),
@@ -73,19 +68,10 @@ enum Order {
 
 impl<'a> Pattern<'a> {
     fn parse(value: &'a str) -> Result<Self, String> {
-        let expression = value
-            .strip_prefix('/')
-            .and_then(|rest| rest.strip_suffix('/'));
-        if let Some(expression) = expression {
-            if expression.len() > LONGEST_EXPRESSION {
-                return Err(format!(
-                    "expected a regular expression of at most {LONGEST_EXPRESSION} bytes, found {}",
-                    expression.len()
-                ));
-            }
-            return Regex::new(expression)
-                .map(|regex| Self::Expression(Box::new(regex)))
-                .map_err(|e| format!("expected a regular expression, found \"{value}\": {e}"));
+        if value.len() > 1 && value.starts_with('/') && value.ends_with('/') {
+            return Err(format!(
+                "regular expressions are not supported yet; use a wildcard such as *text*, found \"{value}\""
+            ));
         }
         if value.contains(['*', '?']) {
             return Ok(Self::Wildcard(value));
@@ -107,20 +93,17 @@ impl<'a> Pattern<'a> {
 
     fn matches(&self, attribute: &str) -> bool {
         match self {
-            Self::Expression(regex) => regex.is_match(attribute),
             Self::Wildcard(pattern) => wildcard(pattern, attribute),
             Self::Network(network, bits) => attribute
                 .trim()
                 .parse()
                 .is_ok_and(|address| prefix(address, *bits) == prefix(*network, *bits)),
-            Self::Number(order, bound) => {
-                attribute.trim().parse::<f64>().is_ok_and(|n| match order {
-                    Order::Greater => n > *bound,
-                    Order::GreaterOrEqual => n >= *bound,
-                    Order::Less => n < *bound,
-                    Order::LessOrEqual => n <= *bound,
-                })
-            }
+            Self::Number(order, bound) => number(attribute).is_some_and(|n| match order {
+                Order::Greater => n > *bound,
+                Order::GreaterOrEqual => n >= *bound,
+                Order::Less => n < *bound,
+                Order::LessOrEqual => n <= *bound,
+            }),
             Self::Exact(value) => attribute == *value,
         }
     }
@@ -147,7 +130,7 @@ fn prefix(address: IpAddr, bits: u32) -> (bool, u128) {
 }
 
 fn parse_comparison<'a>(text: &str) -> Option<Pattern<'a>> {
-    let (order, number) = text.split_once(':')?;
+    let (order, bound) = text.split_once(':')?;
     let order = match order {
         "gt" => Order::Greater,
         "ge" => Order::GreaterOrEqual,
@@ -155,8 +138,15 @@ fn parse_comparison<'a>(text: &str) -> Option<Pattern<'a>> {
         "le" => Order::LessOrEqual,
         _ => return None,
     };
-    let number: f64 = number.trim().parse().ok()?;
-    number.is_finite().then_some(Pattern::Number(order, number))
+    Some(Pattern::Number(order, number(bound)?))
+}
+
+/// A number as JSON writes it. Its parser is in the component anyway; that of
+/// the standard library would add eighteen kilobytes.
+fn number(text: &str) -> Option<f64> {
+    serde_json::from_str::<serde_json::Number>(text.trim())
+        .ok()?
+        .as_f64()
 }
 
 /// Whether a wildcard matches the whole of a text. Takes time in proportion to
@@ -330,8 +320,8 @@ mod tests {
             ("severity", "Critical", true),
             ("severity", "critical", false),
             ("status", "Warning", true),
-            ("title", "/latency above [0-9]+/", true),
-            ("title", "/^latency/", false),
+            ("title", "*latency above*", true),
+            ("title", "latency*", false),
             ("labels.service", "check*", true),
             ("labels.service", "*out", true),
             ("labels.service", "?heckout", true),
@@ -403,7 +393,7 @@ mod tests {
         let condition: Condition = serde_json::from_value(json!({
             "key": "sevrity",
             "oper": "IN",
-            "vals": ["/(/", "cidr:10.0.0.0", "num:eq:1", "num:gt:nan"],
+            "vals": ["/down/", "cidr:10.0.0.0", "num:eq:1", "num:gt:nan"],
         }))
         .unwrap();
         let places: Vec<_> = condition
