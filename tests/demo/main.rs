@@ -30,17 +30,29 @@ struct Demo {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let demo = Demo::parse();
-    let setting = Setting { business_rule_delay_ms: 1000, ..Setting::default() };
+    let setting = Setting {
+        business_rule_delay_ms: 1000,
+        ..Setting::default()
+    };
     let world = World::start(setting).await?;
     let bold = Style::new();
-    println!("\n{}", bold.on("ServiceNow Sync: one incident, two systems"));
+    println!(
+        "\n{}",
+        bold.on("ServiceNow Sync: one incident, two systems")
+    );
     println!("  Flashduty simulator   {}", world.flashduty.url());
     println!("  ServiceNow simulator  {}", world.servicenow.url());
-    let host = world.host.as_ref().map(|host| (host.webhook_addr(), host.admin_addr()));
+    let host = world
+        .host
+        .as_ref()
+        .map(|host| (host.webhook_addr(), host.admin_addr()));
     if let Some((webhooks, admin)) = host {
         println!("  gateway               http://{webhooks} (webhooks), http://{admin} (admin)");
     }
-    println!("  its configuration     {}", world.configuration().display());
+    println!(
+        "  its configuration     {}",
+        world.configuration().display()
+    );
     if demo.verbose {
         tokio::spawn(show("Flashduty", world.flashduty.exchanges()));
         tokio::spawn(show("ServiceNow", world.servicenow.exchanges()));
@@ -58,10 +70,18 @@ async fn main() -> anyhow::Result<()> {
 
     if !demo.exit {
         println!("\nEverything stays up until you press Ctrl-C:");
-        println!("  look      {}/  and  {}/", world.flashduty.url(), world.servicenow.url());
+        println!(
+            "  look      {}/  and  {}/",
+            world.flashduty.url(),
+            world.servicenow.url()
+        );
         if let Some((_, admin)) = host {
-            println!("  metrics   curl -H 'authorization: Bearer {ADMIN_TOKEN}' http://{admin}/metrics");
-            println!("  work      curl -H 'authorization: Bearer {ADMIN_TOKEN}' http://{admin}/work");
+            println!(
+                "  metrics   curl -H 'authorization: Bearer {ADMIN_TOKEN}' http://{admin}/metrics"
+            );
+            println!(
+                "  work      curl -H 'authorization: Bearer {ADMIN_TOKEN}' http://{admin}/work"
+            );
         }
         println!("  as Beth   {}", as_beth(&world, &rows));
         tokio::signal::ctrl_c().await?;
@@ -89,16 +109,36 @@ fn as_beth(world: &World, rows: &[Row]) -> String {
 }
 
 fn table(rows: &[Row]) -> String {
-    let mut lines = vec![["born in", "title", "Flashduty", "", "", "ServiceNow", "", ""].map(str::to_owned)];
+    let mut lines = vec![
+        [
+            "born in",
+            "title",
+            "Flashduty",
+            "",
+            "",
+            "ServiceNow",
+            "",
+            "",
+        ]
+        .map(str::to_owned),
+    ];
     for row in rows {
-        let [f, s] = [&row.flashduty, &row.servicenow].map(|side| side.each_ref().map(|t| t.as_str()));
-        lines.push([row.born_in, &row.title, f[0], f[1], f[2], s[0], s[1], s[2]].map(str::to_owned));
+        let [f, s] =
+            [&row.flashduty, &row.servicenow].map(|side| side.each_ref().map(|t| t.as_str()));
+        lines
+            .push([row.born_in, &row.title, f[0], f[1], f[2], s[0], s[1], s[2]].map(str::to_owned));
     }
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max();
-    let widths: Vec<usize> = (0..8).map(|column| width(column).unwrap_or_default()).collect();
+    let widths: Vec<usize> = (0..8)
+        .map(|column| width(column).unwrap_or_default())
+        .collect();
     let mut text = String::new();
     for line in &lines {
-        let cells: Vec<_> = line.iter().zip(&widths).map(|(cell, w)| format!("{cell:w$}")).collect();
+        let cells: Vec<_> = line
+            .iter()
+            .zip(&widths)
+            .map(|(cell, w)| format!("{cell:w$}"))
+            .collect();
         text += format!("  {}", cells.join("  ")).trim_end();
         text += "\n";
     }
@@ -109,7 +149,9 @@ fn table(rows: &[Row]) -> String {
 async fn show(system: &str, mut exchanges: Receiver<Exchange>) {
     while let Ok(exchange) = exchanges.recv().await {
         match exchange {
-            Exchange::Handled { request, response, .. } => {
+            Exchange::Handled {
+                request, response, ..
+            } => {
                 println!("  | {system} <- {} {}", request.method, request.path);
                 body("request", &request.body);
                 body(&format!("{}", response.status), &response.body);
@@ -129,7 +171,10 @@ async fn show(system: &str, mut exchanges: Receiver<Exchange>) {
 
 fn body(what: &str, bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    println!("  |   {what:8} {}", if text.is_empty() { "(empty)" } else { &text });
+    println!(
+        "  |   {what:8} {}",
+        if text.is_empty() { "(empty)" } else { &text }
+    );
 }
 
 /// Bold where somebody looks, plain where a file does.
@@ -141,6 +186,10 @@ impl Style {
     }
 
     fn on(&self, text: &str) -> String {
-        if self.0 { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
+        if self.0 {
+            format!("\x1b[1m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
     }
 }

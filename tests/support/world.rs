@@ -94,7 +94,13 @@ impl World {
         flashduty.poke(|f, _| f.set_base_url(&flashduty.url()));
 
         let folder = tempfile::tempdir()?;
-        let world = Self { servicenow, flashduty, host: None, folder, runtime };
+        let world = Self {
+            servicenow,
+            flashduty,
+            host: None,
+            folder,
+            runtime,
+        };
         world.write_configuration(&setting)?;
         let mut world = world;
         world.start_host().await?;
@@ -114,16 +120,37 @@ impl World {
         Ok(())
     }
 
+    /// Drops the gateway in the middle of whatever it does, and starts it again
+    /// on the same store.
+    pub async fn crash_and_restart(&mut self, setting: &Setting) -> anyhow::Result<()> {
+        drop(self.host.take());
+        let deadline = Instant::now() + PATIENCE;
+        // Its tasks are only told to end; the last one closes the store.
+        while let Err(error) = self.start_host().await {
+            if Instant::now() > deadline {
+                return Err(error);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.connect(setting);
+        Ok(())
+    }
+
     /// Where the gateway receives webhooks of that side.
     pub fn webhook_url(&self, side: &str) -> String {
         let address = self.host.as_ref().map(Host::webhook_addr);
-        address.map_or_else(String::new, |address| format!("http://{address}/{side}/demo"))
+        address.map_or_else(String::new, |address| {
+            format!("http://{address}/{side}/demo")
+        })
     }
 
     fn write_configuration(&self, setting: &Setting) -> anyhow::Result<()> {
         let app_key = {
             let flashduty = self.flashduty.simulator();
-            flashduty.app_key(flashduty::INTEGRATION_MEMBER).unwrap_or_default().to_owned()
+            flashduty
+                .app_key(flashduty::INTEGRATION_MEMBER)
+                .unwrap_or_default()
+                .to_owned()
         };
         for (name, secret) in [
             ("app-key", app_key.as_str()),
@@ -136,10 +163,16 @@ impl World {
             fs::write(self.folder.path().join(name), secret)?;
         }
         let (flashduty, servicenow) = (self.flashduty.url(), self.servicenow.url());
-        let Setting { direction, integration, .. } = setting;
+        let Setting {
+            direction,
+            integration,
+            ..
+        } = setting;
         let channel = flashduty::PAYMENTS;
         let webhook = |side: &str| {
-            format!("[[webhook]]\npath = \"/{side}/demo\"\nbearer = [{{ file = \"{side}-token\" }}]\n\n")
+            format!(
+                "[[webhook]]\npath = \"/{side}/demo\"\nbearer = [{{ file = \"{side}-token\" }}]\n\n"
+            )
         };
         let mut webhooks = String::new();
         if *direction != "from-servicenow" {
@@ -206,12 +239,17 @@ credential = "servicenow"
             let bearer = format!("Bearer {SERVICENOW_TOKEN}");
             rule.headers = vec![("authorization".into(), bearer)];
             rule.delay_ms = setting.business_rule_delay_ms;
-            self.servicenow.poke(|s, _| s.options_mut().business_rule = Some(rule));
+            self.servicenow
+                .poke(|s, _| s.options_mut().business_rule = Some(rule));
         }
     }
 
     /// Waits until `look` finds something.
-    pub async fn until<T>(&self, what: &str, mut look: impl FnMut(&Self) -> Option<T>) -> anyhow::Result<T> {
+    pub async fn until<T>(
+        &self,
+        what: &str,
+        mut look: impl FnMut(&Self) -> Option<T>,
+    ) -> anyhow::Result<T> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(found) = look(self) {
