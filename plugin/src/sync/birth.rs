@@ -112,7 +112,12 @@ impl Case<'_> {
             .await;
         }
         let record = match found.into_iter().next() {
-            Some(record) => record,
+            Some(record) => {
+                if record.sys_id == derived {
+                    self.learn_that_sys_ids_are_honoured().await;
+                }
+                record
+            }
             None => self.create_record(&incident, derived, &correlation).await?,
         };
         // A record that nobody has touched since its creation has not moved:
@@ -153,8 +158,8 @@ impl Case<'_> {
         correlation: &str,
     ) -> Result<Record, Stop> {
         let fact = keys::instance(&self.integration.id);
-        let [honours_sys_id] = self.effects.get([fact.clone()]).await;
-        let honours_sys_id = honours_sys_id.is_some();
+        let [fact] = self.effects.get([fact]).await;
+        let honours_sys_id = fact.is_some();
         if !honours_sys_id {
             self.wait_until_settled(SERVICENOW_SETTLES_MS, "ServiceNow")?;
         }
@@ -205,9 +210,7 @@ impl Case<'_> {
             Err(trouble) => return Err(self.not_created(trouble).await),
         };
         if record.sys_id == derived && !honours_sys_id {
-            self.effects
-                .write(fact, Precondition::Absent, Some(b"honours sys_id".into()))
-                .await;
+            self.learn_that_sys_ids_are_honoured().await;
         }
         let number = record.number().to_owned();
         self.pair.note(
@@ -221,6 +224,13 @@ impl Case<'_> {
         )
         .await;
         Ok(record)
+    }
+
+    /// Remembers that a record got the `sys_id` that it was created with.
+    async fn learn_that_sys_ids_are_honoured(&self) {
+        let fact = keys::instance(&self.integration.id);
+        let value = Some(b"honours sys_id".into());
+        self.effects.write(fact, Precondition::Absent, value).await;
     }
 
     async fn birth_in_flashduty(&mut self, id: &SysId) -> Result<Birth, Stop> {
