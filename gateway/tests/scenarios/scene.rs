@@ -405,6 +405,7 @@ pub(crate) struct TestStore(Arc<StoreState>);
 pub(crate) struct StoreState {
     memory: MemoryStore,
     broken: AtomicBool,
+    silent: AtomicBool,
     writes: AtomicU64,
     blocked: Mutex<Option<Arc<tokio::sync::Semaphore>>>,
 }
@@ -415,8 +416,14 @@ impl TestStore {
         self.0.broken.store(true, Ordering::SeqCst);
     }
 
+    /// From now on, every write happens, and is reported as a failure.
+    pub(crate) fn falls_silent(&self) {
+        self.0.silent.store(true, Ordering::SeqCst);
+    }
+
     pub(crate) fn recovers(&self) {
         self.0.broken.store(false, Ordering::SeqCst);
+        self.0.silent.store(false, Ordering::SeqCst);
     }
 
     /// From now on, each write waits for a permit.
@@ -467,7 +474,11 @@ impl Store for TestStore {
             permits.acquire().await.unwrap().forget();
         }
         self.0.writes.fetch_add(1, Ordering::SeqCst);
-        self.0.memory.write(write).await
+        let written = self.0.memory.write(write).await;
+        if self.0.silent.load(Ordering::SeqCst) {
+            return Err(StoreError("the connection was lost".to_owned()));
+        }
+        written
     }
 }
 

@@ -129,6 +129,32 @@ async fn what_was_scheduled_while_it_ran_survives_a_crash() {
 }
 
 #[tokio::test]
+async fn a_schedule_whose_confirmation_was_lost_is_work_all_the_same() {
+    let scene = Scene::new();
+    let schedule_unconfirmed = async || {
+        scene.store.falls_silent();
+        scene
+            .plugin
+            .next_request(vec![vec![schedule("pair", 0, "second"), respond(200)]]);
+        assert_eq!(scene.post().await.status, 503);
+        scene.store.recovers();
+    };
+    // Alone.
+    schedule_unconfirmed().await;
+    assert_eq!(scene.run_all().await, 1);
+    // While a session of the key is running.
+    scene.schedule("pair", 0, "first").await;
+    let (hold, running) = start_waiting(&scene).await;
+    schedule_unconfirmed().await;
+    hold.add_permits(1);
+    running.await.unwrap();
+    assert_eq!(scene.run_all().await, 1);
+    let works = scene.plugin.works();
+    assert_eq!(works.last().unwrap().reasons, ["first", "second"]);
+    assert_eq!(scene.store.keys().await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_session_may_put_its_own_key_off_without_spinning() {
     let scene = Scene::new();
     scene.schedule("poll", 0, "start").await;
