@@ -4,6 +4,7 @@
 
 mod people;
 pub mod story;
+pub mod wire;
 pub mod world;
 
 pub use world::Setting;

@@ -1,0 +1,236 @@
+//! What goes which way, and what becomes of states, texts and comments that do
+//! not fit.
+#![allow(clippy::unwrap_used)]
+
+use simulators::flashduty::Action;
+use simulators::flashduty::Progress;
+use simulators::flashduty::Severity;
+use simulators::flashduty::Status;
+use simulators::servicenow;
+use support::Setting;
+use support::World;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn to_servicenow_writes_nothing_but_the_link_to_flashduty() {
+    let setting = Setting {
+        direction: "to-servicenow",
+        ..Setting::default()
+    };
+    let world = World::start(setting).await.unwrap();
+    let incident = world.alert("disk full", Status::Critical);
+    let sys_id = world.until_record(&incident).await.unwrap();
+    world.beth(&sys_id, &[("urgency", "3"), ("comments", "on it")]);
+    world.ana(&incident, &Action::Acknowledge);
+    world.until_column(&sys_id, "state", "2").await.unwrap();
+    world.settled().await.unwrap();
+    let severity = world
+        .flashduty
+        .simulator()
+        .incident(&incident)
+        .map(|i| i.severity);
+    assert_eq!(severity, Some(Severity::Critical));
+    assert!(
+        !world
+            .comments(&incident)
+            .iter()
+            .any(|comment| comment.contains("on it"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_servicenow_sends_no_incident_of_flashdutys() {
+    let setting = Setting {
+        direction: "from-servicenow",
+        ..Setting::default()
+    };
+    let world = World::start(setting).await.unwrap();
+    world.alert("stays here", Status::Critical);
+    let sys_id = world.abel_opens(&[("short_description", "VPN down"), ("urgency", "1")]);
+    let incident = world.until_incident("VPN down").await.unwrap();
+    world.beth(&sys_id, &[("state", "2")]);
+    world
+        .until_progress(&incident, Progress::Processing)
+        .await
+        .unwrap();
+    world.settled().await.unwrap();
+    assert_eq!(world.servicenow.simulator().incidents().count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_hold_is_snoozed_and_back_again() {
+    let world = World::start(Setting::default()).await.unwrap();
+    let incident = world.alert("disk full", Status::Critical);
+    let sys_id = world.until_record(&incident).await.unwrap();
+    world.ana(&incident, &Action::Acknowledge);
+    world.until_column(&sys_id, "state", "2").await.unwrap();
+    world.settled().await.unwrap();
+    world.beth(&sys_id, &[("state", "3"), ("hold_reason", "1")]);
+    let snoozed = |w: &World| {
+        let flashduty = w.flashduty.simulator();
+        flashduty
+            .incident(&incident)
+            .filter(|i| i.snoozed_before > 0)
+            .map(|i| i.snoozed_before)
+    };
+    let until = world.until("it is snoozed", snoozed).await.unwrap();
+    let minutes = (until * 1000).saturating_sub(world.flashduty.now_ms()) / 60_000;
+    assert!((118..=120).contains(&minutes), "{minutes}");
+    world.settled().await.unwrap();
+    world.ana(&incident, &Action::Wake);
+    world.until_column(&sys_id, "state", "2").await.unwrap();
+    world.ana(&incident, &Action::Snooze { minutes: 30 });
+    world.until_column(&sys_id, "state", "3").await.unwrap();
+    assert_eq!(world.column(&sys_id, "hold_reason"), "4");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reopened_incident_is_reopened_on_the_other_side() {
+    let world = World::start(Setting::default()).await.unwrap();
+    let incident = world.alert("disk full", Status::Critical);
+    let sys_id = world.until_record(&incident).await.unwrap();
+    let resolution = Some("grew the volume".to_owned());
+    world.ana(
+        &incident,
+        &Action::Resolve {
+            root_cause: None,
+            resolution,
+        },
+    );
+    world.until_column(&sys_id, "state", "6").await.unwrap();
+    assert_eq!(world.column(&sys_id, "close_notes"), "grew the volume");
+    world.settled().await.unwrap();
+    world.ana(
+        &incident,
+        &Action::Reopen {
+            reason: "full again".into(),
+        },
+    );
+    world.until_column(&sys_id, "state", "2").await.unwrap();
+    world.settled().await.unwrap();
+    let progress = world
+        .flashduty
+        .simulator()
+        .incident(&incident)
+        .map(|i| i.progress);
+    assert_eq!(
+        progress,
+        Some(Progress::Triggered),
+        "nobody has taken it yet"
+    );
+    world.beth(
+        &sys_id,
+        &[
+            ("state", "6"),
+            ("close_code", "User error"),
+            ("close_notes", "n/a"),
+        ],
+    );
+    world
+        .until_progress(&incident, Progress::Closed)
+        .await
+        .unwrap();
+    world.settled().await.unwrap();
+    world.beth(&sys_id, &[("state", "2")]);
+    world
+        .until_progress(&incident, Progress::Processing)
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreadable_journal_gives_the_newest_comment_of_each_webhook_once() {
+    let servicenow = servicenow::Options {
+        hide_journal: true,
+        ..Default::default()
+    };
+    let world = World::start(Setting {
+        servicenow,
+        ..Setting::default()
+    })
+    .await
+    .unwrap();
+    let incident = world.alert("disk full", Status::Critical);
+    let sys_id = world.until_record(&incident).await.unwrap();
+    world.settled().await.unwrap();
+    world.beth(&sys_id, &[("comments", "the first")]);
+    let has = |w: &World, text: &str| {
+        w.comments(&incident)
+            .iter()
+            .filter(|c| c.contains(text))
+            .count()
+    };
+    world
+        .until("the first is there", |w| {
+            (has(w, "the first") > 0).then_some(())
+        })
+        .await
+        .unwrap();
+    world.beth(&sys_id, &[("urgency", "2")]);
+    world
+        .until_severity(&incident, Severity::Warning)
+        .await
+        .unwrap();
+    world.beth(&sys_id, &[("comments", "the second")]);
+    world
+        .until("the second is there", |w| {
+            (has(w, "the second") > 0).then_some(())
+        })
+        .await
+        .unwrap();
+    world.settled().await.unwrap();
+    assert_eq!(
+        (has(&world, "the first"), has(&world, "the second")),
+        (1, 1)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn comments_of_both_sides_cross_once_and_do_not_come_back() {
+    let world = World::start(Setting::default()).await.unwrap();
+    let incident = world.alert("disk full", Status::Critical);
+    let sys_id = world.until_record(&incident).await.unwrap();
+    for n in 0..3 {
+        world.ana_comments(&incident, &format!("from Flashduty {n}"));
+        world.beth(&sys_id, &[("comments", &format!("from ServiceNow {n}"))]);
+    }
+    let count = |texts: Vec<String>, part: &str| texts.iter().filter(|t| t.contains(part)).count();
+    for n in 0..3 {
+        let (f, s) = (
+            format!("from Flashduty {n}"),
+            format!("from ServiceNow {n}"),
+        );
+        world
+            .until("both are carried", |w| {
+                let there =
+                    count(w.journal(&sys_id, "work_notes"), &f) + count(w.comments(&incident), &s);
+                (there == 2).then_some(())
+            })
+            .await
+            .unwrap();
+    }
+    world.settled().await.unwrap();
+    for n in 0..3 {
+        assert_eq!(
+            count(world.comments(&incident), &format!("from Flashduty {n}")),
+            1
+        );
+        assert_eq!(
+            count(
+                world.journal(&sys_id, "comments"),
+                &format!("from ServiceNow {n}")
+            ),
+            1
+        );
+        assert_eq!(
+            count(world.comments(&incident), &format!("from ServiceNow {n}")),
+            1
+        );
+        assert_eq!(
+            count(
+                world.journal(&sys_id, "work_notes"),
+                &format!("from Flashduty {n}")
+            ),
+            1
+        );
+    }
+}
