@@ -1,0 +1,48 @@
+// Tells ServiceNow Sync that an incident was created or changed.
+//
+// Business rule on the table Incident: Active, Advanced, When = async, Insert and Update ticked.
+// docs/setup-servicenow.md explains each setting, the condition and the two system properties.
+//
+// What is sent is a hint. With API access configured, the gateway reads the record itself before
+// it writes anything; only `sys_id` is needed then. The other fields serve an integration without
+// API access to ServiceNow, and `comments` one whose user may not read the journal.
+// Raw values are sent, not labels, because labels depend on the language of a user.
+(function executeRule(current, previous) {
+    var url = gs.getProperty('flashduty.sync.url');
+    var token = gs.getProperty('flashduty.sync.token');
+    if (!url || !token) {
+        gs.error('ServiceNow Sync: set the properties flashduty.sync.url and flashduty.sync.token');
+        return;
+    }
+
+    function newestComment(sysId) {
+        var entry = new GlideRecord('sys_journal_field');
+        entry.addQuery('element_id', sysId);
+        entry.addQuery('element', 'comments');
+        entry.orderByDesc('sys_created_on');
+        entry.setLimit(1);
+        entry.query();
+        return entry.next() ? entry.getValue('value') : '';
+    }
+
+    var body = { action_type: 'update', sys_id: current.getUniqueValue() };
+    var columns = ['number', 'short_description', 'description', 'state', 'impact', 'urgency'];
+    for (var i = 0; i < columns.length; i++) {
+        body[columns[i]] = current.getValue(columns[i]) || '';
+    }
+    body.comments = newestComment(body.sys_id);
+
+    try {
+        var request = new sn_ws.RESTMessageV2();
+        request.setHttpMethod('POST');
+        request.setEndpoint(url);
+        request.setRequestHeader('Content-Type', 'application/json');
+        request.setRequestHeader('Authorization', 'Bearer ' + token);
+        // Else ${...} in an incident's text would be taken for a variable and replaced.
+        request.disableForcedVariableSubstitution();
+        request.setRequestBody(JSON.stringify(body));
+        request.executeAsync();
+    } catch (error) {
+        gs.error('ServiceNow Sync: webhook for ' + body.number + ' not sent: ' + error.message);
+    }
+})(current, previous);
