@@ -201,3 +201,175 @@ impl Resolve for Guard {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Forbidden(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use integration_gateway::Network;
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::Ordering;
+    use tokio::io::AsyncReadExt;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    /// A far end that answers every connection with the given bytes, and
+    /// counts them.
+    async fn far_end(answer: &'static [u8]) -> (SocketAddr, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::SeqCst);
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(answer).await;
+            }
+        });
+        (address, count)
+    }
+
+    fn request(url: &str) -> OutgoingRequest {
+        OutgoingRequest {
+            method: "GET".into(),
+            url: url.parse().unwrap(),
+            headers: vec![("x-canary".into(), "canary".into())],
+            body: vec![],
+            timeout_ms: 500,
+            max_response_bytes: 100,
+        }
+    }
+
+    fn loopback() -> AddressPolicy {
+        AddressPolicy::new(vec![Network::parse("127.0.0.0/8").unwrap()])
+    }
+
+    async fn get(url: &str) -> Result<Response, SendFailure> {
+        HttpClient::new(loopback()).unwrap().send(request(url)).await
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_read_whole() {
+        let (address, _) = far_end(b"HTTP/1.1 404 Not Found\r\ncontent-length: 4\r\nA: b\r\n\r\nnone").await;
+        let response = get(&format!("http://{address}/x")).await.unwrap();
+        assert_eq!(response.status, 404);
+        assert_eq!(response.body, b"none");
+        assert!(response.headers.contains(&("a".into(), "b".into())));
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_an_answer_and_not_followed() {
+        let (trap, trapped) = far_end(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+        let answer = format!("HTTP/1.1 302 Found\r\nlocation: http://{trap}/\r\ncontent-length: 0\r\n\r\n");
+        let (address, _) = far_end(answer.leak().as_bytes()).await;
+        assert_eq!(get(&format!("http://{address}/")).await.unwrap().status, 302);
+        assert_eq!(trapped.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn addresses_that_are_not_public_are_refused_without_a_connection() {
+        let (trap, trapped) = far_end(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+        let client = HttpClient::new(AddressPolicy::default()).unwrap();
+        let port = trap.port();
+        for host in [
+            "127.0.0.1", "localhost", "127.1", "0x7f.1", "2130706433", "0177.0.0.1", "[::1]",
+            "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "0.0.0.0", "[::]", "[64:ff9b::7f00:1]",
+            "169.254.169.254", "10.0.0.1", "192.168.0.1", "[fe80::1]", "[fd00::1]",
+            "①②⑦.⓪.⓪.①",
+        ] {
+            let failure = client.send(request(&format!("http://{host}:{port}/"))).await.unwrap_err();
+            assert!(matches!(failure, SendFailure::Refused(_)), "{host}: {failure:?}");
+        }
+        assert_eq!(trapped.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn a_name_is_resolved_once_and_only_its_allowed_addresses_are_used() {
+        let (address, count) = far_end(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+        let asked = Arc::new(AtomicUsize::new(0));
+        let asks = Arc::clone(&asked);
+        // The first answer mixes an allowed address with forbidden ones; all
+        // later ones are forbidden, as of a name that is being rebound.
+        let client = HttpClient::resolving(loopback(), move |_| {
+            let first = asks.fetch_add(1, Ordering::SeqCst) == 0;
+            let mut found = vec![SocketAddr::from(([10, 0, 0, 1], 0))];
+            if first {
+                found.push(([127, 0, 0, 1], 0).into());
+            }
+            Box::pin(async move { Ok(found) })
+        })
+        .unwrap();
+        let url = format!("http://rebound.example:{}/?key=canary", address.port());
+        assert_eq!(client.send(request(&url)).await.unwrap().status, 200);
+        assert_eq!((asked.load(Ordering::SeqCst), count.load(Ordering::SeqCst)), (1, 1));
+
+        let client = HttpClient::resolving(loopback(), |_| {
+            Box::pin(async { Ok(vec![SocketAddr::from(([10, 0, 0, 1], 0))]) })
+        })
+        .unwrap();
+        assert_eq!(
+            client.send(request(&url)).await.unwrap_err(),
+            SendFailure::Refused(
+                "rebound.example: 10.0.0.1 is not a public address; if it is meant, add its \
+                 network to egress.private"
+                    .into()
+            ),
+        );
+    }
+
+    #[tokio::test]
+    async fn failures_are_sorted_by_whether_the_request_may_have_been_carried_out() {
+        let unused = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let (plain, _) = far_end(b"HTTP/1.1 200 OK\r\n\r\n").await;
+        for url in [
+            format!("http://{unused}/?key=canary"),
+            format!("https://{plain}/?key=canary"),
+            "http://name.invalid/?key=canary".to_owned(),
+        ] {
+            let failure = get(&url).await.unwrap_err();
+            assert!(matches!(failure, SendFailure::Unreachable(_)), "{url}: {failure:?}");
+            assert!(!format!("{failure:?}").contains("canary"), "{failure:?}");
+        }
+        for (answer, why) in [
+            (b"".as_slice(), "the answer was cut: "),
+            (b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n123", "the answer was cut: "),
+            (b"no HTTP\r\n\r\n", "the answer was cut: "),
+            (b"HTTP/1.1 200 OK\r\ncontent-length: 101\r\n\r\n", "the answer is longer than 100 bytes"),
+        ] {
+            let (address, _) = far_end(answer).await;
+            let failure = get(&format!("http://{address}/?key=canary")).await.unwrap_err();
+            let SendFailure::Unknown(text) = failure else { panic!("{failure:?}") };
+            assert!(text.starts_with(why), "{text}");
+            assert!(!text.contains("canary"), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_end_is_cut_at_the_limit_and_a_silent_one_in_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+            while stream.write_all(&[b'x'; 64]).await.is_ok() {}
+            let _silent = listener.accept().await.unwrap();
+            tokio::time::sleep(Duration::from_secs(60)).await;
+        });
+        let url = format!("http://{address}/?key=canary");
+        let too_long = SendFailure::Unknown("the answer is longer than 100 bytes".into());
+        assert_eq!(get(&url).await.unwrap_err(), too_long);
+        let late = SendFailure::Unknown("no complete answer in time".into());
+        assert_eq!(get(&url).await.unwrap_err(), late);
+    }
+
+    #[tokio::test]
+    async fn a_header_that_would_break_out_is_refused() {
+        let (address, count) = far_end(b"HTTP/1.1 200 OK\r\n\r\n").await;
+        let mut bad = request(&format!("http://{address}/"));
+        bad.headers.push(("x-a".into(), "1\r\nx-b: canary".into()));
+        let failure = HttpClient::new(loopback()).unwrap().send(bad).await.unwrap_err();
+        assert_eq!(failure, SendFailure::Refused("header \"x-a\" is not valid in HTTP".into()));
+        assert_eq!(count.load(Ordering::SeqCst), 0);
+    }
+}

@@ -212,6 +212,10 @@ impl WasmRuntime {
             Some(other) => other.to_string(),
             None => match error.downcast_ref::<OutOfMemory>() {
                 Some(out) => out.to_string(),
+                // wasmtime has no type for it.
+                None if first_line(error).contains("too much data is being copied") => {
+                    format!("it returned more than {} MiB at once", COPIED_BYTES >> 20)
+                }
                 None => first_line(error),
             },
         })

@@ -35,7 +35,8 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-/// Request line and headers together.
+/// Request line and headers together. hyper looks at it between two reads, so a
+/// header of up to twice as much may pass.
 const HEADER_BYTES: usize = 64 << 10;
 
 /// What one client may take.

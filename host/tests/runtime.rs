@@ -113,7 +113,7 @@ async fn an_answer_that_lies_over_itself_is_not_copied() {
         (i32.store offset=2097144 (i32.const 0) (i32.const 1))
         (i32.const 2097140)";
     let stopped = outcome(64, resume).await.unwrap_err();
-    assert_eq!(stopped, "the plugin was stopped: too much data is being copied between the host and the guest");
+    assert_eq!(stopped, "the plugin was stopped: it returned more than 32 MiB at once");
 }
 
 #[tokio::test]

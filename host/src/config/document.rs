@@ -204,7 +204,8 @@ name = \"test\"
 
     #[test]
     fn what_is_no_toml_is_told_with_its_line() {
-        let problems = Document::parse("[server]\nlisten = \n[admin\n").err().unwrap();
+        let mut problems = Document::parse("[server]\nlisten = \n[admin\n").err().unwrap();
+        problems.sort();
         assert_eq!(problems.iter().map(|p| p.line).collect::<Vec<_>>(), [Some(2), Some(3)]);
         let problems = Document::parse("a = nan\n").err().unwrap();
         assert_eq!(
