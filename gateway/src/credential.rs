@@ -25,7 +25,7 @@ pub(crate) enum Kind {
     Bearer { token: Secret },
     Header { name: String, value: Secret },
     Query { name: String, value: Secret },
-    OAuth2(OAuth2),
+    OAuth2(Box<OAuth2>),
 }
 
 pub(crate) struct OAuth2 {
@@ -235,7 +235,7 @@ mod tests {
             ("https://a/x?b=c&app_key=a%26b".to_owned(), vec![])
         );
         assert_eq!(
-            attached(Kind::OAuth2(oauth(None))),
+            attached(Kind::OAuth2(Box::new(oauth(None)))),
             (plain, one("authorization", "Bearer fetched"))
         );
     }

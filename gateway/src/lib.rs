@@ -13,6 +13,9 @@
 //! request -> authenticate -> durable -> answer -> work -> session -> plan -> effects -> store
 //! ```
 
+// A test that meets something unexpected should stop right there.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod address;
 mod admin;
 mod authentication;

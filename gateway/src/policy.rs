@@ -259,14 +259,14 @@ impl Check<'_> {
                 let token_url = self.token_url(&at("token-url"), token_url, origin, listed);
                 let client_id = self.secret(&at("client-id"), client_id);
                 let client_secret = self.secret(&at("client-secret"), client_secret);
-                Some(Kind::OAuth2(OAuth2 {
+                Some(Kind::OAuth2(Box::new(OAuth2 {
                     token_url: token_url?,
                     client_id: client_id?,
                     client_secret: client_secret?,
                     owner: None,
                     scope: scope.clone(),
                     token: Mutex::new(None),
-                }))
+                })))
             }
             C::Oauth2Password {
                 token_url,
@@ -282,14 +282,14 @@ impl Check<'_> {
                 let client_secret = self.secret(&at("client-secret"), client_secret);
                 let user = self.secret(&at("user"), user);
                 let password = self.secret(&at("password"), password);
-                Some(Kind::OAuth2(OAuth2 {
+                Some(Kind::OAuth2(Box::new(OAuth2 {
                     token_url: token_url?,
                     client_id: client_id?,
                     client_secret: client_secret?,
                     owner: Some((user?, password?)),
                     scope: scope.clone(),
                     token: Mutex::new(None),
-                }))
+                })))
             }
         }
     }

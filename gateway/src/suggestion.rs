@@ -11,20 +11,26 @@ pub(crate) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a s
         .unwrap_or_default()
 }
 
-/// Levenshtein distance, one row at a time.
+/// How many characters must be added, dropped, replaced or swapped with their
+/// neighbour to get from one name to the other.
 fn distance(a: &str, b: &str) -> usize {
+    let a: Vec<char> = a.chars().collect();
     let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
+    for i in 0..a.len() {
+        let above = &rows[i];
+        let mut row = vec![i + 1];
+        for j in 0..b.len() {
+            let replaced = above[j] + usize::from(a[i] != b[j]);
+            let mut least = replaced.min(above[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
+                least = least.min(rows[i - 1][j - 1] + 1);
+            }
+            row.push(least);
         }
+        rows.push(row);
     }
-    row[b.len()]
+    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
@@ -42,6 +48,8 @@ mod tests {
             did_you_mean("flashdutyy", known),
             "; did you mean \"flashduty\"?"
         );
+        assert_eq!(did_you_mean("kye", ["key"]), "; did you mean \"key\"?");
+        assert_eq!(did_you_mean("ab", ["xy"]), "");
         assert_eq!(did_you_mean("jira", known), "");
         assert_eq!(did_you_mean("x", []), "");
     }

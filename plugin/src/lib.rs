@@ -1,4 +1,59 @@
-//! Skeleton.
+//! Keeps Flashduty incidents and ServiceNow incidents in step: the mapping and
+//! sync logic, and nothing else.
+//!
+//! The crate is pure. It opens no socket, reads no clock, rolls no dice: what
+//! it wants done it returns as an [`Effect`], and what came of it arrives as a
+//! [`Reply`]. The same input and the same replies give the same effects, so a
+//! run can be explained, replayed and simulated with the code that runs in
+//! production.
+//!
+//! Sync is based on state, not on events. A webhook is a *hint* that an
+//! incident may have changed; [`intake`] makes it durable and answers. Later,
+//! [`sync`] reads what both sides hold now, [`plan`](mod@plan) compares it with
+//! what they last agreed on, and only the difference is written. Duplicates,
+//! disorder, echoes and forged bodies therefore change nothing.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`session`] | runs straight-line `async` code over effects and replies |
+//! | [`configuration`] | what an operator can say, parsed and checked |
+//! | [`condition`] | Flashduty's filter language: which incidents take part |
+//! | [`intake`] | a webhook: parse, make durable, schedule work, answer |
+//! | [`sync`] | a work item: read both sides, create or converge |
+//! | [`plan`](mod@plan) | pure: base and snapshots in, changes and decisions out |
+//! | [`pair`] | the record of two incidents that belong together |
+//! | [`flashduty`], [`servicenow`] | each far end: its types, webhook and API |
+
+#![deny(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used
+)] // A panic takes the whole session with it, and says nothing: the target has no output.
+
+mod component;
+mod date;
+mod far_end;
+mod hint;
+mod json;
+mod keys;
+mod text;
+
+pub mod comment;
+pub mod condition;
+pub mod configuration;
+pub mod flashduty;
+pub mod intake;
+pub mod pair;
+pub mod plan;
+pub mod servicenow;
+pub mod session;
+pub mod severity;
+pub mod state;
+pub mod sync;
+
 #[allow(missing_docs, unsafe_code, clippy::all, unreachable_pub)]
 mod contract {
     wit_bindgen::generate!({
@@ -8,4 +63,7 @@ mod contract {
         pub_export_macro: true,
     });
 }
+
+pub use component::describe;
+pub use component::open;
 pub use contract::exports::integration::plugin::integration::*;

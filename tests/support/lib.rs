@@ -1,1 +1,10 @@
-//! Skeleton.
+//! What the tests that cross crates stand on: a [`World`] of both simulators
+//! and the real gateway with the real component, on loopback sockets, and the
+//! [`story`] that the demo tells and a test checks.
+
+mod people;
+pub mod story;
+pub mod world;
+
+pub use world::Setting;
+pub use world::World;

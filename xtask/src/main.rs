@@ -1,2 +1,123 @@
-//! Skeleton.
-fn main() {}
+//! Everything that needs more than one command: `cargo xtask help`.
+//!
+//! Each task sets up what it needs by itself, says in one line what it is about
+//! to do, and works from any directory of the checkout.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for the terminal"
+)]
+
+mod bench;
+mod checkout;
+mod command;
+mod component;
+mod demo;
+mod lint;
+mod reproducible;
+mod stage;
+mod test;
+mod toolchain;
+
+use anyhow::Result;
+use clap::Parser;
+use clap::Subcommand;
+use std::process::ExitCode;
+use toolchain::Way;
+
+/// Set-up, build, test, lint, demo and measurements of ServiceNow Sync.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+
+    /// Where the standard library of the WebAssembly target comes from. Chosen
+    /// by itself; this is for trying the other ways.
+    #[arg(long, value_enum, env = "XTASK_TARGET", hide = true, global = true)]
+    target_from: Option<Way>,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build the plugin as a component: dist/servicenow_sync.wasm.
+    Build,
+    /// Build the component and run every test.
+    Test {
+        /// Also run the tests that need a program from outside, such as another
+        /// gateway's runtime. They are marked `#[ignore]`.
+        #[arg(long)]
+        all_gateways: bool,
+        /// Run only tests whose name contains one of these.
+        #[arg(value_name = "FILTER")]
+        filters: Vec<String>,
+    },
+    /// Check format, clippy, documentation, licences and sources.
+    Lint,
+    /// Build the component twice, in different places, and compare the bytes.
+    Reproducible,
+    /// Show an incident travel through the simulators and the gateway.
+    Demo {
+        /// Flags of the demo: `-v` shows every request, `--exit` ends it after
+        /// the story instead of keeping it up for you.
+        #[arg(
+            value_name = "FLAG",
+            trailing_var_arg = true,
+            allow_hyphen_values = true
+        )]
+        flags: Vec<String>,
+    },
+    /// Measure a release build.
+    Bench,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<()> {
+    let from = cli.target_from;
+    match &cli.task {
+        Task::Build => component::build(from).map(drop),
+        Task::Test {
+            all_gateways,
+            filters,
+        } => test::run(from, *all_gateways, filters),
+        Task::Lint => lint::run(),
+        Task::Reproducible => reproducible::run(from),
+        Task::Demo { flags } => demo::run(from, flags),
+        Task::Bench => bench::run(from),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_demo_gets_its_flags_as_they_are() {
+        let cli = Cli::try_parse_from(["xtask", "demo", "-v", "--exit"]);
+        let Ok(Cli {
+            task: Task::Demo { flags },
+            ..
+        }) = cli
+        else {
+            panic!("not a demo")
+        };
+        assert_eq!(flags, ["-v", "--exit"]);
+    }
+}

@@ -1,0 +1,14 @@
+//! What a gateway does, told as scenarios around a scripted plugin.
+
+// A scenario that meets something unexpected should stop right there.
+#![allow(clippy::unwrap_used)]
+
+mod answering;
+mod limits;
+mod operating;
+mod proving;
+mod requesting;
+mod scene;
+mod settings;
+mod threads;
+mod working;

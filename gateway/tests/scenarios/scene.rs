@@ -1,0 +1,594 @@
+//! A gateway with a scripted plugin, a store that can be made to fail, a far
+//! end that answers as told and a clock that stands still.
+
+use integration_gateway::Client;
+use integration_gateway::Environment;
+use integration_gateway::Gateway;
+use integration_gateway::Incoming;
+use integration_gateway::MemoryStore;
+use integration_gateway::Next;
+use integration_gateway::OutgoingRequest;
+use integration_gateway::Policy;
+use integration_gateway::Refused;
+use integration_gateway::Runtime;
+use integration_gateway::Secret;
+use integration_gateway::SendFailure;
+use integration_gateway::Session;
+use integration_gateway::Store;
+use integration_gateway::StoreError;
+use integration_gateway::Trap;
+use integration_gateway::contract::*;
+use integration_gateway::settings::SecretRef;
+use integration_gateway::settings::Settings;
+use std::collections::BTreeSet;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+/// 2023-11-14T22:13:20Z.
+pub(crate) const NOW: u64 = 1_700_000_000_000;
+
+pub(crate) type TestGateway = Gateway<Scripted, TestStore, FarEnd, Clock>;
+
+/// The settings of most scenarios: one route, two credentials, one more
+/// origin.
+pub(crate) const SETTINGS: &str = r#"
+    [[webhook]]
+    path = "/hook"
+    bearer = [{ env = "HOOK_OLD" }, { env = "HOOK_NEW" }]
+    signature = { secrets = [{ env = "SIGN_OLD" }, { env = "SIGN_NEW" }] }
+
+    [credential.key]
+    kind = "query"
+    origin = "https://api.example.com"
+    name = "app_key"
+    value = { env = "CANARY_KEY" }
+
+    [credential.snow]
+    kind = "oauth2-password"
+    origin = "https://snow.example.com"
+    token-url = "https://snow.example.com/oauth_token.do"
+    client-id = { env = "CANARY_ID" }
+    client-secret = { env = "CANARY_SECRET" }
+    user = { env = "CANARY_USER" }
+    password = { env = "CANARY_PASSWORD" }
+
+    [egress]
+    allow = ["https://other.example.com"]
+
+    [admin]
+    token = [{ env = "CANARY_ADMIN" }]
+"#;
+
+/// Each reference is its own secret.
+pub(crate) fn resolve(reference: &SecretRef) -> Result<Secret, String> {
+    match reference {
+        SecretRef::Env(name) => Ok(Secret::new(name.as_str())),
+        SecretRef::File(path) => Err(format!("cannot read {path}")),
+    }
+}
+
+pub(crate) fn requirements() -> Requirements {
+    Requirements {
+        routes: vec![Route {
+            path: "/hook".to_owned(),
+            summary: "events".to_owned(),
+        }],
+        destinations: vec![Destination {
+            origin: "https://api.example.com".to_owned(),
+            credential: Some("key".to_owned()),
+            purpose: "reads".to_owned(),
+        }],
+    }
+}
+
+pub(crate) fn policy(settings: &str) -> Policy {
+    let settings: Settings = toml::from_str(settings).unwrap();
+    Policy::build(&settings, "test", &requirements(), &resolve)
+        .unwrap_or_else(|problems| panic!("{problems:#?}"))
+}
+
+/// All parts of a gateway, by their handles.
+pub(crate) struct Scene {
+    pub(crate) gateway: Arc<TestGateway>,
+    pub(crate) store: TestStore,
+    pub(crate) far: FarEnd,
+    pub(crate) clock: Clock,
+    pub(crate) plugin: Scripted,
+}
+
+impl Scene {
+    pub(crate) fn new() -> Self {
+        Self::with_settings(SETTINGS)
+    }
+
+    pub(crate) fn with_settings(settings: &str) -> Self {
+        let parts = (TestStore::default(), FarEnd::default(), Clock::default());
+        Self::on(settings, parts.0, parts.1, parts.2)
+    }
+
+    fn on(settings: &str, store: TestStore, far: FarEnd, clock: Clock) -> Self {
+        let plugin = Scripted::default();
+        let gateway = Arc::new(Gateway::new(
+            policy(settings),
+            "{}".to_owned(),
+            plugin.clone(),
+            store.clone(),
+            far.clone(),
+            clock.clone(),
+        ));
+        Self {
+            gateway,
+            store,
+            far,
+            clock,
+            plugin,
+        }
+    }
+
+    /// What a process finds that starts after this one was killed.
+    pub(crate) async fn restarted(&self) -> Self {
+        let next = Self::on(
+            SETTINGS,
+            self.store.clone(),
+            self.far.clone(),
+            self.clock.clone(),
+        );
+        next.gateway.recover().await.unwrap();
+        next
+    }
+
+    /// Sends an authentic webhook, and takes the answer.
+    pub(crate) async fn post(&self) -> Response {
+        self.receive(webhook(&[("authorization", "Bearer HOOK_NEW")]))
+            .await
+    }
+
+    pub(crate) async fn receive(&self, incoming: Incoming) -> Response {
+        let answer = Mutex::new(Vec::new());
+        self.gateway
+            .receive(incoming, |response| answer.lock().unwrap().push(response))
+            .await;
+        let mut answers = answer.into_inner().unwrap();
+        assert_eq!(answers.len(), 1, "a request is answered once");
+        answers.remove(0)
+    }
+
+    /// Puts work into the queue as a plugin does: in a request session.
+    pub(crate) async fn schedule(&self, key: &str, due_ms: u64, reason: &str) {
+        self.plugin
+            .next_request(vec![vec![schedule(key, due_ms, reason), respond(200)]]);
+        assert_eq!(self.post().await.status, 200);
+    }
+
+    /// Runs all that is due, and counts it.
+    pub(crate) async fn run_all(&self) -> usize {
+        let mut ran = 0;
+        while self.gateway.run_next().await == Next::Ran {
+            ran += 1;
+            assert!(ran < 1000, "the queue never comes to rest");
+        }
+        ran
+    }
+
+    /// When the next work falls due, if nothing is due now.
+    pub(crate) async fn idle_until(&self) -> Option<u64> {
+        match self.gateway.run_next().await {
+            Next::Idle { until_ms } => until_ms,
+            Next::Ran => panic!("something was due"),
+        }
+    }
+
+    /// Runs one session of work that asks for the given requests, one a step,
+    /// and returns what came of each.
+    pub(crate) async fn exchange(
+        &self,
+        requests: Vec<HttpRequest>,
+    ) -> Vec<Result<Response, HttpFailure>> {
+        let mut steps: Vec<Vec<Effect>> = requests
+            .into_iter()
+            .map(|r| vec![Effect::Http(r)])
+            .collect();
+        steps.push(vec![finish(Verdict::Done)]);
+        self.schedule("exchange", 0, "test").await;
+        self.plugin.seen.lock().unwrap().clear();
+        self.plugin.next(steps);
+        assert_eq!(self.gateway.run_next().await, Next::Ran);
+        let seen = self.plugin.seen.lock().unwrap();
+        seen.iter()
+            .flatten()
+            .map(|reply| match reply {
+                Reply::Http(result) => result.clone(),
+                other => panic!("expected an answer to a request, found {other:?}"),
+            })
+            .collect()
+    }
+}
+
+pub(crate) fn webhook(headers: &[(&str, &str)]) -> Incoming {
+    Incoming {
+        method: "POST".to_owned(),
+        path: "/hook".to_owned(),
+        query: String::new(),
+        headers: headers
+            .iter()
+            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+            .collect(),
+        body: b"{}".to_vec(),
+    }
+}
+
+pub(crate) fn respond(status: u16) -> Effect {
+    Effect::Respond(response(status))
+}
+
+pub(crate) fn response(status: u16) -> Response {
+    Response {
+        status,
+        headers: Vec::new(),
+        body: Vec::new(),
+    }
+}
+
+pub(crate) fn schedule(key: &str, due_ms: u64, reason: &str) -> Effect {
+    Effect::Schedule(Schedule {
+        key: key.to_owned(),
+        due_ms,
+        reason: reason.to_owned(),
+    })
+}
+
+pub(crate) fn write(key: &str, value: &str) -> Effect {
+    Effect::Write(Write {
+        key: key.to_owned(),
+        precondition: Precondition::Absent,
+        value: Some(value.as_bytes().to_vec()),
+    })
+}
+
+pub(crate) fn finish(verdict: Verdict) -> Effect {
+    Effect::Finish(verdict)
+}
+
+pub(crate) fn retry(counts: bool) -> Effect {
+    finish(Verdict::Retry(Retry {
+        not_before_ms: None,
+        counts,
+        reason: "not yet".to_owned(),
+    }))
+}
+
+pub(crate) fn get(url: &str, credential: Option<&str>) -> HttpRequest {
+    HttpRequest {
+        method: "GET".to_owned(),
+        url: url.to_owned(),
+        headers: Vec::new(),
+        body: Vec::new(),
+        credential: credential.map(str::to_owned),
+        timeout_ms: 5000,
+    }
+}
+
+// ------------------------------------------------------------------ the plugin
+
+type Steps = Vec<Result<Vec<Effect>, Trap>>;
+
+/// A plugin whose sessions are written down beforehand. A session for which
+/// nothing is written down is done at once.
+#[derive(Clone, Default)]
+pub(crate) struct Scripted {
+    sessions: Arc<Mutex<VecDeque<Steps>>>,
+    requests: Arc<Mutex<VecDeque<Steps>>>,
+    running: Arc<Mutex<BTreeSet<String>>>,
+    /// What opened each session.
+    pub(crate) inputs: Arc<Mutex<Vec<Input>>>,
+    /// The replies that each resume got, without the empty first ones.
+    pub(crate) seen: Arc<Mutex<Vec<Vec<Reply>>>>,
+    /// While set, the first resume of a work session waits for a permit.
+    pub(crate) hold: Arc<Mutex<Option<Arc<tokio::sync::Semaphore>>>>,
+}
+
+impl Scripted {
+    /// Writes down the steps of the next session.
+    pub(crate) fn next(&self, steps: Vec<Vec<Effect>>) {
+        self.next_steps(steps.into_iter().map(Ok).collect());
+    }
+
+    /// As `next`, for sessions that trap.
+    pub(crate) fn next_steps(&self, steps: Steps) {
+        self.sessions.lock().unwrap().push_back(steps);
+    }
+
+    /// Writes down the steps of the next session that a request opens.
+    pub(crate) fn next_request(&self, steps: Vec<Vec<Effect>>) {
+        let steps = steps.into_iter().map(Ok).collect();
+        self.requests.lock().unwrap().push_back(steps);
+    }
+
+    /// The work items that opened sessions so far.
+    pub(crate) fn works(&self) -> Vec<Work> {
+        let inputs = self.inputs.lock().unwrap();
+        inputs
+            .iter()
+            .filter_map(|input| match input {
+                Input::Work(work) => Some(work.clone()),
+                Input::Request(_) => None,
+            })
+            .collect()
+    }
+
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.works().into_iter().map(|work| work.key).collect()
+    }
+}
+
+impl Runtime for Scripted {
+    type Session = ScriptedSession;
+
+    async fn open(&self, input: Input, _: Context) -> Result<ScriptedSession, Trap> {
+        let hold = match &input {
+            Input::Work(_) => self.hold.lock().unwrap().clone(),
+            Input::Request(_) => None,
+        };
+        self.inputs.lock().unwrap().push(input.clone());
+        let mut written = None;
+        if let Input::Request(_) = input {
+            written = self.requests.lock().unwrap().pop_front();
+        }
+        let written = written.or_else(|| self.sessions.lock().unwrap().pop_front());
+        let running = match &input {
+            Input::Work(work) => Some(Running::of(&self.running, &work.key)),
+            Input::Request(_) => None,
+        };
+        let steps = written.unwrap_or_else(|| match input {
+            Input::Request(_) => vec![Ok(vec![respond(200)])],
+            Input::Work(_) => vec![Ok(vec![finish(Verdict::Done)])],
+        });
+        Ok(ScriptedSession {
+            steps: steps.into(),
+            seen: self.seen.clone(),
+            hold,
+            _running: running,
+        })
+    }
+}
+
+/// Panics if two sessions of one key run at the same time.
+struct Running(Arc<Mutex<BTreeSet<String>>>, String);
+
+impl Running {
+    fn of(all: &Arc<Mutex<BTreeSet<String>>>, key: &str) -> Self {
+        assert!(
+            all.lock().unwrap().insert(key.to_owned()),
+            "{key} runs twice"
+        );
+        Self(all.clone(), key.to_owned())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.lock().unwrap().remove(&self.1);
+    }
+}
+
+pub(crate) struct ScriptedSession {
+    steps: VecDeque<Result<Vec<Effect>, Trap>>,
+    seen: Arc<Mutex<Vec<Vec<Reply>>>>,
+    hold: Option<Arc<tokio::sync::Semaphore>>,
+    _running: Option<Running>,
+}
+
+impl Session for ScriptedSession {
+    async fn resume(&mut self, _: u64, replies: Vec<Reply>) -> Result<Vec<Effect>, Trap> {
+        if let Some(hold) = self.hold.take() {
+            hold.acquire().await.unwrap().forget();
+        }
+        tokio::task::yield_now().await;
+        if !replies.is_empty() {
+            self.seen.lock().unwrap().push(replies);
+        }
+        self.steps.pop_front().unwrap_or(Ok(Vec::new()))
+    }
+}
+
+// ------------------------------------------------------------------- the store
+
+/// A store in memory that can be made to wait and to fail.
+#[derive(Clone, Default)]
+pub(crate) struct TestStore(Arc<StoreState>);
+
+#[derive(Default)]
+pub(crate) struct StoreState {
+    memory: MemoryStore,
+    broken: AtomicBool,
+    silent: AtomicBool,
+    writes: AtomicU64,
+    blocked: Mutex<Option<Arc<tokio::sync::Semaphore>>>,
+}
+
+impl TestStore {
+    /// From now on, every call fails.
+    pub(crate) fn breaks(&self) {
+        self.0.broken.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on, every write happens, and is reported as a failure.
+    pub(crate) fn falls_silent(&self) {
+        self.0.silent.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn recovers(&self) {
+        self.0.broken.store(false, Ordering::SeqCst);
+        self.0.silent.store(false, Ordering::SeqCst);
+    }
+
+    /// From now on, each write waits for a permit.
+    pub(crate) fn blocks(&self) -> Arc<tokio::sync::Semaphore> {
+        let permits = Arc::new(tokio::sync::Semaphore::new(0));
+        *self.0.blocked.lock().unwrap() = Some(permits.clone());
+        permits
+    }
+
+    /// Writes so far.
+    pub(crate) fn writes(&self) -> u64 {
+        self.0.writes.load(Ordering::SeqCst)
+    }
+
+    pub(crate) async fn keys(&self) -> Vec<String> {
+        let scan = Scan {
+            prefix: String::new(),
+            after: None,
+            limit: 1000,
+        };
+        let page = self.0.memory.scan(&scan).await.unwrap();
+        page.entries.into_iter().map(|e| e.key).collect()
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        if self.0.broken.load(Ordering::SeqCst) {
+            return Err(StoreError("the disk is full".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+impl Store for TestStore {
+    async fn get(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError> {
+        self.check()?;
+        self.0.memory.get(keys).await
+    }
+
+    async fn scan(&self, scan: &Scan) -> Result<Page, StoreError> {
+        self.check()?;
+        self.0.memory.scan(scan).await
+    }
+
+    async fn write(&self, write: Write) -> Result<Result<u64, Refused>, StoreError> {
+        self.check()?;
+        let blocked = self.0.blocked.lock().unwrap().clone();
+        if let Some(permits) = blocked {
+            permits.acquire().await.unwrap().forget();
+        }
+        self.0.writes.fetch_add(1, Ordering::SeqCst);
+        let written = self.0.memory.write(write).await;
+        if self.0.silent.load(Ordering::SeqCst) {
+            return Err(StoreError("the connection was lost".to_owned()));
+        }
+        written
+    }
+}
+
+// ----------------------------------------------------------------- the far end
+
+/// A request as the far end saw it.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    pub(crate) method: String,
+    pub(crate) url: String,
+    pub(crate) headers: Headers,
+    pub(crate) body: String,
+    pub(crate) timeout_ms: u32,
+}
+
+impl Sent {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(n, _)| n == name)?;
+        Some(&found.1)
+    }
+}
+
+/// Far ends that give the answers written down, in order, and else 200.
+#[derive(Clone, Default)]
+pub(crate) struct FarEnd {
+    answers: Arc<Mutex<VecDeque<Result<Response, SendFailure>>>>,
+    pub(crate) sent: Arc<Mutex<Vec<Sent>>>,
+}
+
+impl FarEnd {
+    pub(crate) fn next(&self, answer: Result<Response, SendFailure>) {
+        self.answers.lock().unwrap().push_back(answer);
+    }
+
+    pub(crate) fn next_status(&self, status: u16) {
+        self.next(Ok(response(status)));
+    }
+
+    pub(crate) fn next_json(&self, json: &str) {
+        self.next(Ok(Response {
+            body: json.as_bytes().to_vec(),
+            ..response(200)
+        }));
+    }
+
+    /// What was sent since this was last asked.
+    pub(crate) fn take_sent(&self) -> Vec<Sent> {
+        std::mem::take(&mut *self.sent.lock().unwrap())
+    }
+}
+
+impl Client for FarEnd {
+    async fn send(&self, request: OutgoingRequest) -> Result<Response, SendFailure> {
+        self.sent.lock().unwrap().push(Sent {
+            method: request.method,
+            url: request.url.to_string(),
+            headers: request.headers,
+            body: String::from_utf8(request.body).unwrap(),
+            timeout_ms: request.timeout_ms,
+        });
+        // Others get a turn while the answer is on its way.
+        tokio::task::yield_now().await;
+        let answer = self.answers.lock().unwrap().pop_front();
+        answer.unwrap_or(Ok(response(200)))
+    }
+}
+
+// ------------------------------------------------------------------- the clock
+
+/// A clock that moves when it is told to, and dice that always fall the same.
+#[derive(Clone)]
+pub(crate) struct Clock {
+    now: Arc<AtomicU64>,
+    dice: Arc<AtomicU64>,
+    /// What the gateway announced.
+    pub(crate) due: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self {
+            now: Arc::new(AtomicU64::new(NOW)),
+            dice: Arc::new(AtomicU64::new(u64::MAX)),
+            due: Arc::default(),
+        }
+    }
+}
+
+impl Clock {
+    pub(crate) fn set(&self, now_ms: u64) {
+        self.now.store(now_ms, Ordering::SeqCst);
+    }
+
+    pub(crate) fn advance(&self, ms: u64) {
+        self.now.fetch_add(ms, Ordering::SeqCst);
+    }
+}
+
+impl Environment for Clock {
+    fn now_ms(&self) -> u64 {
+        self.now.load(Ordering::SeqCst)
+    }
+
+    /// Close to the highest, so that delays are the longest possible; and
+    /// never the same twice.
+    fn random(&self) -> u64 {
+        self.dice.fetch_sub(1, Ordering::SeqCst)
+    }
+
+    fn work_due(&self, due_ms: u64) {
+        self.due.lock().unwrap().push(due_ms);
+    }
+}

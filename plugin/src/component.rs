@@ -1,0 +1,74 @@
+//! The glue between the contract's world and the plugin's own code; the only
+//! file that knows that there is WebAssembly.
+
+use crate::Context;
+use crate::Effect;
+use crate::Guest;
+use crate::GuestSession;
+use crate::Input;
+use crate::Manifest;
+use crate::Problem;
+use crate::Reply;
+use crate::Requirements;
+use crate::configuration::Configuration;
+use crate::intake;
+use crate::session::Driver;
+use crate::sync;
+use std::cell::RefCell;
+
+struct Plugin;
+
+impl Guest for Plugin {
+    type Session = RefCell<Driver>;
+
+    fn describe() -> Manifest {
+        describe()
+    }
+
+    fn configure(configuration: String) -> Result<Requirements, Vec<Problem>> {
+        Configuration::parse(&configuration).map(|c| c.requirements())
+    }
+}
+
+impl GuestSession for RefCell<Driver> {
+    fn new(input: Input, context: Context) -> Self {
+        RefCell::new(open(input, &context))
+    }
+
+    fn resume(&self, now_ms: u64, replies: Vec<Reply>) -> Vec<Effect> {
+        self.borrow_mut().resume(now_ms, replies)
+    }
+}
+
+// The generated exports are the one place that needs `unsafe`: they read what
+// the gateway wrote into linear memory.
+#[allow(unsafe_code, missing_docs)]
+mod exports {
+    use super::Plugin;
+    use crate::contract;
+    contract::export!(Plugin with_types_in contract);
+}
+
+/// Tells what this plugin is.
+pub fn describe() -> Manifest {
+    Manifest {
+        name: "servicenow-sync".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        description: "Keeps Flashduty incidents and ServiceNow incidents in step.".into(),
+        configuration_schema: include_str!("configuration.schema.json").into(),
+    }
+}
+
+/// Opens a session. Natively, this is the whole plugin.
+pub fn open(input: Input, context: &Context) -> Driver {
+    let configuration = Configuration::parse(&context.configuration);
+    Driver::start(|effects| async move {
+        match input {
+            Input::Request(request) => {
+                intake::receive(&effects, configuration, request).await;
+                None
+            }
+            Input::Work(work) => Some(sync::run(&effects, configuration, work).await),
+        }
+    })
+}

@@ -1,0 +1,406 @@
+//! Flashduty's filter language, in which an operator says which incidents are
+//! sent to ServiceNow.
+//!
+//! The outer list is an *or* of groups, the inner list an *and* of conditions.
+//! A condition compares one attribute of an incident with some values: `IN`
+//! holds if one of them matches, `NOTIN` if none does. An attribute that is
+//! missing matches nothing, so `IN ["*"]` means present and `NOTIN ["*"]`
+//! absent.
+//!
+//! The form of a value decides how it compares, the first of these that fits:
+//!
+//! | form | matches |
+//! | --- | --- |
+//! | `/…/` | refused for now: the engine that it takes would be an eighth of the component |
+//! | with `*` or `?` | a wildcard for the whole of it: any run, any one character |
+//! | `cidr:10.0.0.0/8` | an IP address in that network |
+//! | `num:gt:90`, `num:ge:`, `num:lt:`, `num:le:` | a number compared with that one |
+//! | anything else | exactly that |
+
+use crate::flashduty::Incident;
+use crate::text;
+use serde::Deserialize;
+use serde::Serialize;
+use std::fmt;
+use std::net::IpAddr;
+
+/// A condition as it is written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Condition {
+    /// `severity`, `status`, `title`, `description`, `dedup_key`, `integration_id`,
+    /// `channel_id` or `labels.<name>`.
+    pub key: String,
+    /// Whether one of the values must match, or none may.
+    pub oper: Operator,
+    /// At least one.
+    pub vals: Vec<String>,
+}
+
+/// How a condition takes its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub enum Operator {
+    /// One of the values matches.
+    #[serde(rename = "IN")]
+    In,
+    /// None of the values matches.
+    #[serde(rename = "NOTIN")]
+    NotIn,
+}
+
+/// What a value compares with, once it is understood.
+enum Pattern<'a> {
+    Wildcard(&'a str),
+    Network(IpAddr, u32),
+    Number(Order, f64),
+    Exact(&'a str),
+}
+
+#[derive(Clone, Copy)]
+enum Order {
+    Greater,
+    GreaterOrEqual,
+    Less,
+    LessOrEqual,
+}
+
+impl<'a> Pattern<'a> {
+    fn parse(value: &'a str) -> Result<Self, String> {
+        if value.len() > 1 && value.starts_with('/') && value.ends_with('/') {
+            return Err(format!(
+                "regular expressions are not supported yet; use a wildcard such as *text*, found \"{value}\""
+            ));
+        }
+        if value.contains(['*', '?']) {
+            return Ok(Self::Wildcard(value));
+        }
+        if let Some(network) = value.strip_prefix("cidr:") {
+            return parse_network(network).ok_or_else(|| {
+                format!("expected a network such as cidr:10.0.0.0/8, found \"{value}\"")
+            });
+        }
+        if let Some(comparison) = value.strip_prefix("num:") {
+            return parse_comparison(comparison).ok_or_else(|| {
+                format!(
+                    "expected num:gt:, num:ge:, num:lt: or num:le: and a number, found \"{value}\""
+                )
+            });
+        }
+        Ok(Self::Exact(value))
+    }
+
+    fn matches(&self, attribute: &str) -> bool {
+        match self {
+            Self::Wildcard(pattern) => wildcard(pattern, attribute),
+            Self::Network(network, bits) => attribute
+                .trim()
+                .parse()
+                .is_ok_and(|address| prefix(address, *bits) == prefix(*network, *bits)),
+            Self::Number(order, bound) => number(attribute).is_some_and(|n| match order {
+                Order::Greater => n > *bound,
+                Order::GreaterOrEqual => n >= *bound,
+                Order::Less => n < *bound,
+                Order::LessOrEqual => n <= *bound,
+            }),
+            Self::Exact(value) => attribute == *value,
+        }
+    }
+}
+
+fn parse_network<'a>(text: &str) -> Option<Pattern<'a>> {
+    let (address, bits) = text.split_once('/')?;
+    let (address, bits): (IpAddr, u32) = (address.parse().ok()?, bits.parse().ok()?);
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    (bits <= most).then_some(Pattern::Network(address, bits))
+}
+
+/// The first `bits` of an address, and of which family it is.
+fn prefix(address: IpAddr, bits: u32) -> (bool, u128) {
+    let (is_v4, all, width) = match address {
+        IpAddr::V4(v4) => (true, u128::from(u32::from(v4)), 32_u32),
+        IpAddr::V6(v6) => (false, u128::from(v6), 128),
+    };
+    // Without any bits, nothing is left; a shift by the whole width is none.
+    (
+        is_v4,
+        all.checked_shr(width.saturating_sub(bits)).unwrap_or(0),
+    )
+}
+
+fn parse_comparison<'a>(text: &str) -> Option<Pattern<'a>> {
+    let (order, bound) = text.split_once(':')?;
+    let order = match order {
+        "gt" => Order::Greater,
+        "ge" => Order::GreaterOrEqual,
+        "lt" => Order::Less,
+        "le" => Order::LessOrEqual,
+        _ => return None,
+    };
+    Some(Pattern::Number(order, number(bound)?))
+}
+
+/// A number as JSON writes it. Its parser is in the component anyway; that of
+/// the standard library would add eighteen kilobytes.
+fn number(text: &str) -> Option<f64> {
+    serde_json::from_str::<serde_json::Number>(text.trim())
+        .ok()?
+        .as_f64()
+}
+
+/// Whether a wildcard matches the whole of a text. Takes time in proportion to
+/// the product of the lengths at worst: only the last `*` is ever gone back to.
+fn wildcard(pattern: &str, text: &str) -> bool {
+    let (pattern, text): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), text.chars().collect());
+    let (mut p, mut t) = (0, 0);
+    let mut star = None;
+    while let Some(c) = text.get(t) {
+        match pattern.get(p) {
+            Some('*') => {
+                star = Some((p, t));
+                p += 1;
+            }
+            Some(w) if *w == '?' || w == c => {
+                p += 1;
+                t += 1;
+            }
+            _ => match star {
+                Some((at, taken)) => {
+                    star = Some((at, taken + 1));
+                    p = at + 1;
+                    t = taken + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern.iter().skip(p).all(|w| *w == '*')
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let oper = match self.oper {
+            Operator::In => "IN",
+            Operator::NotIn => "NOTIN",
+        };
+        write!(f, "{} {oper} [{}]", self.key, self.vals.join(", "))
+    }
+}
+
+impl Condition {
+    /// What is wrong with it, each problem with the key it is at.
+    pub fn problems(&self) -> Vec<(String, String)> {
+        let mut problems = Vec::new();
+        if !is_known(&self.key) {
+            let found = text::cut(&self.key, 40);
+            problems.push((
+                "/key".into(),
+                format!(
+                    "expected severity, status, title, description, dedup_key, integration_id, \
+                     channel_id or labels.<name>, found \"{found}\""
+                ),
+            ));
+        }
+        if self.vals.is_empty() {
+            problems.push((
+                "/vals".into(),
+                "expected at least one value, found none".into(),
+            ));
+        }
+        for (index, value) in self.vals.iter().enumerate() {
+            if let Err(problem) = Pattern::parse(value) {
+                problems.push((format!("/vals/{index}"), problem));
+            }
+        }
+        problems
+    }
+
+    /// Whether it holds for an incident.
+    pub fn holds(&self, incident: &Incident) -> bool {
+        let matched = attribute(incident, &self.key).is_some_and(|attribute| {
+            // What does not parse was refused with the configuration.
+            let patterns = self
+                .vals
+                .iter()
+                .filter_map(|value| Pattern::parse(value).ok());
+            patterns
+                .into_iter()
+                .any(|pattern| pattern.matches(&attribute))
+        });
+        match self.oper {
+            Operator::In => matched,
+            Operator::NotIn => !matched,
+        }
+    }
+}
+
+/// Why no group of conditions holds for an incident: the first that fails in
+/// each group. None if a group holds, or if there are no groups at all.
+pub fn refusal(groups: &[Vec<Condition>], incident: &Incident) -> Option<String> {
+    let mut failed = Vec::new();
+    for group in groups {
+        let condition = group.iter().find(|condition| !condition.holds(incident))?;
+        let found = match attribute(incident, &condition.key) {
+            Some(attribute) => format!("\"{}\"", text::cut(&attribute, 60)),
+            None => "none".into(),
+        };
+        failed.push(format!("{condition} found {found}"));
+    }
+    (!failed.is_empty()).then(|| format!("no conditions hold: {}", failed.join("; ")))
+}
+
+fn is_known(key: &str) -> bool {
+    match key.strip_prefix("labels.") {
+        Some(name) => !name.is_empty(),
+        None => matches!(
+            key,
+            "severity"
+                | "alert_severity"
+                | "incident_severity"
+                | "event_severity"
+                | "status"
+                | "alert_status"
+                | "incident_status"
+                | "title"
+                | "description"
+                | "dedup_key"
+                | "data_source_id"
+                | "integration_id"
+                | "channel_id"
+        ),
+    }
+}
+
+/// What an incident has under a key; none if it is missing.
+fn attribute(incident: &Incident, key: &str) -> Option<String> {
+    let text = |text: &str| Some(text.to_owned());
+    let id = |id: i64| (id != 0).then(|| id.to_string());
+    match key {
+        "severity" | "alert_severity" | "incident_severity" | "event_severity" => {
+            text(&incident.incident_severity)
+        }
+        "status" | "alert_status" | "incident_status" => text(&incident.incident_status),
+        "title" => text(&incident.title),
+        "description" => text(&incident.description),
+        "dedup_key" => text(&incident.dedup_key).filter(|key| !key.is_empty()),
+        "data_source_id" | "integration_id" => id(incident.data_source_id),
+        "channel_id" => id(incident.channel_id),
+        _ => incident.labels.get(key.strip_prefix("labels.")?).cloned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn incident() -> Incident {
+        serde_json::from_value(json!({
+            "incident_id": "6a1d2f45c0ffee0123456789",
+            "title": "Checkout latency above 2 s",
+            "incident_severity": "Critical",
+            "incident_status": "Warning",
+            "labels": { "service": "checkout", "host": "10.0.1.7", "load": "93.5", "empty": "" },
+        }))
+        .unwrap()
+    }
+
+    fn holds(key: &str, oper: &str, vals: &[&str]) -> bool {
+        let condition: Condition =
+            serde_json::from_value(json!({ "key": key, "oper": oper, "vals": vals })).unwrap();
+        assert_eq!(condition.problems(), []);
+        condition.holds(&incident())
+    }
+
+    #[test]
+    fn each_form_of_value_compares_in_its_own_way() {
+        for (key, value, expected) in [
+            ("severity", "Critical", true),
+            ("severity", "critical", false),
+            ("status", "Warning", true),
+            ("title", "*latency above*", true),
+            ("title", "latency*", false),
+            ("labels.service", "check*", true),
+            ("labels.service", "*out", true),
+            ("labels.service", "?heckout", true),
+            ("labels.service", "*eck", false),
+            ("labels.service", "checkou?t", false),
+            ("labels.host", "cidr:10.0.1.200/24", true),
+            ("labels.host", "cidr:10.0.2.0/24", false),
+            ("labels.host", "cidr:0.0.0.0/0", true),
+            ("labels.host", "cidr:::/0", false),
+            ("labels.service", "cidr:10.0.0.0/8", false),
+            ("labels.load", "num:ge:93.5", true),
+            ("labels.load", "num:gt:93.5", false),
+            ("labels.load", "num:lt:100", true),
+            ("labels.load", "num:le:90", false),
+            ("labels.service", "num:gt:0", false),
+            ("labels.empty", "*", true),
+        ] {
+            assert_eq!(holds(key, "IN", &[value]), expected, "{key} IN {value}");
+            assert_eq!(
+                holds(key, "NOTIN", &[value]),
+                !expected,
+                "{key} NOTIN {value}"
+            );
+        }
+    }
+
+    #[test]
+    fn one_of_several_values_is_enough_and_any_of_them_is_too_much() {
+        assert!(holds("severity", "IN", &["Info", "Critical"]));
+        assert!(!holds("severity", "NOTIN", &["Info", "Critical"]));
+    }
+
+    #[test]
+    fn a_missing_attribute_is_in_nothing_and_not_in_anything() {
+        assert!(!holds("labels.region", "IN", &["*"]));
+        assert!(holds("labels.region", "NOTIN", &["*"]));
+        assert!(!holds("integration_id", "IN", &["0"]));
+    }
+
+    #[test]
+    fn groups_are_alternatives_and_the_refusal_names_what_failed_in_each() {
+        let groups = |value| -> Vec<Vec<Condition>> {
+            serde_json::from_value(json!([
+                [
+                    { "key": "severity", "oper": "IN", "vals": ["Critical"] },
+                    { "key": "labels.service", "oper": "IN", "vals": [value] },
+                ],
+                [{ "key": "labels.region", "oper": "IN", "vals": ["*"] }],
+            ]))
+            .unwrap()
+        };
+        assert_eq!(refusal(&groups("check*"), &incident()), None);
+        assert_eq!(refusal(&[], &incident()), None);
+        assert_eq!(
+            refusal(&groups("pay*"), &incident()).unwrap(),
+            "no conditions hold: labels.service IN [pay*] found \"checkout\"; \
+             labels.region IN [*] found none"
+        );
+    }
+
+    #[test]
+    fn a_wildcard_with_many_stars_takes_no_long_time() {
+        let pattern = "*a".repeat(50) + "b";
+        assert!(!wildcard(&pattern, &"a".repeat(5000)));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_with_its_place() {
+        let condition: Condition = serde_json::from_value(json!({
+            "key": "sevrity",
+            "oper": "IN",
+            "vals": ["/down/", "cidr:10.0.0.0", "num:eq:1", "num:gt:nan"],
+        }))
+        .unwrap();
+        let places: Vec<_> = condition
+            .problems()
+            .into_iter()
+            .map(|(place, _)| place)
+            .collect();
+        assert_eq!(places, ["/key", "/vals/0", "/vals/1", "/vals/2", "/vals/3"]);
+    }
+}

@@ -1,0 +1,140 @@
+//! What can go wrong with a call to a far end, seen from the sync: not which
+//! status it was, but what may be done next.
+
+use crate::HttpFailure;
+use crate::Response;
+use crate::text;
+use serde_json::Value;
+
+/// Why a call did not bring what was asked for. The texts are for operators.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Certainly not carried out, and not the incident's fault: no connection,
+    /// rate limit, credential, gate. Wait, and do not count it.
+    NotNow(String),
+    /// As `NotNow`, and the gateway knows until when (Unix milliseconds).
+    NotBefore(u64, String),
+    /// Perhaps carried out. What is absolute may be sent again at once; what
+    /// adds something (a record, a comment) must be looked for first.
+    Unknown(String),
+    /// Understood and declined: trying again without a change is unlikely to
+    /// help.
+    Refused(String),
+    /// No such record, or none that may be seen.
+    Missing(String),
+    /// The operator's policy forbids the call itself.
+    Forbidden(String),
+}
+
+impl Trouble {
+    /// An answer to a read that makes no sense: nothing has happened.
+    pub(crate) fn unreadable(why: String) -> Self {
+        Self::NotNow(why)
+    }
+
+    /// The text for operators.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::NotNow(why)
+            | Self::NotBefore(_, why)
+            | Self::Unknown(why)
+            | Self::Refused(why)
+            | Self::Missing(why)
+            | Self::Forbidden(why) => why,
+        }
+    }
+}
+
+/// Takes the JSON out of an answer, whatever its status. A success that is not
+/// JSON is none: log-in pages, sleeping instances and proxies answer 200 with
+/// HTML.
+pub(crate) fn json_answer(
+    result: Result<Response, HttpFailure>,
+    what: &str,
+) -> Result<(u16, Value), Trouble> {
+    let response = result.map_err(|failure| match failure {
+        HttpFailure::Refused(why) => Trouble::Forbidden(format!("{what}: {why}")),
+        HttpFailure::Held(hold) => {
+            Trouble::NotBefore(hold.until_ms, format!("{what}: {}", hold.reason))
+        }
+        HttpFailure::Unreachable(why) => Trouble::NotNow(format!("{what}: {why}")),
+        HttpFailure::Unknown(why) => Trouble::Unknown(format!("{what}: {why}")),
+    })?;
+    let status = response.status;
+    let content_type = response
+        .headers
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-type"))
+        .map_or("", |(_, value)| value.as_str());
+    let is_json = content_type
+        .split(';')
+        .next()
+        .is_some_and(|t| t.trim().ends_with("json"));
+    match serde_json::from_slice(&response.body) {
+        Ok(value) if is_json => Ok((status, value)),
+        _ => {
+            let kind = text::cut(&text::single_line(content_type), 60);
+            let why = format!(
+                "{what} answered {status} with {} instead of JSON",
+                if kind.is_empty() {
+                    "no content type"
+                } else {
+                    &kind
+                }
+            );
+            Err(match status {
+                // Declined before anything was done.
+                300..=399 | 401 | 403 | 404 | 407 | 429 => Trouble::NotNow(why),
+                400..=499 => Trouble::Refused(why),
+                _ => Trouble::Unknown(why),
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Hold;
+
+    fn answer(status: u16, content_type: &str, body: &str) -> Result<(u16, Value), Trouble> {
+        let response = Response {
+            status,
+            headers: vec![("content-type".into(), content_type.into())],
+            body: body.into(),
+        };
+        json_answer(Ok(response), "it")
+    }
+
+    #[test]
+    fn a_page_with_status_200_is_no_success() {
+        let html = "<title>Instance Hibernating page</title>";
+        assert_eq!(
+            answer(200, "text/html", html),
+            Err(Trouble::Unknown(
+                "it answered 200 with text/html instead of JSON".into()
+            ))
+        );
+        assert!(matches!(
+            answer(200, "application/json", html),
+            Err(Trouble::Unknown(_))
+        ));
+    }
+
+    #[test]
+    fn a_redirect_is_waited_out_and_never_followed() {
+        assert!(matches!(answer(302, "", ""), Err(Trouble::NotNow(_))));
+    }
+
+    #[test]
+    fn what_the_gateway_holds_back_is_tried_when_it_says() {
+        let hold = HttpFailure::Held(Hold {
+            until_ms: 9,
+            reason: "rate limit".into(),
+        });
+        assert_eq!(
+            json_answer(Err(hold), "it"),
+            Err(Trouble::NotBefore(9, "it: rate limit".into()))
+        );
+    }
+}

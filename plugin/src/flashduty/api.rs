@@ -1,0 +1,273 @@
+//! The calls of the Open API that the sync makes.
+//!
+//! Everything is a `POST` with a JSON body; the answer is an envelope with
+//! either `data` or `error`, and `error.code` says more than the HTTP status:
+//! an incident that does not exist, for instance, is a 400.
+
+use super::Comment;
+use super::Incident;
+use super::IncidentId;
+use super::Person;
+use crate::HttpRequest;
+use crate::configuration::FlashdutySide;
+use crate::far_end::Trouble;
+use crate::far_end::json_answer;
+use crate::json::list;
+use crate::session::Effects;
+use crate::severity::Severity;
+use crate::text;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::json;
+
+/// Longer than any answer takes; a comment or a creation that is given up
+/// earlier might still come about.
+const TIMEOUT_MS: u32 = 30_000;
+
+/// How many pages are read of anything: at 100 entries each, more than an
+/// incident can sensibly have.
+const MAX_PAGES: u32 = 20;
+
+/// One step that moves an incident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Set what is given; what is not stays.
+    Reset {
+        /// See [`TITLE`](super::TITLE).
+        title: Option<String>,
+        /// See [`DESCRIPTION`](super::DESCRIPTION).
+        description: Option<String>,
+        /// The severity.
+        severity: Option<Severity>,
+    },
+    /// Triggered to Processing.
+    Acknowledge,
+    /// Withdraw the acknowledgement of this gateway's member.
+    Unacknowledge,
+    /// Put off by so many minutes, 1 to 1440.
+    Snooze {
+        /// Minutes.
+        minutes: u16,
+    },
+    /// End the snooze.
+    Wake,
+    /// Closed to Triggered.
+    Reopen {
+        /// Why; must not be empty.
+        reason: String,
+    },
+    /// Anything to Closed.
+    Resolve {
+        /// What was done about it.
+        resolution: String,
+    },
+}
+
+/// The Open API of one account.
+pub struct FlashdutyApi<'a> {
+    effects: &'a Effects,
+    side: &'a FlashdutySide,
+}
+
+impl<'a> FlashdutyApi<'a> {
+    /// Speaks through `effects` to the account that `side` names.
+    pub fn new(effects: &'a Effects, side: &'a FlashdutySide) -> Self {
+        Self { effects, side }
+    }
+
+    /// Whether there is access to the API at all.
+    pub fn is_available(&self) -> bool {
+        self.side.credential.is_some()
+    }
+
+    /// The incident as it is now.
+    pub async fn incident(&self, id: &IncidentId) -> Result<Incident, Trouble> {
+        let data = self
+            .call("/incident/info", &json!({ "incident_id": id }))
+            .await?;
+        let incident = Incident::deserialize(&data)
+            .map_err(|e| Trouble::unreadable(format!("Flashduty's /incident/info: {e}")))?;
+        if incident.incident_id != *id {
+            let got = &incident.incident_id;
+            return Err(Trouble::unreadable(format!(
+                "asked Flashduty for {id}, got {got}"
+            )));
+        }
+        Ok(incident)
+    }
+
+    /// Creates an incident and returns its id. Asking twice makes two.
+    pub async fn create(
+        &self,
+        title: &str,
+        description: &str,
+        severity: Severity,
+        channel: i64,
+    ) -> Result<IncidentId, Trouble> {
+        let body = json!({
+            "title": title,
+            "description": description,
+            "incident_severity": severity.as_str(),
+            "channel_id": channel,
+        });
+        let data = self.call("/incident/create", &body).await?;
+        IncidentId::deserialize(&data["incident_id"])
+            .map_err(|e| Trouble::Unknown(format!("Flashduty's /incident/create: {e}")))
+    }
+
+    /// The incidents of a channel that started at or after a time, which says
+    /// when they began for those that were created through the API.
+    pub async fn started_since(
+        &self,
+        since_seconds: u64,
+        until_seconds: u64,
+        channel: i64,
+    ) -> Result<Vec<Incident>, Trouble> {
+        let mut found = Vec::new();
+        for page in 1..=MAX_PAGES {
+            let body = json!({
+                "start_time": since_seconds,
+                "end_time": until_seconds,
+                "channel_ids": [channel],
+                "p": page,
+                "limit": 100,
+            });
+            let data = self.call("/incident/list", &body).await?;
+            let items = list(&data["items"]);
+            found.extend(
+                items
+                    .iter()
+                    .filter_map(|item| Incident::deserialize(item).ok()),
+            );
+            if data["has_next_page"] != Value::Bool(true) {
+                return Ok(found);
+            }
+        }
+        Err(Trouble::Refused(format!(
+            "expected at most {} incidents in channel {channel} while one is looked for",
+            MAX_PAGES * 100
+        )))
+    }
+
+    /// Carries out one step.
+    pub async fn step(&self, id: &IncidentId, step: &Step) -> Result<(), Trouble> {
+        let ids = [id];
+        let (path, body) = match step {
+            Step::Reset {
+                title,
+                description,
+                severity,
+            } => {
+                let mut body = json!({ "incident_id": id });
+                for (name, value) in [("title", title), ("description", description)] {
+                    if let Some(value) = value {
+                        body[name] = json!(value);
+                    }
+                }
+                if let Some(severity) = severity {
+                    body["incident_severity"] = json!(severity.as_str());
+                }
+                ("/incident/reset", body)
+            }
+            Step::Acknowledge => ("/incident/ack", json!({ "incident_ids": ids })),
+            Step::Unacknowledge => ("/incident/unack", json!({ "incident_ids": ids })),
+            Step::Snooze { minutes } => (
+                "/incident/snooze",
+                json!({ "incident_ids": ids, "minutes": minutes }),
+            ),
+            Step::Wake => ("/incident/wake", json!({ "incident_ids": ids })),
+            Step::Reopen { reason } => (
+                "/incident/reopen",
+                json!({ "incident_ids": ids, "reason": reason }),
+            ),
+            Step::Resolve { resolution } => {
+                let resolution = text::cut(resolution, super::NOTE);
+                (
+                    "/incident/resolve",
+                    json!({ "incident_ids": ids, "resolution": resolution }),
+                )
+            }
+        };
+        self.call(path, &body).await.map(drop)
+    }
+
+    /// Writes a comment. Asking twice writes two.
+    pub async fn comment(&self, id: &IncidentId, text: &str) -> Result<(), Trouble> {
+        let body = json!({
+            "incident_ids": [id],
+            "comment": text,
+            // Spares people the notification that a mirrored remark would cause.
+            "mute_reply": true,
+        });
+        self.call("/incident/comment", &body).await.map(drop)
+    }
+
+    /// All comments, oldest first.
+    pub async fn comments(&self, id: &IncidentId) -> Result<Vec<Comment>, Trouble> {
+        let mut found = Vec::new();
+        for page in 1..=MAX_PAGES {
+            let body = json!({
+                "incident_id": id,
+                "types": ["i_comm"],
+                "p": page,
+                "limit": 100,
+            });
+            let data = self.call("/incident/feed", &body).await?;
+            let items = list(&data["items"]);
+            for comment in items
+                .iter()
+                .filter_map(|item| Comment::from_entry(id, item))
+            {
+                // The order of the feed is not documented.
+                let at = found.partition_point(|c: &Comment| c.created_at <= comment.created_at);
+                found.insert(at, comment);
+            }
+            if data["has_next_page"] != Value::Bool(true) {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Names of members.
+    pub async fn people(&self, ids: &[i64]) -> Result<Vec<Person>, Trouble> {
+        let data = self
+            .call("/person/infos", &json!({ "person_ids": ids }))
+            .await?;
+        let items = list(&data["items"]);
+        Ok(items
+            .iter()
+            .filter_map(|item| Person::deserialize(item).ok())
+            .collect())
+    }
+
+    async fn call(&self, path: &str, body: &Value) -> Result<Value, Trouble> {
+        let request = HttpRequest {
+            method: "POST".into(),
+            url: format!("{}{path}", self.side.url),
+            headers: vec![("content-type".into(), "application/json".into())],
+            body: body.to_string().into_bytes(),
+            credential: self.side.credential.clone(),
+            timeout_ms: TIMEOUT_MS,
+        };
+        let what = format!("Flashduty's {path}");
+        let (status, mut envelope) = json_answer(self.effects.http(request).await, &what)?;
+        let error = &envelope["error"];
+        let code = error["code"].as_str().unwrap_or_default();
+        if matches!(code, "" | "0" | "OK") && (200..300).contains(&status) {
+            return Ok(envelope["data"].take());
+        }
+        let message = text::cut(
+            &text::single_line(error["message"].as_str().unwrap_or("")),
+            200,
+        );
+        let why = format!("{what} answered {status} {code}: {message}");
+        Err(match (code, status) {
+            ("ResourceNotFound", _) => Trouble::Missing(why),
+            ("Unauthorized" | "RequestTooFrequently" | "RequestLocked", _)
+            | (_, 401 | 423 | 429) => Trouble::NotNow(why),
+            ("InternalError" | "ServiceUnavailable", _) | (_, 500..) => Trouble::Unknown(why),
+            _ => Trouble::Refused(why),
+        })
+    }
+}

@@ -1,0 +1,49 @@
+//! What a webhook said, kept until the pair it concerns has been worked on.
+
+use crate::flashduty::Event;
+use crate::flashduty::Incident;
+use crate::flashduty::Person;
+use crate::servicenow::Body;
+use serde::Deserialize;
+use serde::Serialize;
+
+/// A hint that an incident may have changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Hint {
+    /// From Flashduty.
+    Flashduty {
+        /// For example `i_ack`.
+        event_type: String,
+        /// Who did it.
+        person: Option<Person>,
+        /// The whole incident, where nothing better can be read.
+        incident: Option<Box<Incident>>,
+    },
+    /// From ServiceNow.
+    ServiceNow {
+        /// What the script sent.
+        body: Box<Body>,
+    },
+}
+
+impl Hint {
+    /// Keeps of an event what is needed: the incident only if it cannot be
+    /// read from the API.
+    pub(crate) fn from_event(event: Event, keep_incident: bool) -> Self {
+        Self::Flashduty {
+            event_type: event.event_type,
+            person: event.person,
+            incident: keep_incident.then(|| Box::new(event.incident)),
+        }
+    }
+}
+
+/// A hint as it is stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    /// When the webhook came, in Unix milliseconds; orders hints of one side.
+    pub(crate) received_ms: u64,
+    /// What it said.
+    pub(crate) hint: Hint,
+}

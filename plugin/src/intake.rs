@@ -1,0 +1,148 @@
+//! A webhook arrives: parse, make durable, schedule work, answer.
+//!
+//! Nothing else happens before the answer, since Flashduty gives up after two
+//! seconds and ServiceNow never tries again. What the body says is kept as a
+//! hint for the pair it concerns; what is written later is what both sides
+//! then hold, so a repeated, late or forged body changes nothing.
+
+use crate::Level;
+use crate::Precondition;
+use crate::Problem;
+use crate::Request;
+use crate::Response;
+use crate::configuration::Configuration;
+use crate::configuration::Integration;
+use crate::flashduty::Event;
+use crate::flashduty::short_hash;
+use crate::hint::Hint;
+use crate::hint::Kept;
+use crate::keys;
+use crate::keys::Entity;
+use crate::servicenow::Body;
+use crate::session::Effects;
+use crate::text;
+use serde_json::json;
+
+/// What a webhook's body is about.
+struct Notice {
+    about: Entity,
+    /// The same for a repeated delivery, where the sender says so.
+    id: String,
+    /// Why work is scheduled, for operators.
+    reason: String,
+    hint: Hint,
+}
+
+/// Receives one request and answers it.
+pub async fn receive(
+    effects: &Effects,
+    configuration: Result<Configuration, Vec<Problem>>,
+    request: Request,
+) {
+    let response = match accept(effects, configuration, request).await {
+        Ok(()) => answer(200, &json!({ "status": "accepted" })),
+        Err((status, message)) => {
+            effects
+                .log(Level::Warn, "webhook refused", &[("reason", &message)])
+                .await;
+            answer(status, &json!({ "error": message }))
+        }
+    };
+    effects.respond(response).await;
+}
+
+async fn accept(
+    effects: &Effects,
+    configuration: Result<Configuration, Vec<Problem>>,
+    request: Request,
+) -> Result<(), (u16, String)> {
+    let configuration = configuration.map_err(|problems| {
+        let first = problems.first().map_or("", |p| p.message.as_str());
+        (503, format!("the configuration is not valid: {first}"))
+    })?;
+    if request.method != "POST" {
+        return Err((
+            405,
+            format!("expected POST, found {}", text::cut(&request.method, 20)),
+        ));
+    }
+    let mut segments = request.path.trim_matches('/').split('/');
+    let (side, id) = (
+        segments.next().unwrap_or_default(),
+        segments.next().unwrap_or_default(),
+    );
+    let integration = configuration
+        .integration(id)
+        .filter(|_| segments.next().is_none())
+        .ok_or_else(|| {
+            (
+                404,
+                format!("no integration has the id \"{}\"", text::cut(id, 40)),
+            )
+        })?;
+    let notice = match side {
+        "flashduty" => flashduty(integration, &request.body),
+        "servicenow" => servicenow(effects.now_ms(), &request.body),
+        _ => return Err((404, "expected /flashduty/<id> or /servicenow/<id>".into())),
+    };
+    let notice = notice.map_err(|message| (400, message))?;
+
+    let [member] = effects.get([keys::member(id, &notice.about)]).await;
+    let pair = member
+        .and_then(|entry| Entity::parse(std::str::from_utf8(&entry.value).ok()?))
+        .unwrap_or_else(|| notice.about.clone());
+    let kept = Kept {
+        received_ms: effects.now_ms(),
+        hint: notice.hint,
+    };
+    let value = serde_json::to_vec(&kept).map_err(|e| (500, e.to_string()))?;
+    let key = keys::hints(id, &notice.about) + &notice.id;
+    // A refusal means that this very event is there already. It is scheduled
+    // all the same: nobody knows whether that happened the first time.
+    effects.write(key, Precondition::Absent, Some(value)).await;
+    effects
+        .schedule(keys::work(id, &pair), 0, &notice.reason)
+        .await;
+    Ok(())
+}
+
+fn flashduty(integration: &Integration, body: &[u8]) -> Result<Notice, String> {
+    let event = Event::parse(body)?;
+    let id = match &event.event_id {
+        Some(id) => short_hash(id.as_bytes()),
+        None => short_hash(body),
+    };
+    Ok(Notice {
+        about: Entity::Flashduty(event.incident.incident_id.clone()),
+        id,
+        reason: format!(
+            "Flashduty {}",
+            text::cut(&text::single_line(&event.event_type), 40)
+        ),
+        hint: Hint::from_event(event, integration.flashduty.credential.is_none()),
+    })
+}
+
+fn servicenow(now_ms: u64, body: &[u8]) -> Result<Notice, String> {
+    let hint = Body::parse(body)?;
+    Ok(Notice {
+        about: Entity::ServiceNow(hint.sys_id.clone()),
+        // No script sends an id, and an equal body may tell of a new change.
+        id: format!("{now_ms}-{}", short_hash(body)),
+        reason: format!(
+            "ServiceNow {}",
+            text::cut(&text::single_line(&hint.action_type), 40)
+        ),
+        hint: Hint::ServiceNow {
+            body: Box::new(hint),
+        },
+    })
+}
+
+fn answer(status: u16, body: &serde_json::Value) -> Response {
+    Response {
+        status,
+        headers: vec![("content-type".into(), "application/json".into())],
+        body: body.to_string().into_bytes(),
+    }
+}

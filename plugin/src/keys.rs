@@ -1,0 +1,70 @@
+//! The keys under which the plugin keeps things, all made here.
+//!
+//! An *entity* names an incident of one side: `f-` and its incident id, or
+//! `s-` and its `sys_id`. A pair is named after the entity in which it was
+//! born, so that two gateways which see an incident first compute the same
+//! name. Integration ids hold no dot, so the parts cannot be mistaken.
+
+use crate::flashduty::IncidentId;
+use crate::servicenow::SysId;
+use std::fmt;
+
+/// An incident of one side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Entity {
+    /// A Flashduty incident.
+    Flashduty(IncidentId),
+    /// A ServiceNow incident.
+    ServiceNow(SysId),
+}
+
+impl fmt::Display for Entity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Entity::Flashduty(id) => write!(f, "f-{id}"),
+            Entity::ServiceNow(id) => write!(f, "s-{id}"),
+        }
+    }
+}
+
+impl Entity {
+    /// Reads what [`fmt::Display`] wrote.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        match text.split_at_checked(2)? {
+            ("f-", id) => IncidentId::parse(id).map(Entity::Flashduty),
+            ("s-", id) => SysId::parse(id).map(Entity::ServiceNow),
+            _ => None,
+        }
+    }
+}
+
+/// The key of the work item of a pair.
+pub(crate) fn work(integration: &str, pair: &Entity) -> String {
+    format!("{integration}.{pair}")
+}
+
+/// Reads a work item's key: the integration and the pair.
+pub(crate) fn parse_work(key: &str) -> Option<(&str, Entity)> {
+    let (integration, entity) = key.split_once('.')?;
+    Some((integration, Entity::parse(entity)?))
+}
+
+/// The record of a pair.
+pub(crate) fn pair(integration: &str, pair: &Entity) -> String {
+    format!("pair.{integration}.{pair}")
+}
+
+/// Which pair the other incident of a pair belongs to.
+pub(crate) fn member(integration: &str, member: &Entity) -> String {
+    format!("member.{integration}.{member}")
+}
+
+/// The hints about an entity that are not yet worked off: a prefix.
+pub(crate) fn hints(integration: &str, about: &Entity) -> String {
+    format!("hint.{integration}.{about}.")
+}
+
+/// What has been learnt about an integration's ServiceNow instance.
+pub(crate) fn instance(integration: &str) -> String {
+    format!("instance.{integration}")
+}

@@ -1,0 +1,159 @@
+//! The record of two incidents that belong together.
+
+use crate::flashduty::IncidentId;
+use crate::servicenow::SysId;
+use crate::severity::Grade;
+use crate::severity::Severity;
+use crate::state::Progress;
+use crate::state::State;
+use serde::Deserialize;
+use serde::Serialize;
+
+/// The layout of the record. A record of another layout is left alone.
+pub const SCHEMA: u32 = 1;
+
+/// How many lines of history are kept.
+const HISTORY: usize = 20;
+
+/// How many comments are remembered as carried, per direction; older ones are
+/// recognised by their mark in the text on the other side.
+const CARRIED: usize = 500;
+
+/// One pair: which incidents, what they last agreed on, what is under way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pair {
+    /// See [`SCHEMA`].
+    pub schema: u32,
+    /// The Flashduty incident, once there is one.
+    pub flashduty: Option<IncidentId>,
+    /// The ServiceNow incident, once there is one.
+    pub servicenow: Option<SysId>,
+    /// The ServiceNow incident's number, for people.
+    pub number: Option<String>,
+    /// The creation that has been, or may have been, sent.
+    pub creating: Option<Creating>,
+    /// Whether each side has been told where to find the other.
+    pub introduced: bool,
+    /// What both sides last agreed on.
+    pub base: Base,
+    /// Comments that are on both sides.
+    pub carried: Carried,
+    /// A hash of the additional comments as the record last showed them.
+    pub journal_seen: Option<String>,
+    /// A comment that was sent and whose fate is unknown until then, in Unix
+    /// milliseconds.
+    pub unsettled_until_ms: Option<u64>,
+    /// What was done lately, the newest last.
+    pub history: Vec<Event>,
+}
+
+/// The creation of the missing incident. It is stored before the request is
+/// sent, so that whoever comes after a crash knows that it may have happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Creating {
+    /// When this began, in Unix milliseconds.
+    pub since_ms: u64,
+    /// How often the request may have been sent.
+    pub sent: u32,
+    /// When it was last sent, in Unix milliseconds.
+    pub sent_ms: u64,
+}
+
+/// What each side held when they last agreed; absent where that is unknown.
+///
+/// The two values of a field need not be equal: text is cut to each side's
+/// limit, and three states of ServiceNow are one in Flashduty. A change is
+/// a difference to the value of the *same* side.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Base {
+    /// Title and short description.
+    pub title: Agreed<String, String>,
+    /// Description and description.
+    pub description: Agreed<String, String>,
+    /// Severity, and impact with urgency.
+    pub severity: Agreed<Severity, Grade>,
+    /// Progress and state.
+    pub state: Agreed<Progress, State>,
+}
+
+/// What each side held of one field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agreed<F, S> {
+    /// Flashduty's value.
+    pub flashduty: Option<F>,
+    /// ServiceNow's value.
+    pub servicenow: Option<S>,
+}
+
+impl<F, S> Default for Agreed<F, S> {
+    fn default() -> Self {
+        Self {
+            flashduty: None,
+            servicenow: None,
+        }
+    }
+}
+
+/// Marks of comments that are on both sides.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Carried {
+    /// Of Flashduty's comments.
+    pub to_servicenow: Vec<String>,
+    /// Of ServiceNow's comments.
+    pub to_flashduty: Vec<String>,
+}
+
+impl Carried {
+    /// Remembers a mark.
+    pub fn remember(marks: &mut Vec<String>, mark: &str) {
+        if !marks.iter().any(|known| known == mark) {
+            marks.push(mark.to_owned());
+        }
+        let surplus = marks.len().saturating_sub(CARRIED);
+        marks.drain(..surplus);
+    }
+}
+
+/// One line of history.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Unix milliseconds.
+    pub at_ms: u64,
+    /// What was done, for people.
+    pub what: String,
+}
+
+impl Default for Pair {
+    fn default() -> Self {
+        Self {
+            schema: SCHEMA,
+            flashduty: None,
+            servicenow: None,
+            number: None,
+            creating: None,
+            introduced: false,
+            base: Base::default(),
+            carried: Carried::default(),
+            journal_seen: None,
+            unsettled_until_ms: None,
+            history: Vec::new(),
+        }
+    }
+}
+
+impl Pair {
+    /// Whether both incidents are known.
+    pub fn is_linked(&self) -> bool {
+        self.flashduty.is_some() && self.servicenow.is_some()
+    }
+
+    /// Adds a line to the history.
+    pub fn note(&mut self, at_ms: u64, what: impl Into<String>) {
+        self.history.push(Event {
+            at_ms,
+            what: what.into(),
+        });
+        let surplus = self.history.len().saturating_sub(HISTORY);
+        self.history.drain(..surplus);
+    }
+}

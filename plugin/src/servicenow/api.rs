@@ -1,0 +1,204 @@
+//! The calls of the Table API that the sync makes.
+//!
+//! A call has succeeded if the status is the expected one *and* the body is
+//! JSON *and* it has a `result` and no `error`: a list that ran into the time
+//! limit, for example, is a 200 with both.
+
+use super::Entry;
+use super::Query;
+use super::Record;
+use super::SysId;
+use crate::HttpRequest;
+use crate::configuration::ServiceNowSide;
+use crate::far_end::Trouble;
+use crate::far_end::json_answer;
+use crate::json::list;
+use crate::session::Effects;
+use crate::text;
+use serde_json::Map;
+use serde_json::Value;
+
+/// Columns to write, raw values.
+pub type Columns = Map<String, Value>;
+
+/// ServiceNow itself cancels a transaction at 60 s. Giving up earlier would
+/// leave a create in the air that is still going to happen.
+const TIMEOUT_MS: u32 = 65_000;
+
+/// The Table API of one instance.
+pub struct ServiceNowApi<'a> {
+    effects: &'a Effects,
+    side: &'a ServiceNowSide,
+}
+
+impl<'a> ServiceNowApi<'a> {
+    /// Speaks through `effects` to the instance that `side` names.
+    pub fn new(effects: &'a Effects, side: &'a ServiceNowSide) -> Self {
+        Self { effects, side }
+    }
+
+    /// Whether there is access to the API at all.
+    pub fn is_available(&self) -> bool {
+        self.side.credential.is_some()
+    }
+
+    /// The incident as it is now.
+    pub async fn record(&self, id: &SysId) -> Result<Record, Trouble> {
+        let path = format!("incident/{id}?{}", Self::shape());
+        let record = self.one("GET", &path, None).await?;
+        if record.sys_id != *id {
+            let got = record.sys_id;
+            return Err(Trouble::unreadable(format!(
+                "asked ServiceNow for {id}, got {got}"
+            )));
+        }
+        Ok(record)
+    }
+
+    /// The incidents that have a `sys_id` or a correlation id. A row that has
+    /// neither tells that the instance ignored a condition, and is refused.
+    pub async fn find(&self, id: &SysId, correlation: &str) -> Result<Vec<Record>, Trouble> {
+        let query = Query::equals("sys_id", id.as_str())
+            .zip(Query::equals("correlation_id", correlation))
+            .map(|(a, b)| a.or(&b).ascending("sys_created_on"))
+            .ok_or_else(|| Trouble::Refused(format!("\"{correlation}\" cannot be looked up")))?;
+        let path = format!(
+            "incident?sysparm_query={}&sysparm_limit=10&{}",
+            query.encoded(),
+            Self::shape()
+        );
+        let (_, result) = self.call("GET", &path, None).await?;
+        let rows = list(&result);
+        let records: Vec<Record> = rows
+            .iter()
+            .cloned()
+            .filter_map(Record::from_result)
+            .collect();
+        match records
+            .iter()
+            .find(|r| r.sys_id != *id && r.raw("correlation_id") != correlation)
+        {
+            None if records.len() == rows.len() => Ok(records),
+            _ => Err(Trouble::Refused(format!(
+                "ServiceNow answered a look-up of correlation_id {correlation} with another \
+                 record; the integration user must be able to read sys_id and correlation_id"
+            ))),
+        }
+    }
+
+    /// Creates an incident. Asking twice makes two, unless the instance
+    /// honours the `sys_id` among the columns.
+    pub async fn create(&self, columns: &Columns) -> Result<Record, Trouble> {
+        self.one(
+            "POST",
+            &format!("incident?{}", Self::shape()),
+            Some(columns),
+        )
+        .await
+    }
+
+    /// Changes columns of an incident and returns it as it then is: a column
+    /// that the user may not write, or that does not exist, is left out
+    /// silently.
+    pub async fn update(&self, id: &SysId, columns: &Columns) -> Result<Record, Trouble> {
+        self.one(
+            "PATCH",
+            &format!("incident/{id}?{}", Self::shape()),
+            Some(columns),
+        )
+        .await
+    }
+
+    /// The additional comments, oldest first. Empty also where the user may
+    /// not read the journal, which is not an error to ServiceNow.
+    pub async fn comments(&self, id: &SysId) -> Result<Vec<Entry>, Trouble> {
+        let query = Query::equals("element_id", id.as_str())
+            .zip(Query::equals("element", "comments"))
+            .map(|(a, b)| a.and(&b).ascending("sys_created_on"))
+            .ok_or_else(|| Trouble::Refused(format!("\"{id}\" cannot be looked up")))?;
+        let path = format!(
+            "sys_journal_field?sysparm_query={}&sysparm_limit=1000\
+             &sysparm_fields=sys_id,element_id,element,value,sys_created_on,sys_created_by",
+            query.encoded()
+        );
+        let (_, result) = self.call("GET", &path, None).await?;
+        let rows = list(&result);
+        Ok(rows
+            .iter()
+            .filter(|row| row["element_id"] == id.as_str() && row["element"] == "comments")
+            .filter_map(Entry::from_row)
+            .collect())
+    }
+
+    /// Where people look at an incident.
+    pub fn link(&self, id: &SysId) -> String {
+        format!(
+            "{}/nav_to.do?uri=incident.do%3Fsys_id%3D{id}",
+            self.side.url
+        )
+    }
+
+    fn shape() -> String {
+        format!(
+            "sysparm_display_value=all&sysparm_exclude_reference_link=true&sysparm_fields={}",
+            Record::COLUMNS
+        )
+    }
+
+    async fn one(
+        &self,
+        method: &str,
+        path: &str,
+        columns: Option<&Columns>,
+    ) -> Result<Record, Trouble> {
+        let (what, result) = self.call(method, path, columns).await?;
+        // What was written may well be there; it only cannot be seen.
+        Record::from_result(result)
+            .ok_or_else(|| Trouble::Unknown(format!("{what} answered without a sys_id")))
+    }
+
+    async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        columns: Option<&Columns>,
+    ) -> Result<(String, Value), Trouble> {
+        let mut headers = vec![("accept".to_owned(), "application/json".to_owned())];
+        let body = columns.map(|columns| {
+            headers.push(("content-type".into(), "application/json".into()));
+            Value::Object(columns.clone()).to_string().into_bytes()
+        });
+        let request = HttpRequest {
+            method: method.into(),
+            url: format!("{}/api/now/table/{path}", self.side.url),
+            headers,
+            body: body.unwrap_or_default(),
+            credential: self.side.credential.clone(),
+            timeout_ms: TIMEOUT_MS,
+        };
+        let table = path.split(['?', '/']).next().unwrap_or_default();
+        let what = format!("ServiceNow's {method} {table}");
+        let (status, mut answer) = json_answer(self.effects.http(request).await, &what)?;
+        let has_error = answer.get("error").is_some_and(|e| !e.is_null());
+        if matches!(status, 200 | 201) && !has_error && answer.get("result").is_some() {
+            return Ok((what, answer["result"].take()));
+        }
+        let part = |name: &str| {
+            text::cut(
+                &text::single_line(answer["error"][name].as_str().unwrap_or("")),
+                200,
+            )
+        };
+        let why = format!(
+            "{what} answered {status}: {}: {}",
+            part("message"),
+            part("detail")
+        );
+        Err(match status {
+            404 => Trouble::Missing(why),
+            401 | 429 => Trouble::NotNow(why),
+            400..=499 => Trouble::Refused(why),
+            _ => Trouble::Unknown(why),
+        })
+    }
+}

@@ -1,0 +1,126 @@
+use crate::severity::Step;
+use crate::state::State;
+use crate::text;
+use serde::Deserialize;
+use serde::Serialize;
+use serde_json::Value;
+use sha2::Digest;
+use sha2::Sha256;
+use std::fmt;
+
+/// The primary key of a record: 32 hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SysId(String);
+
+impl SysId {
+    /// Takes 32 hexadecimal digits, in lower case from here on.
+    pub fn parse(text: &str) -> Option<Self> {
+        let ok = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        ok.then(|| Self(text.to_ascii_lowercase()))
+    }
+
+    /// The id that the record for something must have: 128 bits of a hash, so
+    /// the same thing cannot have two records where the instance honours it.
+    pub fn derived_from(key: &str) -> Self {
+        let digest = Sha256::digest(key.as_bytes());
+        Self(digest.iter().take(16).map(|b| format!("{b:02x}")).collect())
+    }
+
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SysId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<SysId> for String {
+    fn from(id: SysId) -> Self {
+        id.0
+    }
+}
+
+impl TryFrom<String> for SysId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text).ok_or_else(|| {
+            let found = text::cut(&text, 40);
+            format!("expected a sys_id of 32 hexadecimal digits, found \"{found}\"")
+        })
+    }
+}
+
+/// An incident record, read with `sysparm_display_value=all`: every column is
+/// a pair of a raw value and what people see. A column that the user may not
+/// read is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The primary key.
+    pub sys_id: SysId,
+    columns: Value,
+}
+
+impl Record {
+    /// The columns that the sync reads.
+    pub const COLUMNS: &str = "sys_id,number,short_description,description,state,impact,urgency,\
+        priority,correlation_id,comments,work_notes,close_notes,sys_mod_count,sys_created_on,\
+        sys_updated_on,sys_updated_by";
+
+    /// Takes the `result` of a Table API answer.
+    pub fn from_result(columns: Value) -> Option<Self> {
+        let sys_id = raw(&columns, "sys_id").and_then(SysId::parse)?;
+        Some(Self { sys_id, columns })
+    }
+
+    /// The human id, for example `INC0010001`.
+    pub fn number(&self) -> &str {
+        self.raw("number")
+    }
+
+    /// A column's stored value; empty if it is empty or not readable.
+    pub fn raw(&self, column: &str) -> &str {
+        raw(&self.columns, column).unwrap_or_default()
+    }
+
+    /// What people see in a column.
+    pub fn display(&self, column: &str) -> &str {
+        self.columns[column]["display_value"]
+            .as_str()
+            .unwrap_or_default()
+    }
+
+    /// Where it stands, if that is a state this product knows.
+    pub fn state(&self) -> Option<State> {
+        State::parse(self.raw("state"))
+    }
+
+    /// How long it can wait.
+    pub fn urgency(&self) -> Option<Step> {
+        Step::parse(self.raw("urgency"))
+    }
+
+    /// How many are affected.
+    pub fn impact(&self) -> Option<Step> {
+        Step::parse(self.raw("impact"))
+    }
+
+    /// Whether a text stands in one of the record's journals.
+    pub fn journals_contain(&self, text: &str) -> bool {
+        ["comments", "work_notes"]
+            .iter()
+            .any(|column| self.display(column).contains(text))
+    }
+}
+
+fn raw<'a>(columns: &'a Value, column: &str) -> Option<&'a str> {
+    // Without `sysparm_display_value=all` the value would stand here itself.
+    columns[column]["value"]
+        .as_str()
+        .or_else(|| columns[column].as_str())
+}

@@ -1,0 +1,304 @@
+//! Runs straight-line `async` code as a session.
+//!
+//! Asking puts an effect on a list and gives a future that is ready once its
+//! reply has come. [`Driver::resume`] hands out replies, polls the code once,
+//! and returns what was asked for meanwhile. What is asked for before anything
+//! is awaited goes out together.
+//!
+//! Wakers matter only to combinators that poll selectively; each future leaves
+//! its waker and is woken with its reply, so those work too.
+
+use crate::Effect;
+use crate::Entry;
+use crate::HttpFailure;
+use crate::HttpRequest;
+use crate::Level;
+use crate::LogRecord;
+use crate::Page;
+use crate::Precondition;
+use crate::Reply;
+use crate::Response;
+use crate::Scan;
+use crate::Schedule;
+use crate::Verdict;
+use crate::Write;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::future::pending;
+use std::mem;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Context as Task;
+use std::task::Poll;
+use std::task::Waker;
+
+/// The handle through which a session's code asks for effects.
+#[derive(Clone, Default)]
+pub struct Effects(Rc<RefCell<Queue>>);
+
+#[derive(Default)]
+struct Queue {
+    now_ms: u64,
+    /// Asked for since the last resume.
+    asked: Vec<Effect>,
+    /// The ticket of the first reply that has not come.
+    unanswered: u64,
+    /// The ticket of the next effect.
+    next_ticket: u64,
+    replies: BTreeMap<u64, Reply>,
+    waiting: Vec<(u64, Waker)>,
+}
+
+/// An effect that has been asked for and whose reply is awaited.
+struct Asked<'a> {
+    effects: &'a Effects,
+    ticket: u64,
+}
+
+impl Future for Asked<'_> {
+    type Output = Reply;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Reply> {
+        let mut queue = self.effects.0.borrow_mut();
+        match queue.replies.remove(&self.ticket) {
+            Some(reply) => Poll::Ready(reply),
+            None => {
+                queue.waiting.push((self.ticket, task.waker().clone()));
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// What a gateway answered does not fit what was asked. The session then waits
+/// for ever, which ends it without a verdict: the gateway counts that as a
+/// failed attempt, and nothing here has to pretend to handle it.
+macro_rules! expect {
+    ($effects:expr, $effect:expr, $pattern:pat => $value:expr) => {
+        match $effects.ask($effect).await {
+            $pattern => $value,
+            _ => pending().await,
+        }
+    };
+}
+
+impl Effects {
+    fn ask(&self, effect: Effect) -> Asked<'_> {
+        let mut queue = self.0.borrow_mut();
+        let ticket = queue.next_ticket;
+        queue.next_ticket += 1;
+        queue.asked.push(effect);
+        Asked {
+            effects: self,
+            ticket,
+        }
+    }
+
+    /// The gateway's clock at the last resume, in Unix milliseconds.
+    pub fn now_ms(&self) -> u64 {
+        self.0.borrow().now_ms
+    }
+
+    /// Answers the caller, and goes on.
+    pub async fn respond(&self, response: Response) {
+        expect!(self, Effect::Respond(response), Reply::Done => ());
+    }
+
+    /// Sends a request to a far end.
+    pub async fn http(&self, request: HttpRequest) -> Result<Response, HttpFailure> {
+        expect!(self, Effect::Http(request), Reply::Http(result) => result)
+    }
+
+    /// Reads keys, in order.
+    pub async fn get<const N: usize>(&self, keys: [String; N]) -> [Option<Entry>; N] {
+        let entries = expect!(self, Effect::Get(keys.into()), Reply::Entries(entries) => entries);
+        match entries.try_into() {
+            Ok(entries) => entries,
+            Err(_) => pending().await,
+        }
+    }
+
+    /// Reads a page of the keys that begin with `prefix`.
+    pub async fn scan(&self, prefix: String, after: Option<String>, limit: u32) -> Page {
+        expect!(self, Effect::Scan(Scan { prefix, after, limit }), Reply::Page(page) => page)
+    }
+
+    /// Writes a key and returns its new revision, or `None` if the precondition
+    /// did not hold.
+    pub async fn write(
+        &self,
+        key: String,
+        precondition: Precondition,
+        value: Option<Vec<u8>>,
+    ) -> Option<u64> {
+        let write = Write {
+            key,
+            precondition,
+            value,
+        };
+        expect!(self, Effect::Write(write), Reply::Written(result) => result.ok())
+    }
+
+    /// Deletes keys that stand at the given revisions, all at once. One that
+    /// does not any more is left alone.
+    pub async fn delete(&self, keys: Vec<(String, u64)>) {
+        let deletions: Vec<_> = keys
+            .into_iter()
+            .map(|(key, revision)| {
+                let precondition = Precondition::Revision(revision);
+                self.ask(Effect::Write(Write {
+                    key,
+                    precondition,
+                    value: None,
+                }))
+            })
+            .collect();
+        for deletion in deletions {
+            deletion.await;
+        }
+    }
+
+    /// Asks for a work session.
+    pub async fn schedule(&self, key: String, due_ms: u64, reason: &str) {
+        let schedule = Schedule {
+            key,
+            due_ms,
+            reason: reason.into(),
+        };
+        expect!(self, Effect::Schedule(schedule), Reply::Done => ());
+    }
+
+    /// Logs a fixed message with fields.
+    pub async fn log(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
+        let fields = fields
+            .iter()
+            .map(|&(k, v)| (k.to_owned(), v.to_owned()))
+            .collect();
+        let record = LogRecord {
+            level,
+            message: message.into(),
+            fields,
+        };
+        expect!(self, Effect::Log(record), Reply::Done => ());
+    }
+}
+
+/// Runs one session to its end.
+pub struct Driver {
+    effects: Effects,
+    code: Option<Pin<Box<dyn Future<Output = Option<Verdict>>>>>,
+}
+
+impl Driver {
+    /// Starts a session from its code, whose outcome is a verdict where the
+    /// session does work. Nothing runs before the first [`resume`](Self::resume).
+    pub fn start<F>(code: impl FnOnce(Effects) -> F) -> Self
+    where
+        F: Future<Output = Option<Verdict>> + 'static,
+    {
+        let effects = Effects::default();
+        let code = Some(Box::pin(code(effects.clone())) as _);
+        Self { effects, code }
+    }
+
+    /// Passes the replies to the last effects and returns the next effects;
+    /// none means that the session has ended.
+    pub fn resume(&mut self, now_ms: u64, replies: Vec<Reply>) -> Vec<Effect> {
+        let Some(code) = &mut self.code else {
+            return Vec::new();
+        };
+        let waiting = {
+            let mut queue = self.effects.0.borrow_mut();
+            queue.now_ms = now_ms;
+            let first = queue.unanswered;
+            queue.unanswered = queue.next_ticket;
+            queue.replies.extend((first..).zip(replies));
+            mem::take(&mut queue.waiting)
+        };
+        for (_, waker) in waiting {
+            waker.wake();
+        }
+        let outcome = code.as_mut().poll(&mut Task::from_waker(Waker::noop()));
+        let mut asked = mem::take(&mut self.effects.0.borrow_mut().asked);
+        if let Poll::Ready(verdict) = outcome {
+            self.code = None;
+            asked.extend(verdict.map(Effect::Finish));
+        }
+        asked
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(value: &[u8]) -> Reply {
+        Reply::Entries(vec![Some(Entry {
+            value: value.into(),
+            revision: 1,
+        })])
+    }
+
+    #[test]
+    fn effects_are_asked_for_one_after_the_other() {
+        let mut driver = Driver::start(|effects| async move {
+            effects.get(["a".into()]).await;
+            effects.get(["b".into()]).await;
+            Some(Verdict::Done)
+        });
+        assert_eq!(driver.resume(1, vec![]), [Effect::Get(vec!["a".into()])]);
+        assert_eq!(
+            driver.resume(2, vec![entry(b"1")]),
+            [Effect::Get(vec!["b".into()])]
+        );
+        assert_eq!(
+            driver.resume(3, vec![entry(b"2")]),
+            [Effect::Finish(Verdict::Done)]
+        );
+        assert_eq!(driver.resume(4, vec![]), []);
+    }
+
+    #[test]
+    fn what_is_asked_for_together_goes_out_together_and_gets_its_own_replies() {
+        let mut driver = Driver::start(|effects| async move {
+            let a = effects.ask(Effect::Get(vec!["a".into()]));
+            let b = effects.ask(Effect::Get(vec!["b".into()]));
+            let (b, a) = (b.await, a.await);
+            assert_eq!((a, b), (entry(b"1"), entry(b"2")));
+            effects.delete(vec![("x".into(), 1), ("y".into(), 2)]).await;
+            Some(Verdict::Done)
+        });
+        assert_eq!(driver.resume(1, vec![]).len(), 2);
+        assert_eq!(driver.resume(2, vec![entry(b"1"), entry(b"2")]).len(), 2);
+        let refused = || Reply::Written(Err(()));
+        assert_eq!(
+            driver.resume(3, vec![refused(), refused()]),
+            [Effect::Finish(Verdict::Done)]
+        );
+    }
+
+    #[test]
+    fn the_clock_is_that_of_the_last_resume() {
+        let mut driver = Driver::start(|effects| async move {
+            effects.get(["a".into()]).await;
+            let reason = effects.now_ms().to_string();
+            Some(Verdict::Park(reason))
+        });
+        driver.resume(7, vec![]);
+        assert_eq!(
+            driver.resume(9, vec![entry(b"")]),
+            [Effect::Finish(Verdict::Park("9".into()))]
+        );
+    }
+
+    #[test]
+    fn a_reply_of_the_wrong_kind_ends_the_session_without_a_verdict() {
+        let mut driver = Driver::start(|effects| async move {
+            effects.get(["a".into()]).await;
+            Some(Verdict::Done)
+        });
+        driver.resume(1, vec![]);
+        assert_eq!(driver.resume(2, vec![Reply::Done]), []);
+    }
+}

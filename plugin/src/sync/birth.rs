@@ -1,0 +1,519 @@
+//! An incident that exists on one side gets its counterpart on the other,
+//! once.
+//!
+//! Neither API has an idempotency key, and a lost answer means *unknown*: the
+//! record may exist, or come to exist a minute later. So the intention is
+//! stored first; the counterpart is looked for before it is created; and after
+//! an answer was lost, "there is none" is believed only once the request can
+//! no longer be carried out.
+//!
+//! In ServiceNow the new record's `sys_id` is derived from the Flashduty
+//! incident. An instance that honours it cannot hold two; there, the waiting is
+//! skipped. In Flashduty nothing is unique, and the new incident is recognised
+//! by the signature under its description.
+
+use super::Stop;
+use super::case::Case;
+use crate::Level;
+use crate::Precondition;
+use crate::condition;
+use crate::far_end::Trouble;
+use crate::flashduty;
+use crate::flashduty::Incident;
+use crate::flashduty::IncidentId;
+use crate::json;
+use crate::keys;
+use crate::keys::Entity;
+use crate::pair::Agreed;
+use crate::pair::Base;
+use crate::pair::Creating;
+use crate::pair::Pair;
+use crate::plan;
+use crate::plan::FlashdutyView;
+use crate::plan::ServiceNowView;
+use crate::servicenow;
+use crate::servicenow::Columns;
+use crate::servicenow::Record;
+use crate::servicenow::SysId;
+use crate::state::Progress;
+use crate::text;
+use serde_json::json;
+
+/// ServiceNow cancels a transaction after 60 s; add queueing and a margin.
+const SERVICENOW_SETTLES_MS: u64 = 150_000;
+
+/// Flashduty publishes no such limit; twice the longest that a request may
+/// wait here, doubled again.
+const FLASHDUTY_SETTLES_MS: u64 = 120_000;
+
+/// How far the two systems' clocks may be apart when incidents are looked for
+/// by time.
+const CLOCKS_APART_SECONDS: u64 = 300;
+
+/// What became of an incident without a counterpart.
+pub(super) enum Birth {
+    /// The pair is complete.
+    Linked,
+    /// It belongs to another pair, whose work has been scheduled.
+    Elsewhere,
+    /// It shall have none, for this reason.
+    NotWanted(String),
+}
+
+impl Case<'_> {
+    /// Finds or creates the missing incident.
+    pub(super) async fn give_birth(&mut self) -> Result<Birth, Stop> {
+        match self.name.clone() {
+            Entity::Flashduty(id) => self.birth_in_servicenow(&id).await,
+            Entity::ServiceNow(id) => self.birth_in_flashduty(&id).await,
+        }
+    }
+
+    async fn birth_in_servicenow(&mut self, id: &IncidentId) -> Result<Birth, Stop> {
+        let integration = self.integration;
+        let incident = match self.read_incident().await {
+            Ok(Some(incident)) => incident.clone(),
+            Ok(None) => return Ok(Birth::NotWanted("no webhook has shown the incident".into())),
+            Err(Stop::Trouble(Trouble::Missing(why))) => return Ok(Birth::NotWanted(why)),
+            Err(stop) => return Err(stop),
+        };
+        if let Some(sys_id) = signed_with(&incident.description)
+            && self.belongs_to(&sys_id, id).await?
+        {
+            return Ok(Birth::Elsewhere);
+        }
+        if !integration.direction.to_servicenow() {
+            return Ok(Birth::NotWanted("the direction is from-servicenow".into()));
+        }
+        let channels = &integration.flashduty.channels;
+        if !channels.is_empty() && !channels.contains(&incident.channel_id) {
+            let channel = incident.channel_id;
+            return Ok(Birth::NotWanted(format!("channel {channel} takes no part")));
+        }
+
+        // A creation that was begun is finished, whatever the incident is now.
+        if self.pair.creating.is_none()
+            && let Some(refusal) = condition::refusal(&integration.conditions, &incident)
+        {
+            return Ok(Birth::NotWanted(refusal));
+        }
+
+        let correlation = correlation(&integration.id, id);
+        let derived = SysId::derived_from(&correlation);
+        let found = self.servicenow.find(&derived, &correlation).await?;
+        if found.len() > 1 {
+            let numbers: Vec<_> = found.iter().map(Record::number).collect();
+            let numbers = numbers.join(", ");
+            self.log(
+                Level::Error,
+                "several records of one incident",
+                &[("numbers", &numbers)],
+            )
+            .await;
+        }
+        let record = match found.into_iter().next() {
+            Some(record) => {
+                if record.sys_id == derived {
+                    self.learn_that_sys_ids_are_honoured().await;
+                }
+                record
+            }
+            None => self.create_record(&incident, derived, &correlation).await?,
+        };
+        // A record that nobody has touched since its creation has not moved:
+        // whatever differs is what Flashduty says by now.
+        let base = if record.raw("sys_mod_count") == "0" {
+            let held = ServiceNowView::from(&record);
+            Base {
+                title: Agreed {
+                    flashduty: None,
+                    servicenow: held.title,
+                },
+                description: Agreed {
+                    flashduty: None,
+                    servicenow: held.description,
+                },
+                severity: Agreed {
+                    flashduty: None,
+                    servicenow: held.grade,
+                },
+                state: Agreed {
+                    flashduty: None,
+                    servicenow: held.state,
+                },
+            }
+        } else {
+            Base::default()
+        };
+        self.pair.number = Some(record.number().to_owned());
+        self.link(id.clone(), record.sys_id.clone(), base).await?;
+        self.record = Some(record);
+        Ok(Birth::Linked)
+    }
+
+    async fn create_record(
+        &mut self,
+        incident: &Incident,
+        derived: SysId,
+        correlation: &str,
+    ) -> Result<Record, Stop> {
+        let fact = keys::instance(&self.integration.id);
+        let [fact] = self.effects.get([fact]).await;
+        let honours_sys_id = fact.is_some();
+        if !honours_sys_id {
+            self.wait_until_settled(SERVICENOW_SETTLES_MS, "ServiceNow")?;
+        }
+        self.about_to_create().await?;
+
+        let view = FlashdutyView::new(incident, None, self.effects.now_ms());
+        let title = view
+            .title
+            .as_deref()
+            .filter(|title| !title.is_empty())
+            .unwrap_or("(no title)");
+        let description = view.description.as_deref().unwrap_or_default();
+        let mut columns = Columns::new();
+        let mut set = |column: &str, value: String| columns.insert(column.into(), json!(value));
+        set("sys_id", derived.to_string());
+        set(
+            "short_description",
+            text::cut(title, servicenow::SHORT_DESCRIPTION),
+        );
+        set(
+            "description",
+            text::cut(description, servicenow::DESCRIPTION),
+        );
+        set("correlation_id", correlation.to_owned());
+        set("correlation_display", "Flashduty".into());
+        set("work_notes", introduction(incident));
+        if let Some(severity) = view.severity {
+            let grade = self.integration.severity.grade(severity);
+            set("impact", grade.impact.value().into());
+            set("urgency", grade.urgency.value().into());
+        }
+        let record = match self.servicenow.create(&columns).await {
+            Ok(record) => record,
+            Err(Trouble::Refused(why)) => {
+                // Perhaps because the record exists: how an instance says that
+                // is not known, so look instead of reading the message.
+                match self
+                    .servicenow
+                    .find(&derived, correlation)
+                    .await?
+                    .into_iter()
+                    .next()
+                {
+                    Some(record) => return Ok(record),
+                    None => return Err(self.not_created(Trouble::Refused(why)).await),
+                }
+            }
+            Err(trouble) => return Err(self.not_created(trouble).await),
+        };
+        if record.sys_id == derived && !honours_sys_id {
+            self.learn_that_sys_ids_are_honoured().await;
+        }
+        let number = record.number().to_owned();
+        self.pair.note(
+            self.effects.now_ms(),
+            format!("created {number} in ServiceNow"),
+        );
+        self.log(
+            Level::Info,
+            "created in ServiceNow",
+            &[("created", &number)],
+        )
+        .await;
+        Ok(record)
+    }
+
+    /// Remembers that a record got the `sys_id` that it was created with.
+    async fn learn_that_sys_ids_are_honoured(&self) {
+        let fact = keys::instance(&self.integration.id);
+        let value = Some(b"honours sys_id".into());
+        self.effects.write(fact, Precondition::Absent, value).await;
+    }
+
+    async fn birth_in_flashduty(&mut self, id: &SysId) -> Result<Birth, Stop> {
+        let integration = self.integration;
+        self.read_record().await?;
+        if let Some(record) = &self.record {
+            // Our own record, announced before the link to it was stored.
+            let ours = format!("flashduty:{}:", integration.id);
+            if let Some(incident) = record.raw("correlation_id").strip_prefix(&ours)
+                && let Some(incident) = IncidentId::parse(incident)
+                && self.pair.creating.is_none()
+            {
+                let work = keys::work(&integration.id, &Entity::Flashduty(incident));
+                self.effects
+                    .schedule(work, 0, &format!("about s-{id}"))
+                    .await;
+                return Ok(Birth::Elsewhere);
+            }
+        }
+        if !integration.direction.from_servicenow() {
+            return Ok(Birth::NotWanted("the direction is to-servicenow".into()));
+        }
+        let Some(view) = self.servicenow_view() else {
+            return Ok(Birth::NotWanted("no webhook has shown the incident".into()));
+        };
+        if view
+            .state
+            .is_some_and(|state| state.progress() == Progress::Closed)
+            && self.pair.creating.is_none()
+        {
+            return Ok(Birth::NotWanted(
+                "it was over before Flashduty heard of it".into(),
+            ));
+        }
+        let number = match &self.record {
+            Some(record) => Some(record.number().to_owned()),
+            None => self
+                .servicenow_bodies()
+                .filter_map(|body| body.number.clone())
+                .last(),
+        };
+        self.pair.number = number.filter(|number| !number.is_empty());
+
+        let incident = match self.find_in_flashduty(id).await? {
+            Some(incident) => incident,
+            None => self.create_incident(&view).await?,
+        };
+        self.link(incident, id.clone(), Base::default()).await?;
+        Ok(Birth::Linked)
+    }
+
+    /// Looks for the incident that an earlier session may have created.
+    async fn find_in_flashduty(&mut self, id: &SysId) -> Result<Option<IncidentId>, Stop> {
+        let Some(creating) = self
+            .pair
+            .creating
+            .clone()
+            .filter(|creating| creating.sent > 0)
+        else {
+            return Ok(None);
+        };
+        let seconds = |ms: u64| ms / 1000;
+        let since = seconds(creating.since_ms).saturating_sub(CLOCKS_APART_SECONDS);
+        let until = seconds(self.effects.now_ms()) + CLOCKS_APART_SECONDS;
+        let incidents = self
+            .flashduty
+            .started_since(since, until, self.channel())
+            .await?;
+        let found = incidents
+            .iter()
+            .find(|incident| signed_with(&incident.description).as_ref() == Some(id));
+        if found.is_none() {
+            self.wait_until_settled(FLASHDUTY_SETTLES_MS, "Flashduty")?;
+        }
+        Ok(found.map(|incident| incident.incident_id.clone()))
+    }
+
+    async fn create_incident(&mut self, view: &ServiceNowView) -> Result<IncidentId, Stop> {
+        let number = self
+            .pair
+            .number
+            .clone()
+            .unwrap_or_else(|| "ServiceNow incident".into());
+        let Some(severity) = view
+            .grade
+            .and_then(|g| self.integration.severity.severity(g.urgency))
+        else {
+            return Err(Stop::Park(format!(
+                "{number} has no urgency that the integration's severity map knows; \
+                 set one in ServiceNow or in [integration.severity]"
+            )));
+        };
+        self.about_to_create().await?;
+        let title = view
+            .title
+            .as_deref()
+            .filter(|title| !title.is_empty())
+            .unwrap_or(&number);
+        let signature = self.signature();
+        let room = flashduty::DESCRIPTION_AT_CREATION
+            .saturating_sub(signature.as_ref().map_or(0, |s| s.chars().count() + 2));
+        let description = text::cut(view.description.as_deref().unwrap_or_default(), room);
+        let description = plan::sign(&description, signature.as_deref());
+        let title = text::cut(title, *flashduty::TITLE.end());
+        match self
+            .flashduty
+            .create(&title, &description, severity, self.channel())
+            .await
+        {
+            Ok(id) => {
+                let url = id.to_string();
+                self.pair
+                    .note(self.effects.now_ms(), format!("created {id} in Flashduty"));
+                self.log(Level::Info, "created in Flashduty", &[("created", &url)])
+                    .await;
+                Ok(id)
+            }
+            Err(trouble) => Err(self.not_created(trouble).await),
+        }
+    }
+
+    /// The channel for incidents from ServiceNow; the configuration makes sure
+    /// that there is one.
+    fn channel(&self) -> i64 {
+        self.integration
+            .flashduty
+            .channels
+            .first()
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// Whether an incident that is signed with a `sys_id` does belong to that
+    /// record. The signature alone proves nothing: anybody can put it into
+    /// the text of an alert.
+    async fn belongs_to(&mut self, sys_id: &SysId, id: &IncidentId) -> Result<bool, Stop> {
+        let integration = &self.integration.id;
+        let owner = Entity::ServiceNow(sys_id.clone());
+        let [entry] = self.effects.get([keys::pair(integration, &owner)]).await;
+        let pair = entry.and_then(|entry| json::read::<Pair>(&entry.value).ok());
+        let belongs = match &pair {
+            // Its own session will look for it.
+            Some(pair) if pair.flashduty.is_none() => pair.creating.is_some(),
+            Some(pair) => pair.flashduty.as_ref() == Some(id),
+            // The store has lost the pair; the record in ServiceNow has not.
+            None if self.servicenow.is_available() => match self.servicenow.record(sys_id).await {
+                Ok(record) => record.raw("correlation_id") == correlation(integration, id),
+                Err(Trouble::Missing(_)) => false,
+                Err(trouble) => return Err(trouble.into()),
+            },
+            None => false,
+        };
+        if !belongs {
+            return Ok(false);
+        }
+        if pair.is_none() {
+            let pair = Pair {
+                flashduty: Some(id.clone()),
+                servicenow: Some(sys_id.clone()),
+                introduced: true,
+                ..Pair::default()
+            };
+            let value = serde_json::to_vec(&pair).map_err(|e| Stop::Park(e.to_string()))?;
+            let key = keys::pair(integration, &owner);
+            self.effects
+                .write(key, Precondition::Absent, Some(value))
+                .await;
+        }
+        let member = keys::member(integration, &Entity::Flashduty(id.clone()));
+        let value = owner.to_string().into_bytes();
+        self.effects
+            .write(member, Precondition::Absent, Some(value))
+            .await;
+        self.effects
+            .schedule(keys::work(integration, &owner), 0, &format!("about f-{id}"))
+            .await;
+        Ok(true)
+    }
+
+    /// Stores that the creation is about to be sent.
+    async fn about_to_create(&mut self) -> Result<(), Stop> {
+        let now_ms = self.effects.now_ms();
+        let creating = self.pair.creating.get_or_insert(Creating {
+            since_ms: now_ms,
+            sent: 0,
+            sent_ms: now_ms,
+        });
+        creating.sent += 1;
+        creating.sent_ms = now_ms;
+        self.save().await
+    }
+
+    /// Stores what is known after a creation that brought no record.
+    async fn not_created(&mut self, trouble: Trouble) -> Stop {
+        if !matches!(trouble, Trouble::Unknown(_))
+            && let Some(creating) = &mut self.pair.creating
+        {
+            // Certainly not carried out. An earlier one may still be.
+            creating.sent -= 1;
+            if let Err(stop) = self.save().await {
+                return stop;
+            }
+        }
+        trouble.into()
+    }
+
+    /// Waits until a creation that may have been sent has happened or cannot
+    /// happen any more.
+    fn wait_until_settled(&self, settles_ms: u64, system: &str) -> Result<(), Stop> {
+        let Some(creating) = self
+            .pair
+            .creating
+            .as_ref()
+            .filter(|creating| creating.sent > 0)
+        else {
+            return Ok(());
+        };
+        let until_ms = creating.sent_ms.saturating_add(settles_ms);
+        // A clock that stepped back must not make this wait for ever.
+        let waiting = self.effects.now_ms() < until_ms && creating.sent_ms <= self.effects.now_ms();
+        if waiting {
+            let reason = format!("{system} may still carry out a creation whose answer was lost");
+            return Err(Stop::Wait { until_ms, reason });
+        }
+        Ok(())
+    }
+
+    /// Stores that two incidents belong together. The way back to the pair is
+    /// stored first: until the pair says so too, it leads to this very work.
+    async fn link(&mut self, incident: IncidentId, sys_id: SysId, base: Base) -> Result<(), Stop> {
+        let other = match &self.name {
+            Entity::Flashduty(_) => Entity::ServiceNow(sys_id.clone()),
+            Entity::ServiceNow(_) => Entity::Flashduty(incident.clone()),
+        };
+        let key = keys::member(&self.integration.id, &other);
+        let value = self.name.to_string().into_bytes();
+        let written = self
+            .effects
+            .write(key.clone(), Precondition::Absent, Some(value.clone()))
+            .await;
+        if written.is_none() {
+            let [entry] = self.effects.get([key]).await;
+            if let Some(entry) = entry.filter(|entry| entry.value != value) {
+                let owner = String::from_utf8_lossy(&entry.value).into_owned();
+                return Err(Stop::Park(format!(
+                    "{other} already belongs to pair {owner}"
+                )));
+            }
+        }
+        self.pair.flashduty = Some(incident);
+        self.pair.servicenow = Some(sys_id);
+        self.pair.creating = None;
+        self.pair.base = base;
+        self.save().await
+    }
+}
+
+/// What a ServiceNow record is told about where it came from; it is found
+/// again by the link in it.
+pub(super) fn introduction(incident: &Incident) -> String {
+    let id = &incident.incident_id;
+    let link = match incident.detail_url.as_str() {
+        "" => id.as_str(),
+        url => url,
+    };
+    let channel = match incident.channel_name.as_str() {
+        "" => String::new(),
+        name => format!(
+            " in channel {}",
+            text::without_markup(&text::single_line(name))
+        ),
+    };
+    format!("Flashduty incident{channel}: {}", text::single_line(link))
+}
+
+/// The key under which other systems are told about a Flashduty incident.
+pub(super) fn correlation(integration: &str, id: &IncidentId) -> String {
+    format!("flashduty:{integration}:{id}")
+}
+
+/// The `sys_id` in a signature, if a description ends in one.
+fn signed_with(description: &str) -> Option<SysId> {
+    let (_, rest) = description.rsplit_once("[snow:")?;
+    let (id, _) = rest.split_once(']')?;
+    SysId::parse(id)
+}

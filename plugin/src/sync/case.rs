@@ -1,0 +1,313 @@
+//! What a session knows about the pair it works on.
+
+use super::Stop;
+use crate::KeyedEntry;
+use crate::Level;
+use crate::Precondition;
+use crate::configuration::Integration;
+use crate::flashduty::FlashdutyApi;
+use crate::flashduty::Incident;
+use crate::flashduty::IncidentId;
+use crate::flashduty::Person;
+use crate::hint::Hint;
+use crate::hint::Kept;
+use crate::json;
+use crate::keys;
+use crate::keys::Entity;
+use crate::pair::Pair;
+use crate::pair::SCHEMA;
+use crate::servicenow::Body;
+use crate::servicenow::Record;
+use crate::servicenow::ServiceNowApi;
+use crate::servicenow::SysId;
+use crate::session::Effects;
+use crate::state::Progress;
+
+/// How many hints are taken into one session; the rest waits for the next.
+const HINTS: u32 = 200;
+
+/// A little later than the far end's clock may be.
+const SNOOZE_MARGIN_MS: u64 = 5_000;
+
+/// One pair and what has been read about it.
+pub(super) struct Case<'a> {
+    pub(super) effects: &'a Effects,
+    pub(super) integration: &'a Integration,
+    pub(super) flashduty: FlashdutyApi<'a>,
+    pub(super) servicenow: ServiceNowApi<'a>,
+    /// The incident in which the pair was born, which names it.
+    pub(super) name: Entity,
+    pub(super) pair: Pair,
+    revision: Option<u64>,
+    hints: Vec<(String, u64, Kept)>,
+    /// As read in this session and not changed since.
+    pub(super) incident: Option<Incident>,
+    /// As read in this session and not changed since.
+    pub(super) record: Option<Record>,
+}
+
+/// What loading a pair found.
+pub(super) enum Loaded<'a> {
+    /// The pair, perhaps empty.
+    Case(Box<Case<'a>>),
+    /// The incident belongs to a pair of another name, whose work has been
+    /// scheduled instead.
+    Elsewhere,
+}
+
+impl<'a> Case<'a> {
+    pub(super) async fn load(
+        effects: &'a Effects,
+        integration: &'a Integration,
+        name: Entity,
+    ) -> Result<Loaded<'a>, Stop> {
+        let id = &integration.id;
+        let [entry, member] = effects
+            .get([keys::pair(id, &name), keys::member(id, &name)])
+            .await;
+        if let (None, Some(member)) = (&entry, member) {
+            let text = String::from_utf8_lossy(&member.value);
+            let other = Entity::parse(&text).filter(|other| *other != name);
+            let other = other.ok_or_else(|| {
+                Stop::Park(format!(
+                    "the record of where {name} belongs is unreadable: \"{text}\""
+                ))
+            })?;
+            effects
+                .schedule(keys::work(id, &other), 0, &format!("about {name}"))
+                .await;
+            return Ok(Loaded::Elsewhere);
+        }
+        let (pair, revision) = match entry {
+            None => (Pair::default(), None),
+            Some(entry) => {
+                let pair: Pair = json::read(&entry.value).map_err(|e| {
+                    Stop::Park(format!("the record of pair {name} is unreadable: {e}"))
+                })?;
+                if pair.schema != SCHEMA {
+                    let found = pair.schema;
+                    return Err(Stop::Park(format!(
+                        "the record of pair {name} has layout {found}, expected {SCHEMA}; \
+                         it was written by another version"
+                    )));
+                }
+                (pair, Some(entry.revision))
+            }
+        };
+        let mut case = Self {
+            effects,
+            integration,
+            flashduty: FlashdutyApi::new(effects, &integration.flashduty),
+            servicenow: ServiceNowApi::new(effects, &integration.servicenow),
+            name,
+            pair,
+            revision,
+            hints: Vec::new(),
+            incident: None,
+            record: None,
+        };
+        case.take_hints().await;
+        Ok(Loaded::Case(Box::new(case)))
+    }
+
+    /// The Flashduty incident's id, if there is one yet.
+    pub(super) fn incident_id(&self) -> Option<IncidentId> {
+        match &self.name {
+            Entity::Flashduty(id) => Some(id.clone()),
+            Entity::ServiceNow(_) => self.pair.flashduty.clone(),
+        }
+    }
+
+    /// The ServiceNow incident's id, if there is one yet.
+    pub(super) fn sys_id(&self) -> Option<SysId> {
+        match &self.name {
+            Entity::ServiceNow(id) => Some(id.clone()),
+            Entity::Flashduty(_) => self.pair.servicenow.clone(),
+        }
+    }
+
+    pub(super) fn is_born_in_servicenow(&self) -> bool {
+        matches!(self.name, Entity::ServiceNow(_))
+    }
+
+    /// What stands under the description of the Flashduty incident of a pair
+    /// that was born in ServiceNow: where it came from, for people and for
+    /// whoever looks for it after a lost answer.
+    pub(super) fn signature(&self) -> Option<String> {
+        let Entity::ServiceNow(id) = &self.name else {
+            return None;
+        };
+        let number = self.pair.number.as_deref().unwrap_or("incident");
+        Some(format!(
+            "ServiceNow {number} {} [snow:{id}]",
+            self.servicenow.link(id)
+        ))
+    }
+
+    async fn take_hints(&mut self) {
+        let entities = [
+            self.incident_id().map(Entity::Flashduty),
+            self.sys_id().map(Entity::ServiceNow),
+        ];
+        for entity in entities.into_iter().flatten() {
+            let prefix = keys::hints(&self.integration.id, &entity);
+            let page = self.effects.scan(prefix, None, HINTS).await;
+            let more = page.next.is_some();
+            for KeyedEntry { key, entry } in page.entries {
+                // A hint that cannot be read is still a hint.
+                let kept = json::read(&entry.value).unwrap_or_else(|_| Kept {
+                    received_ms: 0,
+                    hint: Hint::Flashduty {
+                        event_type: String::new(),
+                        person: None,
+                        incident: None,
+                    },
+                });
+                let at = self
+                    .hints
+                    .partition_point(|(_, _, k)| k.received_ms <= kept.received_ms);
+                self.hints.insert(at, (key, entry.revision, kept));
+            }
+            if more {
+                let work = keys::work(&self.integration.id, &self.name);
+                self.effects.schedule(work, 0, "more hints").await;
+            }
+        }
+    }
+
+    /// Whether nobody said what may have changed, so that everything may have.
+    pub(super) fn is_unprompted(&self) -> bool {
+        self.hints.is_empty()
+    }
+
+    /// The types of the events that Flashduty told of, oldest first.
+    pub(super) fn flashduty_events(&self) -> impl Iterator<Item = &str> {
+        self.hints
+            .iter()
+            .filter_map(|(_, _, kept)| match &kept.hint {
+                Hint::Flashduty { event_type, .. } => Some(event_type.as_str()),
+                Hint::ServiceNow { .. } => None,
+            })
+    }
+
+    /// What ServiceNow pushed, oldest first.
+    pub(super) fn servicenow_bodies(&self) -> impl Iterator<Item = &Body> {
+        self.hints
+            .iter()
+            .filter_map(|(_, _, kept)| match &kept.hint {
+                Hint::ServiceNow { body } => Some(&**body),
+                Hint::Flashduty { .. } => None,
+            })
+    }
+
+    /// People whose names are known without asking.
+    pub(super) fn people(&self) -> impl Iterator<Item = &Person> {
+        let persons = self
+            .hints
+            .iter()
+            .filter_map(|(_, _, kept)| match &kept.hint {
+                Hint::Flashduty { person, .. } => person.as_ref(),
+                Hint::ServiceNow { .. } => None,
+            });
+        persons.chain(
+            self.incident
+                .iter()
+                .flat_map(|incident| &incident.responders),
+        )
+    }
+
+    /// Reads the Flashduty incident unless that has been done. Without access
+    /// to the API it is the newest that a webhook showed, if any did.
+    pub(super) async fn read_incident(&mut self) -> Result<Option<&Incident>, Stop> {
+        if self.incident.is_none() {
+            self.incident = match self.incident_id() {
+                Some(id) if self.flashduty.is_available() => {
+                    Some(self.flashduty.incident(&id).await?)
+                }
+                _ => self.newest_incident(),
+            };
+        }
+        Ok(self.incident.as_ref())
+    }
+
+    fn newest_incident(&self) -> Option<Incident> {
+        let shown = self
+            .hints
+            .iter()
+            .filter_map(|(_, _, kept)| match &kept.hint {
+                Hint::Flashduty { incident, .. } => incident.as_deref(),
+                Hint::ServiceNow { .. } => None,
+            });
+        shown.max_by_key(|incident| incident.updated_at).cloned()
+    }
+
+    /// Reads the ServiceNow incident unless that has been done. None without
+    /// access to the API.
+    pub(super) async fn read_record(&mut self) -> Result<Option<&Record>, Stop> {
+        if self.record.is_none()
+            && self.servicenow.is_available()
+            && let Some(id) = self.sys_id()
+        {
+            self.record = Some(self.servicenow.record(&id).await?);
+        }
+        Ok(self.record.as_ref())
+    }
+
+    /// Stores the pair.
+    pub(super) async fn save(&mut self) -> Result<(), Stop> {
+        let value = serde_json::to_vec(&self.pair)
+            .map_err(|e| Stop::Park(format!("the pair cannot be written: {e}")))?;
+        let precondition = self
+            .revision
+            .map_or(Precondition::Absent, Precondition::Revision);
+        let key = keys::pair(&self.integration.id, &self.name);
+        let revision = self.effects.write(key, precondition, Some(value)).await;
+        self.revision = Some(revision.ok_or(Stop::Overtaken)?);
+        Ok(())
+    }
+
+    /// Deletes the hints that this session took.
+    pub(super) async fn drop_hints(&mut self) -> Result<(), Stop> {
+        let keys = self
+            .hints
+            .drain(..)
+            .map(|(key, revision, _)| (key, revision))
+            .collect();
+        self.effects.delete(keys).await;
+        Ok(())
+    }
+
+    /// Comes back when a snooze ends, since no event is certain to tell.
+    pub(super) async fn watch_snooze(&self) {
+        if self.pair.base.state.flashduty != Some(Progress::Snoozed) {
+            return;
+        }
+        let until_ms = match &self.incident {
+            Some(incident) => incident.snoozed_until_ms(),
+            None => {
+                let minutes = u64::from(self.integration.snooze_minutes);
+                self.effects.now_ms().saturating_add(minutes * 60_000)
+            }
+        };
+        if until_ms > self.effects.now_ms() {
+            let work = keys::work(&self.integration.id, &self.name);
+            self.effects
+                .schedule(work, until_ms + SNOOZE_MARGIN_MS, "snooze ends")
+                .await;
+        }
+    }
+
+    /// Logs with the names of the integration and both incidents.
+    pub(super) async fn log(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
+        let name = self.name.to_string();
+        let mut all = vec![
+            ("integration", self.integration.id.as_str()),
+            ("pair", &name),
+        ];
+        if let Some(number) = &self.pair.number {
+            all.push(("number", number));
+        }
+        all.extend_from_slice(fields);
+        self.effects.log(level, message, &all).await;
+    }
+}

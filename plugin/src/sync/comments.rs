@@ -1,0 +1,264 @@
+//! Comments travel both ways, each of them once.
+//!
+//! A comment is written only if its mark is neither among those the pair
+//! remembers nor on the other side; and after a comment whose answer was lost,
+//! not before the lost one has had time to appear.
+
+use super::Stop;
+use super::case::Case;
+use crate::Level;
+use crate::comment;
+use crate::comment::Origin;
+use crate::far_end::Trouble;
+use crate::flashduty;
+use crate::flashduty::short_hash;
+use crate::pair::Carried;
+use crate::servicenow;
+use crate::servicenow::Columns;
+use serde_json::json;
+use std::collections::BTreeSet;
+
+/// As long as ServiceNow may take to carry a request out; Flashduty is faster.
+const SETTLES_MS: u64 = 150_000;
+
+/// Events of which it is known that they tell of no comment.
+const WITHOUT_COMMENT: [&str; 17] = [
+    "i_new",
+    "i_assign",
+    "i_a_rspd",
+    "i_snooze",
+    "i_wake",
+    "i_ack",
+    "i_unack",
+    "i_storm",
+    "i_rslv",
+    "i_reopen",
+    "i_r_title",
+    "i_r_desc",
+    "i_r_impact",
+    "i_r_rc",
+    "i_r_rsltn",
+    "i_r_severity",
+    "i_r_field",
+];
+
+impl Case<'_> {
+    /// Carries what is new, in both directions that are configured.
+    pub(super) async fn carry_comments(&mut self, newly_linked: bool) -> Result<(), Stop> {
+        let both = newly_linked || self.is_unprompted();
+        if self.integration.direction.to_servicenow()
+            && self.flashduty.is_available()
+            && (both
+                || self
+                    .flashduty_events()
+                    .any(|event| !WITHOUT_COMMENT.contains(&event)))
+        {
+            self.carry_to_servicenow().await?;
+        }
+        if self.integration.direction.from_servicenow()
+            && (both || self.servicenow_bodies().next().is_some())
+        {
+            self.carry_to_flashduty().await?;
+        }
+        Ok(())
+    }
+
+    async fn carry_to_servicenow(&mut self) -> Result<(), Stop> {
+        let (Some(id), Some(sys_id)) = (self.incident_id(), self.sys_id()) else {
+            return Ok(());
+        };
+        let mut comments = self.flashduty.comments(&id).await?;
+        comments.retain(|comment| {
+            !comment::is_carried(&comment.text)
+                && !self.pair.carried.to_servicenow.contains(&comment.mark)
+        });
+        if comments.is_empty() {
+            return Ok(());
+        }
+        // What came since it was read would be missed.
+        self.record = None;
+        let names = self.names(&comments).await;
+        for comment in comments {
+            let mark = comment::mark(Origin::Flashduty, &comment.mark);
+            let there = self
+                .read_record()
+                .await?
+                .is_some_and(|r| r.journals_contain(&mark));
+            if !there {
+                self.wait_for_comment()?;
+                self.about_to_comment().await?;
+                let author = names
+                    .iter()
+                    .find(|(id, _)| *id == comment.creator_id)
+                    .map_or("Somebody", |(_, name)| name.as_str());
+                let text = comment::for_servicenow(&comment, author);
+                let mut columns = Columns::new();
+                columns.insert(
+                    self.integration.servicenow.comments.column().into(),
+                    json!(text),
+                );
+                let sent = self.servicenow.update(&sys_id, &columns).await;
+                self.record = Some(self.settled(sent).await?);
+                self.pair.note(
+                    self.effects.now_ms(),
+                    format!("comment {mark} to ServiceNow"),
+                );
+                self.log(
+                    Level::Info,
+                    "comment carried to ServiceNow",
+                    &[("mark", &mark)],
+                )
+                .await;
+            }
+            Carried::remember(&mut self.pair.carried.to_servicenow, &comment.mark);
+            self.save().await?;
+        }
+        Ok(())
+    }
+
+    async fn carry_to_flashduty(&mut self) -> Result<(), Stop> {
+        let (Some(id), Some(sys_id)) = (self.incident_id(), self.sys_id()) else {
+            return Ok(());
+        };
+        let Some((mut entries, seen)) = self.new_servicenow_comments(&sys_id).await? else {
+            return Ok(());
+        };
+        entries.retain(|entry| {
+            !comment::is_carried(&entry.text)
+                && !self.pair.carried.to_flashduty.contains(&entry.mark)
+        });
+        let there = match entries.is_empty() {
+            true => Vec::new(),
+            false => self.flashduty.comments(&id).await?,
+        };
+        for entry in entries {
+            let mark = comment::mark(Origin::ServiceNow, &entry.mark);
+            if !there.iter().any(|comment| comment.text.contains(&mark)) {
+                self.wait_for_comment()?;
+                self.about_to_comment().await?;
+                let sent = self
+                    .flashduty
+                    .comment(&id, &comment::for_flashduty(&entry))
+                    .await;
+                self.settled(sent).await?;
+                self.pair.note(
+                    self.effects.now_ms(),
+                    format!("comment {mark} to Flashduty"),
+                );
+                self.log(
+                    Level::Info,
+                    "comment carried to Flashduty",
+                    &[("mark", &mark)],
+                )
+                .await;
+            }
+            Carried::remember(&mut self.pair.carried.to_flashduty, &entry.mark);
+            self.save().await?;
+        }
+        if seen != self.pair.journal_seen {
+            // Only now: what has been seen is not looked at again.
+            self.pair.journal_seen = seen;
+            self.save().await?;
+        }
+        Ok(())
+    }
+
+    /// The additional comments, if there may be one that is not known, and the
+    /// hash to remember once they are carried. The record shows the whole
+    /// journal to people, so it tells whether the rows need reading at all.
+    async fn new_servicenow_comments(
+        &mut self,
+        sys_id: &servicenow::SysId,
+    ) -> Result<Option<(Vec<servicenow::Entry>, Option<String>)>, Stop> {
+        let Some(record) = self.read_record().await? else {
+            return Ok(Some((
+                self.comments_of_webhooks(),
+                self.pair.journal_seen.clone(),
+            )));
+        };
+        let shown = record.display("comments").trim();
+        let seen = Some(short_hash(shown.as_bytes()));
+        if shown.is_empty() || self.pair.journal_seen == seen {
+            return Ok(None);
+        }
+        let entries = self.servicenow.comments(sys_id).await?;
+        if !entries.is_empty() {
+            return Ok(Some((entries, seen)));
+        }
+        self.log(
+            Level::Warn,
+            "the journal is not readable, so only the newest comment of each webhook is carried; \
+             give the integration user read access to sys_journal_field",
+            &[],
+        )
+        .await;
+        Ok(Some((self.comments_of_webhooks(), seen)))
+    }
+
+    fn comments_of_webhooks(&self) -> Vec<servicenow::Entry> {
+        let now_ms = self.effects.now_ms();
+        self.servicenow_bodies()
+            .filter_map(|body| servicenow::Entry::from_webhook(body.comments.as_deref()?, now_ms))
+            .collect()
+    }
+
+    /// Names of the authors, as far as they can be found out.
+    async fn names(&self, comments: &[flashduty::Comment]) -> Vec<(i64, String)> {
+        let mut names: Vec<(i64, String)> = self
+            .people()
+            .filter(|person| !person.person_name.is_empty())
+            .map(|person| (person.person_id, person.person_name.clone()))
+            .collect();
+        let authors: BTreeSet<i64> = comments.iter().map(|comment| comment.creator_id).collect();
+        let is_known = |id: i64| names.iter().any(|(known, _)| *known == id);
+        let unknown: Vec<i64> = authors
+            .into_iter()
+            .filter(|id| *id > 0 && !is_known(*id))
+            .collect();
+        if !unknown.is_empty() {
+            // A comment without its author's name is better than none.
+            let people = self.flashduty.people(&unknown).await.unwrap_or_default();
+            names.extend(
+                people
+                    .into_iter()
+                    .map(|person| (person.person_id, person.person_name)),
+            );
+        }
+        names
+    }
+
+    /// Waits for a comment whose answer was lost; whoever calls has looked for
+    /// it and not found it.
+    pub(super) fn wait_for_comment(&self) -> Result<(), Stop> {
+        let now_ms = self.effects.now_ms();
+        match self.pair.unsettled_until_ms {
+            // Further away than it can be: the clock has stepped back.
+            Some(until_ms) if now_ms < until_ms && until_ms <= now_ms + SETTLES_MS => {
+                let reason = "a comment whose answer was lost may still appear".into();
+                Err(Stop::Wait { until_ms, reason })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Stores that a comment is about to be sent.
+    pub(super) async fn about_to_comment(&mut self) -> Result<(), Stop> {
+        self.pair.unsettled_until_ms = Some(self.effects.now_ms() + SETTLES_MS);
+        self.save().await
+    }
+
+    /// Takes the outcome of a comment. Unless its answer was lost there is
+    /// nothing to wait for, and that is stored with whatever is stored next.
+    pub(super) async fn settled<T>(&mut self, sent: Result<T, Trouble>) -> Result<T, Stop> {
+        if !matches!(sent, Err(Trouble::Unknown(_))) {
+            self.pair.unsettled_until_ms = None;
+        }
+        match sent {
+            Ok(value) => Ok(value),
+            Err(trouble) => {
+                self.save().await?;
+                Err(trouble.into())
+            }
+        }
+    }
+}

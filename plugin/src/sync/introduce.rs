@@ -1,0 +1,84 @@
+//! Each side is told, once, where to find the other.
+
+use super::Stop;
+use super::birth;
+use super::case::Case;
+use crate::comment;
+use crate::flashduty::short_hash;
+use crate::servicenow::Columns;
+use serde_json::json;
+
+impl Case<'_> {
+    /// Leaves a link on the side on which the pair was not born at creation,
+    /// and here on the other one.
+    pub(super) async fn introduce(&mut self) -> Result<(), Stop> {
+        if self.pair.introduced {
+            return Ok(());
+        }
+        match self.is_born_in_servicenow() {
+            true => self.introduce_to_servicenow().await?,
+            false => self.introduce_to_flashduty().await?,
+        }
+        self.pair.introduced = true;
+        self.save().await
+    }
+
+    async fn introduce_to_flashduty(&mut self) -> Result<(), Stop> {
+        let (Some(id), Some(sys_id)) = (self.incident_id(), self.sys_id()) else {
+            return Ok(());
+        };
+        if !self.flashduty.is_available() {
+            return Ok(());
+        }
+        let mark = comment::mark(
+            comment::Origin::ServiceNow,
+            &short_hash(sys_id.as_str().as_bytes()),
+        );
+        let number = self.pair.number.as_deref().unwrap_or("incident");
+        let text = format!(
+            "ServiceNow {number}: {}\n{mark}",
+            self.servicenow.link(&sys_id)
+        );
+        let comments = self.flashduty.comments(&id).await?;
+        if !comments.iter().any(|comment| comment.text.contains(&mark)) {
+            self.wait_for_comment()?;
+            self.about_to_comment().await?;
+            let sent = self.flashduty.comment(&id, &text).await;
+            self.settled(sent).await?;
+        }
+        Ok(())
+    }
+
+    async fn introduce_to_servicenow(&mut self) -> Result<(), Stop> {
+        let (Some(id), Some(sys_id)) = (self.incident_id(), self.sys_id()) else {
+            return Ok(());
+        };
+        if !self.servicenow.is_available() {
+            return Ok(());
+        }
+        let Some(incident) = self.read_incident().await?.cloned() else {
+            return Ok(());
+        };
+        let Some(record) = self.read_record().await?.cloned() else {
+            return Ok(());
+        };
+        let mut columns = Columns::new();
+        // Another integration may own the correlation; it is theirs then.
+        if record.raw("correlation_id").is_empty() {
+            let correlation = birth::correlation(&self.integration.id, &id);
+            columns.insert("correlation_id".into(), json!(correlation));
+            columns.insert("correlation_display".into(), json!("Flashduty"));
+        }
+        let text = birth::introduction(&incident);
+        if !record.journals_contain(&text) {
+            self.wait_for_comment()?;
+            self.about_to_comment().await?;
+            columns.insert("work_notes".into(), json!(text));
+        }
+        if !columns.is_empty() {
+            let sent = self.servicenow.update(&sys_id, &columns).await;
+            self.record = Some(self.settled(sent).await?);
+        }
+        Ok(())
+    }
+}

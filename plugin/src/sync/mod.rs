@@ -1,0 +1,171 @@
+//! A work item: bring one pair in step.
+//!
+//! ```text
+//! load pair and hints -> create what is missing -> converge the fields
+//!                     -> introduce each side to the other -> carry comments -> drop the hints
+//! ```
+//!
+//! Writes are ordered so that a crash between any two of them leaves a state
+//! from which the same work can be done again: the intention to create is
+//! stored before the request is sent, an agreement after the writes that
+//! establish it, and a hint is dropped last of all.
+
+mod birth;
+mod case;
+mod comments;
+mod converge;
+mod introduce;
+
+use crate::Level;
+use crate::Problem;
+use crate::Retry;
+use crate::Verdict;
+use crate::Work;
+use crate::configuration::Configuration;
+use crate::far_end::Trouble;
+use crate::keys;
+use crate::session::Effects;
+use birth::Birth;
+use case::Case;
+use case::Loaded;
+
+/// How often a refusal is believed to be of the moment, and how long to wait
+/// after each: business rules and locks pass, missing rights do not.
+const PATIENCE_MS: [u64; 4] = [15_000, 60_000, 180_000, 600_000];
+
+/// Why the work ends before it is done.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// A call failed.
+    Trouble(Trouble),
+    /// Something that may still happen must have happened or not by then.
+    Wait { until_ms: u64, reason: String },
+    /// Somebody else wrote the pair's record meanwhile.
+    Overtaken,
+    /// An operator has to look at it.
+    Park(String),
+}
+
+impl From<Trouble> for Stop {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
+    }
+}
+
+impl Stop {
+    /// What the gateway is told, at the given attempt.
+    fn verdict(self, now_ms: u64, attempt: u32) -> Verdict {
+        let wait = |not_before_ms, reason| {
+            Verdict::Retry(Retry {
+                not_before_ms,
+                counts: false,
+                reason,
+            })
+        };
+        match self {
+            Self::Trouble(Trouble::NotNow(reason) | Trouble::Unknown(reason)) => wait(None, reason),
+            Self::Trouble(Trouble::NotBefore(until_ms, reason)) => wait(Some(until_ms), reason),
+            Self::Wait { until_ms, reason } => wait(Some(until_ms), reason),
+            Self::Overtaken => wait(None, "the pair was written by another session".into()),
+            Self::Trouble(Trouble::Refused(reason) | Trouble::Missing(reason)) => {
+                match usize::try_from(attempt)
+                    .ok()
+                    .and_then(|n| PATIENCE_MS.get(n))
+                {
+                    Some(pause) => Verdict::Retry(Retry {
+                        not_before_ms: Some(now_ms.saturating_add(*pause)),
+                        counts: true,
+                        reason,
+                    }),
+                    None => Verdict::Park(reason),
+                }
+            }
+            Self::Trouble(Trouble::Forbidden(reason)) | Self::Park(reason) => Verdict::Park(reason),
+        }
+    }
+}
+
+/// Does one work item and says how that ended.
+pub async fn run(
+    effects: &Effects,
+    configuration: Result<Configuration, Vec<Problem>>,
+    work: Work,
+) -> Verdict {
+    let integration = keys::parse_work(&work.key)
+        .and_then(|(id, entity)| Some((configuration.as_ref().ok()?.integration(id)?, entity)));
+    let Some((integration, entity)) = integration else {
+        return Verdict::Park(format!(
+            "no integration in the configuration owns \"{}\"",
+            work.key
+        ));
+    };
+    let outcome = async {
+        match Case::load(effects, integration, entity).await? {
+            Loaded::Case(case) => bring_in_step(*case).await,
+            Loaded::Elsewhere => Ok(()),
+        }
+    };
+    match outcome.await {
+        Ok(()) => Verdict::Done,
+        Err(stop) => stop.verdict(effects.now_ms(), work.attempt),
+    }
+}
+
+async fn bring_in_step(mut case: Case<'_>) -> Result<(), Stop> {
+    let newly_linked = if case.pair.is_linked() {
+        false
+    } else {
+        match case.give_birth().await? {
+            Birth::Linked => true,
+            Birth::Elsewhere => return Ok(()),
+            Birth::NotWanted(why) => {
+                case.log(Level::Debug, "not synced", &[("reason", &why)])
+                    .await;
+                return case.drop_hints().await;
+            }
+        }
+    };
+    case.converge(newly_linked).await?;
+    case.introduce().await?;
+    case.carry_comments(newly_linked).await?;
+    case.watch_snooze().await;
+    case.drop_hints().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(attempt: u32) -> Verdict {
+        Stop::Trouble(Trouble::Refused("no".into())).verdict(1000, attempt)
+    }
+
+    #[test]
+    fn a_refusal_is_tried_four_times_with_growing_pauses_and_then_parked() {
+        for (attempt, pause) in (0..).zip(PATIENCE_MS) {
+            let not_before_ms = Some(1000 + pause);
+            let retry = Retry {
+                not_before_ms,
+                counts: true,
+                reason: "no".into(),
+            };
+            assert_eq!(refused(attempt), Verdict::Retry(retry));
+        }
+        assert_eq!(refused(4), Verdict::Park("no".into()));
+    }
+
+    #[test]
+    fn waiting_for_a_far_end_never_counts() {
+        for trouble in [
+            Trouble::NotNow("x".into()),
+            Trouble::NotBefore(5, "x".into()),
+            Trouble::Unknown("x".into()),
+        ] {
+            let verdict = Stop::Trouble(trouble).verdict(1000, 99);
+            assert!(
+                matches!(verdict, Verdict::Retry(Retry { counts: false, .. })),
+                "{verdict:?}"
+            );
+        }
+    }
+}

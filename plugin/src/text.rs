@@ -1,0 +1,89 @@
+//! Text on its way from one system to the other: limits, line ends, markup.
+
+/// Shown where text was cut.
+const CUT: &str = "\u{2026}";
+
+/// At most `max` characters, with a visible mark where something was cut off.
+pub(crate) fn cut(text: &str, max: usize) -> String {
+    if text.chars().count() <= max {
+        return text.into();
+    }
+    let mut short: String = text.chars().take(max.saturating_sub(1)).collect();
+    short.truncate(short.trim_end().len());
+    short + CUT
+}
+
+/// One form for text that means the same: line ends of one kind, nothing blank
+/// at the ends, no control characters but line feed and tab. Both systems
+/// rewrite some of these, and none of them is a change that a person made.
+pub(crate) fn normal(text: &str) -> String {
+    text.replace("\r\n", "\n")
+        .chars()
+        .map(|c| if c == '\r' { '\n' } else { c })
+        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
+        .collect::<String>()
+        .trim()
+        .into()
+}
+
+/// As [`normal`], on one line.
+pub(crate) fn single_line(text: &str) -> String {
+    normal(text)
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Makes text harmless in a ServiceNow journal, which renders what stands
+/// between `[code]` and `[/code]` as HTML.
+pub(crate) fn without_markup(text: &str) -> String {
+    let mut parts = text.split('[');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let name = part.strip_prefix('/').unwrap_or(part);
+        if !name
+            .get(..4)
+            .is_some_and(|name| name.eq_ignore_ascii_case("code"))
+        {
+            out.push('[');
+            out.push_str(part);
+        } else if let Some((tag, rest)) = part.split_once(']') {
+            out.push_str(&format!("({tag}){rest}"));
+        } else {
+            out.push('(');
+            out.push_str(part);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_within_the_limit_is_left_alone() {
+        assert_eq!(cut("déjà", 4), "déjà");
+    }
+
+    #[test]
+    fn text_over_the_limit_is_cut_with_a_mark_and_stays_within_it() {
+        assert_eq!(cut("abcdef", 4), "abc\u{2026}");
+        assert_eq!(cut("ab  ef", 4), "ab\u{2026}");
+    }
+
+    #[test]
+    fn line_ends_and_blanks_at_the_ends_do_not_matter() {
+        assert_eq!(normal(" a\r\nb\rc \u{7}\n"), "a\nb\nc");
+    }
+
+    #[test]
+    fn code_tags_do_not_survive() {
+        assert_eq!(
+            without_markup("[code]<b>x</b>[/CODE] [1]"),
+            "(code)<b>x</b>(/CODE) [1]"
+        );
+        assert_eq!(without_markup("[[code]"), "[(code)");
+        assert_eq!(without_markup("[code"), "(code");
+    }
+}

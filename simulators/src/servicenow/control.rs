@@ -1,0 +1,182 @@
+//! Routes under `/simulator/`, by which people and scripts steer the simulator.
+//!
+//! They are no part of ServiceNow: they need no credentials, and no fault
+//! meets them.
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::json;
+
+use super::ServiceNow;
+use super::answer;
+use super::business_rule::ManualForm;
+use super::faults::Fault;
+use super::faults::Span;
+use super::faults::Target;
+use super::faults::WebhookFault;
+use super::parameters::Parameters;
+use super::write::Input;
+use crate::Request;
+use crate::Response;
+
+const ROUTES: &str = "the routes are GET /simulator/state, GET, POST and DELETE \
+    /simulator/faults, POST /simulator/send-to-flashduty/{sys_id}, \
+    DELETE /simulator/tokens, PATCH /simulator/users/{user_name}";
+
+/// The body of `POST /simulator/faults`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FaultRequest {
+    /// A fault of answers.
+    fault: Option<Fault>,
+    /// The method of the requests that it meets.
+    method: Option<String>,
+    /// A part of the path of the requests that it meets.
+    path: Option<String>,
+    /// A fault of webhooks.
+    webhooks: Option<WebhookFault>,
+    /// How long readers do not see what is written.
+    read_lag_ms: Option<u64>,
+    /// How many requests or webhooks are met; 1 if neither this is given nor
+    /// `for_ms`.
+    next: Option<u32>,
+    /// How long requests or webhooks are met.
+    for_ms: Option<u64>,
+}
+
+/// The body of `PATCH /simulator/users/{user_name}`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UserRequest {
+    roles: Option<Vec<String>>,
+    password: Option<String>,
+    /// Columns of `sys_user`.
+    #[serde(default)]
+    fields: Input,
+}
+
+impl ServiceNow {
+    /// Answers a request whose path begins with `/simulator`.
+    pub(super) fn control(&mut self, request: &Request, now_ms: u64) -> Response {
+        let path = request.path.trim_start_matches("/simulator");
+        let segments: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
+        let outcome = match (request.method.as_str(), segments.as_slice()) {
+            ("GET", ["state"]) => Ok(self.state()),
+            ("GET", ["faults"]) => Ok(self.faults.to_json()),
+            ("POST", ["faults"]) => self.add_fault(&request.body, now_ms),
+            ("DELETE", ["faults"]) => {
+                self.faults.clear();
+                Ok(self.faults.to_json())
+            }
+            ("POST", ["send-to-flashduty", sys_id]) => Ok(self.button(request, sys_id, now_ms)),
+            ("DELETE", ["tokens"]) => {
+                self.tokens.revoke_all();
+                Ok(json!({}))
+            }
+            ("PATCH", ["users", user_name]) => self.change_user(user_name, &request.body, now_ms),
+            (method, _) => {
+                let error = format!("no route {method} {}: {ROUTES}", request.path);
+                return answer::json(404, &json!({"error": error}));
+            }
+        };
+        match outcome {
+            Ok(body) => answer::json(200, &body),
+            Err(error) => answer::json(400, &json!({"error": error})),
+        }
+    }
+
+    fn state(&self) -> Value {
+        let instance = &self.instance;
+        let incidents: Vec<_> = self.incidents().collect();
+        let journal = instance.records("sys_journal_field").collect::<Vec<_>>();
+        let users: serde_json::Map<_, _> = instance
+            .accounts
+            .iter()
+            .map(|(name, account)| (name.clone(), json!({"roles": account.roles})))
+            .collect();
+        let outbound: Vec<_> = self
+            .outbound_log()
+            .map(|entry| {
+                let outcome = match &entry.outcome {
+                    None => json!("under way"),
+                    Some(Ok(status)) => json!(status),
+                    Some(Err(reason)) => json!(reason),
+                };
+                json!({"sys_id": entry.sys_id, "at_ms": entry.at_ms, "outcome": outcome})
+            })
+            .collect();
+        json!({
+            "incidents": incidents,
+            "journal": journal,
+            "users": users,
+            "faults": self.faults.to_json(),
+            "webhooks_waiting": self.queue.waiting(),
+            "webhooks_sent": outbound,
+        })
+    }
+
+    fn add_fault(&mut self, body: &[u8], now_ms: u64) -> Result<Value, String> {
+        let wanted: FaultRequest = read(body)?;
+        let span = match (wanted.next, wanted.for_ms) {
+            (Some(_), Some(_)) => return Err("give either next or for_ms, not both".to_owned()),
+            (None, Some(for_ms)) => Span::Until(now_ms.saturating_add(for_ms)),
+            (next, None) => Span::Next(next.unwrap_or(1)),
+        };
+        if wanted.fault.is_none() && wanted.webhooks.is_none() && wanted.read_lag_ms.is_none() {
+            let error = "expected at least one of fault, webhooks and read_lag_ms; an example is {\"fault\": \"server_error\", \"next\": 3}";
+            return Err(error.to_owned());
+        }
+        if let Some(fault) = wanted.fault {
+            let target = Target {
+                method: wanted.method,
+                path: wanted.path,
+            };
+            self.faults.answer_to(target, fault, span);
+        }
+        if let Some(fault) = wanted.webhooks {
+            self.faults.webhooks(fault, span);
+        }
+        if let Some(lag_ms) = wanted.read_lag_ms {
+            self.faults.set_read_lag_ms(lag_ms);
+        }
+        Ok(self.faults.to_json())
+    }
+
+    fn button(&mut self, request: &Request, sys_id: &str, now_ms: u64) -> Value {
+        let form = match Parameters::parse(&request.query).get("form") {
+            Some("newer") => ManualForm::Newer,
+            _ => ManualForm::Guide,
+        };
+        let sent = self.send_to_flashduty(sys_id, form, now_ms);
+        // What the script on the form says, which knows only of the queue.
+        json!({"answer": if sent { "Success" } else { "Request failed" }})
+    }
+
+    fn change_user(&mut self, user_name: &str, body: &[u8], now_ms: u64) -> Result<Value, String> {
+        let wanted: UserRequest = read(body)?;
+        let Some(account) = self.instance.accounts.get_mut(user_name) else {
+            let known: Vec<_> = self.instance.accounts.keys().cloned().collect();
+            return Err(format!(
+                "no user {user_name:?}; there are {}",
+                known.join(", ")
+            ));
+        };
+        if let Some(roles) = wanted.roles {
+            account.roles = roles.into_iter().collect();
+        }
+        if let Some(password) = wanted.password {
+            account.password = password;
+        }
+        for (column, text) in &wanted.fields {
+            if self.instance.schema.column("sys_user", column).is_none() {
+                return Err(format!("sys_user has no column {column:?}"));
+            }
+            self.set_user_field(user_name, column, text, now_ms);
+        }
+        Ok(json!({}))
+    }
+}
+
+fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
+    serde_json::from_slice(body).map_err(|error| format!("cannot read the body: {error}"))
+}

@@ -1,0 +1,63 @@
+//! Who is asking: accounts, roles, and how a user sees times.
+
+use std::collections::BTreeSet;
+
+use super::instance::Instance;
+use super::instance::value;
+use super::stamp::TimeStyle;
+
+/// What `sys_user` does not show of a user.
+#[derive(Clone, Debug)]
+pub(super) struct Account {
+    /// Of the record in `sys_user`.
+    pub(super) sys_id: String,
+    pub(super) password: String,
+    pub(super) roles: BTreeSet<String>,
+}
+
+/// An authenticated user for the length of one request.
+#[derive(Clone, Debug)]
+pub(super) struct Session {
+    pub(super) user_name: String,
+    pub(super) user_id: String,
+    roles: BTreeSet<String>,
+    pub(super) times: TimeStyle,
+}
+
+impl Session {
+    /// A session of a user, if there is one of that name.
+    pub(super) fn of(instance: &Instance, user_name: &str) -> Option<Session> {
+        let account = instance.accounts.get(user_name)?;
+        let user = instance.record("sys_user", &account.sys_id)?;
+        Some(Session {
+            user_name: user_name.to_owned(),
+            user_id: account.sys_id.clone(),
+            roles: account.roles.clone(),
+            times: TimeStyle::new(value(user, "time_zone"), value(user, "date_format")),
+        })
+    }
+
+    pub(super) fn is_admin(&self) -> bool {
+        self.roles.contains("admin")
+    }
+
+    /// Whether the user has one of the roles; `admin` has them all.
+    pub(super) fn has_any(&self, roles: &[&str]) -> bool {
+        self.is_admin() || roles.iter().any(|role| self.roles.contains(*role))
+    }
+
+    pub(super) fn may_read_incidents(&self) -> bool {
+        self.has_any(&["itil", "sn_incident_read", "sn_incident_write"])
+    }
+
+    pub(super) fn may_write_incidents(&self) -> bool {
+        self.has_any(&["itil", "sn_incident_write"])
+    }
+}
+
+/// Whether a user may log in at all.
+pub(super) fn is_usable(instance: &Instance, account: &Account) -> bool {
+    instance
+        .record("sys_user", &account.sys_id)
+        .is_some_and(|user| value(user, "active") == "true" && value(user, "locked_out") != "true")
+}

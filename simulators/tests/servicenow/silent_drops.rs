@@ -1,0 +1,132 @@
+//! What an instance accepts without doing it.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use simulators::servicenow::BusinessRule;
+use simulators::servicenow::CustomField;
+use simulators::servicenow::Options;
+
+use crate::desk::ADMIN;
+use crate::desk::Desk;
+
+#[test]
+fn unknown_and_computed_columns_are_dropped() {
+    let mut desk = Desk::new(Options::default());
+    let body = json!({
+        "u_nonsense": "x", "priority": "1", "sys_created_by": "somebody", "active": "false",
+        "sys_mod_count": "9", "reopen_count": "9", "description": null, "order": 7,
+    });
+    let sys_id = desk.create(&body.to_string());
+    let incident = desk.snow.incident(&sys_id).unwrap();
+    assert!(!incident.contains_key("u_nonsense"));
+    let kept = [
+        "priority",
+        "sys_created_by",
+        "active",
+        "sys_mod_count",
+        "reopen_count",
+        "order",
+    ]
+    .map(|column| incident[column].as_str());
+    assert_eq!(kept, ["5", "flashduty", "true", "0", "0", "7"]);
+}
+
+#[test]
+fn a_column_the_user_may_not_write_stays_as_it_was() {
+    let mut desk = Desk::new(Options {
+        read_only_fields: BTreeSet::from(["urgency".to_owned()]),
+        unreadable_fields: BTreeSet::from(["description".to_owned()]),
+        ..Options::default()
+    });
+    let sys_id = desk.create(r#"{"description":"secret"}"#);
+    let answer = desk.patch(&sys_id, r#"{"urgency":"1"}"#);
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.result()["urgency"], "3");
+    assert_eq!(answer.result()["sys_mod_count"], "0");
+    assert!(answer.result().get("description").is_none());
+    desk.sit_down(ADMIN);
+    let answer = desk.patch(&sys_id, r#"{"urgency":"1"}"#);
+    assert_eq!(answer.result()["urgency"], "1");
+    assert_eq!(answer.result()["description"], "secret");
+}
+
+#[test]
+fn a_write_that_changes_nothing_is_no_update() {
+    let mut desk = Desk::new(Options {
+        business_rule: Some(BusinessRule::to("http://gateway.example")),
+        ..Options::default()
+    });
+    let sys_id = desk.create(r#"{"short_description":"Disk full"}"#);
+    desk.wait_ms(10_000);
+    assert_eq!(desk.webhooks().len(), 1);
+    let answer = desk.patch(
+        &sys_id,
+        r#"{"short_description":"Disk full","comments":""}"#,
+    );
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.result()["sys_mod_count"], "0");
+    assert_eq!(answer.result()["sys_updated_on"], "2026-03-02 09:00:00");
+    assert_eq!(desk.snow.webhooks_waiting(), 0);
+    let answer = desk.patch(&sys_id, r#"{"comments":"still full"}"#);
+    assert_eq!(answer.result()["sys_mod_count"], "1");
+    assert_eq!(answer.result()["sys_updated_on"], "2026-03-02 09:00:10");
+    assert_eq!(desk.snow.webhooks_waiting(), 1);
+}
+
+#[test]
+fn text_that_is_too_long_is_cut() {
+    let mut desk = Desk::new(Options {
+        custom_fields: vec![CustomField {
+            name: "u_service".to_owned(),
+            label: "Service".to_owned(),
+            max_length: 3,
+        }],
+        ..Options::default()
+    });
+    let long = "长".repeat(5000);
+    let body = json!({
+        "short_description": long, "description": long, "correlation_id": long, "u_service": long,
+    });
+    let sys_id = desk.create(&body.to_string());
+    for (column, length) in [
+        ("short_description", 160),
+        ("description", 4000),
+        ("correlation_id", 100),
+        ("u_service", 3),
+    ] {
+        assert_eq!(
+            desk.stored(&sys_id, column).chars().count(),
+            length,
+            "{column}"
+        );
+    }
+}
+
+#[test]
+fn a_caller_may_choose_the_sys_id_once() {
+    let mut desk = Desk::new(Options::default());
+    let chosen = "0123456789abcdef0123456789abcdef";
+    let body = json!({"sys_id": chosen}).to_string();
+    assert_eq!(desk.create(&body), chosen);
+    let again = desk.send("POST", "/api/now/table/incident", &body);
+    assert_eq!(again.status, 403);
+    assert_eq!(again.json()["error"]["message"], "Operation Failed");
+    assert_eq!(desk.snow.incidents().count(), 1);
+    // What is no sys_id is dropped like any other nonsense.
+    let other = desk.create(r#"{"sys_id":"0123"}"#);
+    assert_eq!(other.len(), 32);
+}
+
+#[test]
+fn an_instance_may_insist_on_its_own_sys_ids() {
+    let mut desk = Desk::new(Options {
+        accept_caller_sys_id: false,
+        ..Options::default()
+    });
+    let chosen = "0123456789abcdef0123456789abcdef";
+    let body = json!({"sys_id": chosen, "correlation_id": "x"}).to_string();
+    let first = desk.create(&body);
+    let second = desk.create(&body);
+    assert!(first != chosen && second != chosen && first != second);
+}

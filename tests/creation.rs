@@ -1,0 +1,172 @@
+//! An incident gets one counterpart, whatever happens to the request that
+//! creates it.
+#![allow(clippy::unwrap_used)]
+
+use simulators::flashduty;
+use simulators::flashduty::PlannedFault;
+use simulators::flashduty::Status;
+use simulators::servicenow;
+use simulators::servicenow::Fault;
+use simulators::servicenow::Span;
+use simulators::servicenow::Target;
+use support::Setting;
+use support::World;
+
+fn post() -> Target {
+    Target {
+        method: Some("POST".into()),
+        path: Some("/api/now/table/incident".into()),
+    }
+}
+
+async fn one_record_after(setting: Setting, fault: Fault) {
+    let world = World::start(setting).await.unwrap();
+    world
+        .servicenow
+        .poke(|s, _| s.faults().answer_to(post(), fault, Span::Next(1)));
+    let incident = world.alert("disk full", Status::Warning);
+    let sys_id = world.until_record(&incident).await.unwrap();
+    world
+        .until("the number is in Flashduty", |w| {
+            let number = w.column(&sys_id, "number");
+            w.comments(&incident)
+                .into_iter()
+                .find(|comment| comment.contains(&number))
+        })
+        .await
+        .unwrap();
+    world.settled().await.unwrap();
+    assert_eq!(world.servicenow.simulator().incidents().count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_was_created_before_an_error_500_is_found() {
+    one_record_after(Setting::default(), Fault::ServerErrorAfterCommit).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_was_created_before_the_connection_broke_is_found() {
+    one_record_after(Setting::default(), Fault::ClosedAfterCommit).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_is_found_on_an_instance_that_chooses_its_own_ids() {
+    let servicenow = servicenow::Options {
+        accept_caller_sys_id: false,
+        ..Default::default()
+    };
+    let setting = Setting {
+        servicenow,
+        ..Setting::default()
+    };
+    one_record_after(setting, Fault::ClosedAfterCommit).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_creation_that_certainly_did_not_happen_is_repeated_at_once() {
+    let world = World::start(Setting::default()).await.unwrap();
+    let unauthorized = Fault::TooManyRequests(Some(1));
+    world
+        .servicenow
+        .poke(|s, _| s.faults().answer_to(post(), unauthorized, Span::Next(1)));
+    let incident = world.alert("disk full", Status::Warning);
+    world.until_record(&incident).await.unwrap();
+    world.settled().await.unwrap();
+    assert_eq!(world.servicenow.simulator().incidents().count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_that_was_created_before_the_connection_broke_is_found() {
+    let world = World::start(Setting::default()).await.unwrap();
+    let fault = PlannedFault::next(flashduty::Fault::CommitThenConnectionClosed, 1);
+    world
+        .flashduty
+        .poke(|f, _| f.plan_fault(fault.on("/incident/create")));
+    let sys_id = world.abel_opens(&[("short_description", "VPN down"), ("urgency", "1")]);
+    let incident = world.until_incident("VPN down").await.unwrap();
+    let correlation = format!("flashduty:demo:{incident}");
+    world
+        .until_column(&sys_id, "correlation_id", &correlation)
+        .await
+        .unwrap();
+    world.settled().await.unwrap();
+    assert_eq!(world.flashduty.simulator().incidents().count(), 1);
+    assert_eq!(world.servicenow.simulator().incidents().count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_cut_off_in_the_middle_goes_on_where_it_was() {
+    let mut world = World::start(Setting::default()).await.unwrap();
+    // After one record, the gateway knows that the instance takes its ids, and
+    // need not wait for those whose answers are lost.
+    let first = world.alert("alert", Status::Critical);
+    world.until_record(&first).await.unwrap();
+    world.settled().await.unwrap();
+    world
+        .servicenow
+        .poke(|s, _| s.faults().answer(Fault::Slow(300), Span::Always));
+    let incidents: Vec<_> = (0..5)
+        .map(|n| world.alert(&format!("alert {n}"), Status::Critical))
+        .collect();
+    let any = |w: &World| {
+        incidents
+            .iter()
+            .find_map(|incident| w.records_of(incident).pop())
+    };
+    world.until("one of them is there", any).await.unwrap();
+    world.servicenow.poke(|s, _| s.faults().clear());
+    world.crash_and_restart(&Setting::default()).await.unwrap();
+    for incident in &incidents {
+        world.until_record(incident).await.unwrap();
+    }
+    world.settled().await.unwrap();
+    assert_eq!(world.servicenow.simulator().incidents().count(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_echo_of_our_own_record_makes_no_second_incident() {
+    let setting = Setting {
+        business_rule_delay_ms: 0,
+        ..Setting::default()
+    };
+    let world = World::start(setting).await.unwrap();
+    for n in 0..5 {
+        world.alert(&format!("alert {n}"), Status::Critical);
+    }
+    world
+        .until("five records", |w| {
+            (w.servicenow.simulator().incidents().count() == 5).then_some(())
+        })
+        .await
+        .unwrap();
+    world.settled().await.unwrap();
+    assert_eq!(world.flashduty.simulator().incidents().count(), 5);
+    assert_eq!(world.servicenow.simulator().incidents().count(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conditions_are_looked_at_again_until_the_incident_is_sent() {
+    let integration =
+        r#"conditions = [[{ key = "severity", oper = "IN", vals = ["Critical"] }]]"#.into();
+    let world = World::start(Setting {
+        integration,
+        ..Setting::default()
+    })
+    .await
+    .unwrap();
+    let incident = world.alert("disk filling", Status::Warning);
+    world
+        .until("the webhook was worked on", |w| {
+            let host = w.host.as_ref()?;
+            host.gateway()
+                .metrics()
+                .encode()
+                .contains(r#"kind="work",verdict="done""#)
+                .then_some(())
+        })
+        .await
+        .unwrap();
+    assert_eq!(world.servicenow.simulator().incidents().count(), 0);
+    world.alert("disk filling", Status::Critical);
+    world.until_record(&incident).await.unwrap();
+}

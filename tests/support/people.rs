@@ -1,0 +1,162 @@
+//! People and monitoring at work in the two systems, and what they see there.
+
+use crate::World;
+use simulators::flashduty;
+use simulators::flashduty::Action;
+use simulators::flashduty::AlertEvent;
+use simulators::flashduty::Status;
+use simulators::servicenow::Record;
+
+impl World {
+    /// An alert fires in channel Payments and opens an incident, or joins the
+    /// one that it opened before.
+    pub fn alert(&self, title: &str, status: Status) -> String {
+        let event = AlertEvent::new(title, title, status).label("service", "checkout");
+        let pushed = self
+            .flashduty
+            .poke(|f, now| f.push_alert(flashduty::PAYMENTS, event, now));
+        let incident = pushed.ok().and_then(|pushed| pushed.incident_id);
+        incident.expect("an alert that fires has an incident")
+    }
+
+    /// Ana does something to a Flashduty incident.
+    pub fn ana(&self, incident: &str, action: &Action) {
+        let done = self
+            .flashduty
+            .poke(|f, now| f.act(flashduty::ANA, incident, action, now));
+        done.expect("Ana may do that");
+    }
+
+    /// Ana comments on a Flashduty incident.
+    pub fn ana_comments(&self, incident: &str, comment: &str) {
+        self.ana(
+            incident,
+            &Action::Comment {
+                comment: comment.into(),
+                mute_reply: false,
+            },
+        );
+    }
+
+    /// Beth changes a ServiceNow incident.
+    pub fn beth(&self, sys_id: &str, fields: &[(&str, &str)]) {
+        let done = self
+            .servicenow
+            .poke(|s, now| s.update_incident("beth.anglin", sys_id, fields, now));
+        done.expect("Beth may do that");
+    }
+
+    /// Abel opens a ServiceNow incident.
+    pub fn abel_opens(&self, fields: &[(&str, &str)]) -> String {
+        let created = self
+            .servicenow
+            .poke(|s, now| s.create_incident("abel.tuter", fields, now));
+        created.expect("Abel may do that")
+    }
+
+    /// The `sys_id`s of the records that carry the correlation of a Flashduty
+    /// incident.
+    pub fn records_of(&self, incident: &str) -> Vec<String> {
+        let correlation = format!("flashduty:demo:{incident}");
+        let servicenow = self.servicenow.simulator();
+        let records = servicenow
+            .incidents()
+            .filter(|r| value(r, "correlation_id") == correlation);
+        records
+            .map(|record| value(record, "sys_id").to_owned())
+            .collect()
+    }
+
+    /// Waits for the record of a Flashduty incident.
+    pub async fn until_record(&self, incident: &str) -> anyhow::Result<String> {
+        self.until("the incident exists in ServiceNow", |w| {
+            w.records_of(incident).pop()
+        })
+        .await
+    }
+
+    /// Waits for the incident that a ServiceNow record was created for.
+    pub async fn until_incident(&self, title: &str) -> anyhow::Result<String> {
+        self.until("the incident exists in Flashduty", |w| {
+            let flashduty = w.flashduty.simulator();
+            let incident = flashduty.incidents().find(|i| i.title == title)?;
+            Some(incident.incident_id.clone())
+        })
+        .await
+    }
+
+    /// Waits until a column of a ServiceNow incident has a raw value.
+    pub async fn until_column(
+        &self,
+        sys_id: &str,
+        name: &str,
+        expected: &str,
+    ) -> anyhow::Result<()> {
+        let what = format!("{name} is {expected} in ServiceNow");
+        self.until(&what, |w| {
+            (w.column(sys_id, name) == expected).then_some(())
+        })
+        .await
+    }
+
+    /// Waits until a Flashduty incident is so far along.
+    pub async fn until_progress(
+        &self,
+        incident: &str,
+        expected: flashduty::Progress,
+    ) -> anyhow::Result<()> {
+        let what = format!("the progress is {expected:?} in Flashduty");
+        self.until(&what, |w| {
+            let flashduty = w.flashduty.simulator();
+            (flashduty.incident(incident)?.progress == expected).then_some(())
+        })
+        .await
+    }
+
+    /// Waits until a Flashduty incident is so grave.
+    pub async fn until_severity(
+        &self,
+        incident: &str,
+        expected: flashduty::Severity,
+    ) -> anyhow::Result<()> {
+        let what = format!("the severity is {expected:?} in Flashduty");
+        self.until(&what, |w| {
+            let flashduty = w.flashduty.simulator();
+            (flashduty.incident(incident)?.severity == expected).then_some(())
+        })
+        .await
+    }
+
+    /// A column of a ServiceNow incident, raw.
+    pub fn column(&self, sys_id: &str, name: &str) -> String {
+        let servicenow = self.servicenow.simulator();
+        servicenow
+            .incident(sys_id)
+            .map_or(String::new(), |record| value(record, name).to_owned())
+    }
+
+    /// What stands in one journal of a ServiceNow incident.
+    pub fn journal(&self, sys_id: &str, element: &str) -> Vec<String> {
+        let entries = self.servicenow.simulator().journal(sys_id);
+        entries
+            .into_iter()
+            .filter(|e| e.element == element)
+            .map(|e| e.value)
+            .collect()
+    }
+
+    /// The comments of a Flashduty incident.
+    pub fn comments(&self, incident: &str) -> Vec<String> {
+        let flashduty = self.flashduty.simulator();
+        let timeline = flashduty.incident(incident).map(|i| i.timeline.as_slice());
+        timeline
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|entry| entry.detail["comment"].as_str().map(str::to_owned))
+            .collect()
+    }
+}
+
+fn value<'a>(record: &'a Record, name: &str) -> &'a str {
+    record.get(name).map_or("", String::as_str)
+}

@@ -1,0 +1,278 @@
+//! Both simulators and the gateway between them.
+
+use anyhow::Context as _;
+use anyhow::bail;
+use serde_json::Value;
+use servicenow_sync::Host;
+use servicenow_sync::config::Draft;
+use servicenow_sync::runtime::RuntimeOptions;
+use servicenow_sync::runtime::WasmRuntime;
+use simulators::flashduty;
+use simulators::flashduty::Flashduty;
+use simulators::server::Server;
+use simulators::server::ServerOptions;
+use simulators::servicenow;
+use simulators::servicenow::BusinessRule;
+use simulators::servicenow::ServiceNow;
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+/// How long anything that should happen may take. Generous: it is only ever
+/// waited for in full when it does not happen.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The token with which Flashduty proves itself to the gateway.
+pub const FLASHDUTY_TOKEN: &str = "flashduty-webhook-token-0123456789";
+/// The token with which ServiceNow proves itself to the gateway.
+pub const SERVICENOW_TOKEN: &str = "servicenow-webhook-token-0123456789";
+/// The token that opens the admin listener.
+pub const ADMIN_TOKEN: &str = "admin-token-0123456789";
+
+/// What is special about a world.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// `to-servicenow`, `from-servicenow` or `two-way`.
+    pub direction: &'static str,
+    /// Lines for `[[integration]]`, before its tables.
+    pub integration: String,
+    /// The ServiceNow instance.
+    pub servicenow: servicenow::Options,
+    /// The Flashduty account.
+    pub flashduty: flashduty::Options,
+    /// How long ServiceNow waits before it runs a business rule.
+    pub business_rule_delay_ms: u64,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self {
+            direction: "two-way",
+            integration: String::new(),
+            servicenow: servicenow::Options::default(),
+            flashduty: flashduty::Options::default(),
+            business_rule_delay_ms: 100,
+        }
+    }
+}
+
+/// Both simulators, and the gateway with its files in a folder of its own.
+pub struct World {
+    /// A ServiceNow instance that runs the documented business rule.
+    pub servicenow: Server<ServiceNow>,
+    /// A Flashduty account that sends its incident webhook.
+    pub flashduty: Server<Flashduty>,
+    /// The gateway, unless it is stopped.
+    pub host: Option<Host>,
+    folder: TempDir,
+    runtime: WasmRuntime,
+}
+
+/// The component that `cargo xtask build` makes.
+pub fn component() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../dist/servicenow_sync.wasm")
+}
+
+impl World {
+    /// Starts everything and connects it.
+    pub async fn start(setting: Setting) -> anyhow::Result<Self> {
+        let component = component();
+        let options = RuntimeOptions {
+            // Shared by all tests: compiling the component takes most of a start.
+            cache_directory: Some(component.with_file_name("cache")),
+            ..RuntimeOptions::default()
+        };
+        let runtime = WasmRuntime::from_file(&component, &options)
+            .context("the tests run the built component; run `cargo xtask build` first")?;
+        let servicenow = ServiceNow::new(setting.servicenow.clone());
+        let servicenow = Server::start(servicenow, ServerOptions::default()).await?;
+        let flashduty = Flashduty::new(setting.flashduty.clone());
+        let flashduty = Server::start(flashduty, ServerOptions::default()).await?;
+        flashduty.poke(|f, _| f.set_base_url(&flashduty.url()));
+
+        let folder = tempfile::tempdir()?;
+        let world = Self {
+            servicenow,
+            flashduty,
+            host: None,
+            folder,
+            runtime,
+        };
+        world.write_configuration(&setting)?;
+        let mut world = world;
+        world.start_host().await?;
+        world.connect(&setting);
+        Ok(world)
+    }
+
+    /// The configuration of the gateway.
+    pub fn configuration(&self) -> PathBuf {
+        self.folder.path().join("sync.toml")
+    }
+
+    /// Starts the gateway, at first or again. It takes a new port each time.
+    pub async fn start_host(&mut self) -> anyhow::Result<()> {
+        let config = Draft::read(&self.configuration())?.check(&self.runtime)?;
+        self.host = Some(Host::start(config, self.runtime.clone()).await?);
+        Ok(())
+    }
+
+    /// Drops the gateway in the middle of whatever it does, and starts it again
+    /// on the same store.
+    pub async fn crash_and_restart(&mut self, setting: &Setting) -> anyhow::Result<()> {
+        drop(self.host.take());
+        let deadline = Instant::now() + PATIENCE;
+        // Its tasks are only told to end; the last one closes the store.
+        while let Err(error) = self.start_host().await {
+            if Instant::now() > deadline {
+                return Err(error);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.connect(setting);
+        Ok(())
+    }
+
+    /// Where the gateway receives webhooks of that side.
+    pub fn webhook_url(&self, side: &str) -> String {
+        let address = self.host.as_ref().map(Host::webhook_addr);
+        address.map_or_else(String::new, |address| {
+            format!("http://{address}/{side}/demo")
+        })
+    }
+
+    fn write_configuration(&self, setting: &Setting) -> anyhow::Result<()> {
+        let app_key = {
+            let flashduty = self.flashduty.simulator();
+            flashduty
+                .app_key(flashduty::INTEGRATION_MEMBER)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        for (name, secret) in [
+            ("app-key", app_key.as_str()),
+            ("user", "flashduty"),
+            ("password", "flashduty-password"),
+            ("flashduty-token", FLASHDUTY_TOKEN),
+            ("servicenow-token", SERVICENOW_TOKEN),
+            ("admin-token", ADMIN_TOKEN),
+        ] {
+            fs::write(self.folder.path().join(name), secret)?;
+        }
+        let (flashduty, servicenow) = (self.flashduty.url(), self.servicenow.url());
+        let Setting {
+            direction,
+            integration,
+            ..
+        } = setting;
+        let channel = flashduty::PAYMENTS;
+        let webhook = |side: &str| {
+            format!(
+                "[[webhook]]\npath = \"/{side}/demo\"\nbearer = [{{ file = \"{side}-token\" }}]\n\n"
+            )
+        };
+        let mut webhooks = String::new();
+        if *direction != "from-servicenow" {
+            webhooks += &webhook("flashduty");
+        }
+        if *direction != "to-servicenow" {
+            webhooks += &webhook("servicenow");
+        }
+        let text = format!(
+            r#"[server]
+listen = "127.0.0.1:0"
+
+[admin]
+listen = "127.0.0.1:0"
+token = [{{ file = "admin-token" }}]
+
+# The simulators are on this machine, which is not a public address.
+[egress]
+private = ["127.0.0.0/8"]
+
+{webhooks}[credential.flashduty]
+kind = "query"
+origin = "{flashduty}"
+name = "app_key"
+value = {{ file = "app-key" }}
+
+[credential.servicenow]
+kind = "basic"
+origin = "{servicenow}"
+user = {{ file = "user" }}
+password = {{ file = "password" }}
+
+[[integration]]
+id = "demo"
+name = "Demo"
+direction = "{direction}"
+{integration}
+[integration.flashduty]
+url = "{flashduty}"
+credential = "flashduty"
+channels = [{channel}]
+
+[integration.servicenow]
+url = "{servicenow}"
+credential = "servicenow"
+"#
+        );
+        fs::write(self.configuration(), text)?;
+        Ok(())
+    }
+
+    /// Tells both systems where to send their webhooks.
+    pub fn connect(&self, setting: &Setting) {
+        let to_flashduty = self.webhook_url("servicenow");
+        let to_servicenow = self.webhook_url("flashduty");
+        if setting.direction != "from-servicenow" {
+            let bearer = format!("Bearer {FLASHDUTY_TOKEN}");
+            let webhook = flashduty::Webhook::new(&to_servicenow).header("authorization", &bearer);
+            self.flashduty.poke(|f, _| f.account_mut().webhooks.clear());
+            self.flashduty.poke(|f, _| f.add_webhook(webhook));
+        }
+        if setting.direction != "to-servicenow" {
+            let mut rule = BusinessRule::to(to_flashduty);
+            let bearer = format!("Bearer {SERVICENOW_TOKEN}");
+            rule.headers = vec![("authorization".into(), bearer)];
+            rule.delay_ms = setting.business_rule_delay_ms;
+            self.servicenow
+                .poke(|s, _| s.options_mut().business_rule = Some(rule));
+        }
+    }
+
+    /// Waits until `look` finds something.
+    pub async fn until<T>(
+        &self,
+        what: &str,
+        mut look: impl FnMut(&Self) -> Option<T>,
+    ) -> anyhow::Result<T> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(found) = look(self) {
+                return Ok(found);
+            }
+            if Instant::now() > deadline {
+                let status = match &self.host {
+                    Some(host) => serde_json::to_value(host.gateway().status())?,
+                    None => Value::Null,
+                };
+                bail!("waited {PATIENCE:?} in vain until {what}; the gateway: {status}");
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until no work is due and neither system has a webhook to send.
+    pub async fn settled(&self) -> anyhow::Result<()> {
+        self.until("all is quiet", |world| {
+            let counts = world.host.as_ref()?.gateway().status().work;
+            let quiet = counts.due == 0 && counts.running == 0;
+            (quiet && world.servicenow.simulator().webhooks_waiting() == 0).then_some(())
+        })
+        .await
+    }
+}

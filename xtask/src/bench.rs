@@ -1,0 +1,35 @@
+//! Measures a release build of the gateway with the component.
+
+use crate::checkout;
+use crate::command::cargo;
+use crate::command::run as run_command;
+use crate::component;
+use crate::stage::say;
+use crate::stage::stage;
+use crate::toolchain::Way;
+use anyhow::Result;
+
+const EXAMPLE: [&str; 6] = [
+    "--release",
+    "--locked",
+    "--package",
+    "servicenow-sync",
+    "--example",
+    "measure",
+];
+
+pub(crate) fn run(way: Option<Way>) -> Result<()> {
+    component::build(way)?;
+    stage(
+        "building for release, wasmtime included: this takes minutes",
+        || run_command(cargo().arg("build").args(EXAMPLE)),
+    )?;
+    say("measuring");
+    run_command(
+        cargo()
+            .arg("run")
+            .args(EXAMPLE)
+            .arg("--")
+            .arg(checkout::component()),
+    )
+}

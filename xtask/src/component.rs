@@ -1,0 +1,278 @@
+//! Builds the plugin and wraps it as a component.
+//!
+//! Cargo makes a core module, `wit-component` the component around it, from the
+//! section that `wit-bindgen` left in the module. The result imports nothing,
+//! which is checked here, and is the same to the byte wherever it was built by
+//! the same compiler.
+
+use crate::checkout;
+use crate::command::run;
+use crate::stage::say;
+use crate::stage::stage;
+use crate::toolchain;
+use crate::toolchain::TARGET;
+use crate::toolchain::Toolchain;
+use crate::toolchain::Way;
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::bail;
+use sha2::Digest;
+use sha2::Sha256;
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+use wit_component::ComponentEncoder;
+use wit_component::DecodedWasm;
+
+const PACKAGE: &str = "servicenow-sync-plugin";
+const MODULE: &str = "servicenow_sync_plugin.wasm";
+
+/// The places whose names must not show in the component.
+pub(crate) struct Places {
+    /// The workspace's root.
+    pub(crate) sources: PathBuf,
+    pub(crate) cargo_home: PathBuf,
+    /// Where cargo puts what it builds. Its own, since a cargo that runs inside
+    /// a `cargo run` or a build script must not wait for the outer one's lock.
+    pub(crate) target: PathBuf,
+}
+
+impl Places {
+    /// This checkout and the user's cargo.
+    pub(crate) fn here() -> Result<Self> {
+        let sources = checkout::root();
+        let cargo_home = env::var_os("CARGO_HOME")
+            .map(PathBuf::from)
+            .or_else(|| env::home_dir().map(|home| home.join(".cargo")))
+            .context("neither CARGO_HOME nor a home folder is set")?;
+        Ok(Self {
+            target: sources.join("target").join("component"),
+            sources,
+            cargo_home,
+        })
+    }
+
+    /// Flags that replace each place by a name that is the same everywhere.
+    ///
+    /// Of several prefixes that fit, the compiler takes the last, so the order
+    /// is from the general to the particular. The registry's folder is named
+    /// after the mirror in use, so it has a flag of its own.
+    fn remap(&self, registries: &[PathBuf], toolchain: &Toolchain) -> Vec<String> {
+        let library = toolchain.sysroot.join("lib/rustlib/src/rust");
+        let library_name = format!("/rustc/{}", toolchain.rustc.commit);
+        let mut pairs = vec![
+            (self.sources.as_path(), "/servicenow-sync"),
+            (self.target.as_path(), "/target"),
+            (self.cargo_home.as_path(), "/cargo"),
+        ];
+        pairs.extend(
+            registries
+                .iter()
+                .map(|folder| (folder.as_path(), "/registry")),
+        );
+        let linked = library.canonicalize();
+        pairs.push((library.as_path(), &library_name));
+        if let Ok(linked) = &linked {
+            pairs.push((linked, &library_name));
+        }
+        pairs
+            .iter()
+            .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()))
+            .collect()
+    }
+
+    /// The folders with the sources of crates, one for each registry.
+    fn registries(&self) -> Vec<PathBuf> {
+        let folder = self.cargo_home.join("registry").join("src");
+        let mut found: Vec<_> = folder
+            .read_dir()
+            .map(|entries| {
+                entries
+                    .filter_map(Result::ok)
+                    .map(|entry| entry.path())
+                    .collect()
+            })
+            .unwrap_or_default();
+        found.sort();
+        found
+    }
+}
+
+/// Builds `dist/servicenow_sync.wasm` and tells its size and digest.
+pub(crate) fn build(way: Option<Way>) -> Result<Vec<u8>> {
+    let toolchain = toolchain::prepare(way)?;
+    let places = Places::here()?;
+    let component = stage(
+        &format!("building the component with {}", toolchain.rustc.version),
+        || compile(&toolchain, &places),
+    )?;
+    let path = checkout::component();
+    write(&path, &component)?;
+    say(&describe(&path, &component));
+    Ok(component)
+}
+
+/// The component's bytes, built from the sources in `places`.
+pub(crate) fn compile(toolchain: &Toolchain, places: &Places) -> Result<Vec<u8>> {
+    // The folders of registries exist only once something was fetched.
+    run(cargo(toolchain, places).args(["fetch", "--locked", "--quiet", "--target", TARGET]))?;
+    let flags = places.remap(&places.registries(), toolchain).join("\u{1f}");
+    let mut build = cargo(toolchain, places);
+    build
+        .args([
+            "rustc",
+            "--locked",
+            "--package",
+            PACKAGE,
+            "--crate-type",
+            "cdylib",
+        ])
+        .args(["--profile", "component", "--target", TARGET])
+        .args(toolchain.build_flags)
+        // Separated by U+001F, so that a path may hold a space.
+        .env("CARGO_ENCODED_RUSTFLAGS", flags);
+    run(&mut build)?;
+    let module = places.target.join(TARGET).join("component").join(MODULE);
+    let module = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
+    wrap(&module)
+}
+
+/// A cargo on which nothing of the user's environment leaves a trace.
+fn cargo(toolchain: &Toolchain, places: &Places) -> std::process::Command {
+    let mut cargo = toolchain.cargo();
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(shapes_the_build) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
+        .current_dir(&places.sources)
+        .env("CARGO_HOME", &places.cargo_home)
+        .env("CARGO_TARGET_DIR", &places.target);
+    cargo
+}
+
+fn shapes_the_build(variable: &str) -> bool {
+    variable.starts_with("CARGO_PROFILE_")
+        || matches!(
+            variable,
+            "RUSTFLAGS" | "CARGO_ENCODED_RUSTFLAGS" | "CARGO_INCREMENTAL" | "CARGO_BUILD_TARGET"
+        )
+}
+
+/// Makes a component of a core module and proves that it asks for nothing.
+fn wrap(module: &[u8]) -> Result<Vec<u8>> {
+    let component = ComponentEncoder::default()
+        .module(module)?
+        .validate(true)
+        .encode()?;
+    let (imports, exports) = interface(&component)?;
+    if !imports.is_empty() {
+        bail!(
+            "the component must import nothing, but imports {}: a dependency of {PACKAGE} uses \
+             something that only a system has, such as a clock or random numbers",
+            imports.join(", ")
+        );
+    }
+    if exports.is_empty() {
+        bail!("the component exports nothing: does {PACKAGE} call `export!`?");
+    }
+    Ok(component)
+}
+
+/// The names of what a component imports and exports.
+fn interface(component: &[u8]) -> Result<(Vec<String>, Vec<String>)> {
+    let DecodedWasm::Component(resolve, world) = wit_component::decode(component)? else {
+        bail!("it is a WIT package, not a component");
+    };
+    let world = &resolve.worlds[world];
+    let imports = world
+        .imports
+        .keys()
+        .map(|key| resolve.name_world_key(key))
+        .collect();
+    let exports = world
+        .exports
+        .keys()
+        .map(|key| resolve.name_world_key(key))
+        .collect();
+    Ok((imports, exports))
+}
+
+/// Replaces the file in one step: a gateway that watches it, or a test that
+/// reads it, never sees half of it.
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let put = || -> std::io::Result<()> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let draft = path.with_extension(format!("wasm.{}", std::process::id()));
+        fs::write(&draft, bytes)?;
+        fs::rename(&draft, path)
+    };
+    put().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// One line: name, size and digest.
+pub(crate) fn describe(path: &Path, bytes: &[u8]) -> String {
+    let digest: String = Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let path = path.strip_prefix(checkout::root()).unwrap_or(path);
+    format!(
+        "{}: {} bytes, no imports, SHA-256 {digest}",
+        path.display(),
+        bytes.len()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `(component)`, and the same with `(import "clock" (func))`.
+    const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
+    const IMPORTS_A_CLOCK: &[u8] =
+        b"\0asm\x0d\0\x01\0\x07\x05\x01\x40\x00\x01\x00\x0a\x0a\x01\x00\x05clock\x01\x00";
+
+    #[test]
+    fn imports_are_found() {
+        assert_eq!(
+            interface(EMPTY).expect("it is a component").0,
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            interface(IMPORTS_A_CLOCK).expect("it is a component").0,
+            ["clock"]
+        );
+    }
+
+    #[test]
+    fn a_module_without_an_interface_is_refused() {
+        let module = b"\0asm\x01\0\0\0";
+        let error = wrap(module).expect_err("it fails").to_string();
+        assert_eq!(
+            error,
+            "the component exports nothing: does servicenow-sync-plugin call `export!`?"
+        );
+    }
+
+    #[test]
+    fn the_digest_is_told_with_the_size() {
+        assert_eq!(
+            describe(&checkout::component(), b"abc"),
+            "dist/servicenow_sync.wasm: 3 bytes, no imports, SHA-256 \
+             ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+
+    #[test]
+    fn settings_of_the_user_do_not_shape_the_component() {
+        assert!(shapes_the_build("CARGO_PROFILE_RELEASE_LTO"));
+        assert!(shapes_the_build("RUSTFLAGS"));
+        assert!(!shapes_the_build("CARGO_NET_OFFLINE"));
+        assert!(!shapes_the_build("RUSTUP_TOOLCHAIN"));
+    }
+}
