@@ -1,64 +1,52 @@
 //! A plugin that means harm, or is broken, ends its own session and nothing
 //! else.
 
+mod plugin;
+
 use integration_gateway::Runtime;
 use integration_gateway::Session;
 use integration_gateway::contract::Context;
 use integration_gateway::contract::Effect;
 use integration_gateway::contract::Input;
 use integration_gateway::contract::Work;
+use plugin::Plugin;
 use servicenow_sync::runtime::RuntimeOptions;
 use servicenow_sync::runtime::WasmRuntime;
 use std::time::Duration;
 use std::time::Instant;
-use wit_component::ComponentEncoder;
-use wit_component::StringEncoding;
-use wit_component::embed_component_metadata;
 
-/// A component whose `resume` has the given body, over the core module's
-/// memory; `pages` of 64 KiB are there from the start.
 fn component(pages: u32, resume: &str) -> Vec<u8> {
-    let name = "integration:plugin/integration@0.1.0";
-    let module = format!(
-        r#"(module
-            (import "[export]{name}" "[resource-new]session" (func $new (param i32) (result i32)))
-            (memory (export "memory") {pages})
-            (global $heap (mut i32) (i32.const 4096))
-            (global $calls (mut i32) (i32.const 0))
-            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
-                (global.set $heap (i32.add (global.get $heap) (local.get 3)))
-                (i32.and (i32.sub (global.get $heap) (local.get 3)) (i32.const -8)))
-            (func (export "{name}#describe") (result i32) unreachable)
-            (func (export "{name}#configure") (param i32 i32) (result i32) (i32.const 0))
-            (func (export "{name}#[constructor]session")
-                (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
-                (call $new (i32.const 1)))
-            (func $recurse (param i64 i64 i64 i64) (result i64)
-                (i64.add (local.get 0)
-                    (call $recurse (local.get 3) (local.get 2) (local.get 1) (local.get 0))))
-            (func (export "{name}#[method]session.resume")
-                (param i32 i64 i32 i32) (result i32) (local $i i32)
-                (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
-                {resume})
-        )"#
-    );
-    let mut module = wat::parse_str(module).unwrap();
-    let mut resolve = wit_parser::Resolve::default();
-    let (package, _) = resolve.push_path("../wit").unwrap();
-    let world = resolve.select_world(&[package], Some("plugin")).unwrap();
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-    ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
+    Plugin {
+        pages,
+        resume,
+        ..Plugin::default()
+    }
+    .component()
 }
 
 fn options() -> RuntimeOptions {
-    RuntimeOptions { sessions: 4, cpu: Duration::from_millis(200), ..RuntimeOptions::default() }
+    RuntimeOptions {
+        sessions: 4,
+        cpu: Duration::from_millis(200),
+        ..RuntimeOptions::default()
+    }
 }
 
 async fn run(runtime: &WasmRuntime) -> Result<Vec<Effect>, String> {
-    let work = Work { key: "k".into(), reasons: vec!["test".into()], attempt: 0 };
-    let context = Context { configuration: "{}".into() };
+    let work = Work {
+        key: "k".into(),
+        reasons: vec!["test".into()],
+        attempt: 0,
+    };
+    let context = Context {
+        configuration: "{}".into(),
+    };
     let opened = runtime.open(Input::Work(work), context).await;
-    opened.map_err(|e| e.to_string())?.resume(1, vec![]).await.map_err(|e| e.to_string())
+    opened
+        .map_err(|e| e.to_string())?
+        .resume(1, vec![])
+        .await
+        .map_err(|e| e.to_string())
 }
 
 async fn outcome(pages: u32, resume: &str) -> Result<Vec<Effect>, String> {
@@ -74,7 +62,10 @@ async fn a_session_that_asks_for_nothing_ends() {
 async fn an_endless_loop_is_stopped() {
     let start = Instant::now();
     let stopped = outcome(1, "(loop $l (br $l)) (i32.const 0)").await;
-    assert_eq!(stopped.unwrap_err(), "the plugin was stopped: a call took more than 200 ms");
+    assert_eq!(
+        stopped.unwrap_err(),
+        "the plugin was stopped: a call took more than 200 ms"
+    );
     assert!(start.elapsed() < Duration::from_secs(5));
 }
 
@@ -82,19 +73,31 @@ async fn an_endless_loop_is_stopped() {
 async fn a_memory_bomb_is_stopped() {
     let grow = "(loop $l (drop (memory.grow (i32.const 16))) (br $l)) (i32.const 0)";
     let stopped = outcome(1, grow).await;
-    assert_eq!(stopped.unwrap_err(), "the plugin was stopped: it needs more than 64 MiB of memory");
+    assert_eq!(
+        stopped.unwrap_err(),
+        "the plugin was stopped: it needs more than 64 MiB of memory"
+    );
 }
 
 #[tokio::test]
 async fn a_panic_is_told() {
-    assert_eq!(outcome(1, "unreachable").await.unwrap_err(), "the plugin was stopped: it panicked");
+    assert_eq!(
+        outcome(1, "unreachable").await.unwrap_err(),
+        "the plugin was stopped: it panicked"
+    );
 }
 
 #[tokio::test]
 async fn endless_recursion_is_stopped() {
-    let stopped =
-        outcome(1, "(i32.wrap_i64 (call $recurse (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4)))").await;
-    assert_eq!(stopped.unwrap_err(), "the plugin was stopped: it recursed too deeply");
+    let stopped = outcome(
+        1,
+        "(i32.wrap_i64 (call $recurse (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4)))",
+    )
+    .await;
+    assert_eq!(
+        stopped.unwrap_err(),
+        "the plugin was stopped: it recursed too deeply"
+    );
 }
 
 /// One effect, `get` with 100,000 keys, each of which is the same megabyte.
@@ -113,13 +116,17 @@ async fn an_answer_that_lies_over_itself_is_not_copied() {
         (i32.store offset=2097144 (i32.const 0) (i32.const 1))
         (i32.const 2097140)";
     let stopped = outcome(64, resume).await.unwrap_err();
-    assert_eq!(stopped, "the plugin was stopped: it returned more than 32 MiB at once");
+    assert_eq!(
+        stopped,
+        "the plugin was stopped: it returned more than 32 MiB at once"
+    );
 }
 
 #[tokio::test]
 async fn sessions_share_nothing() {
     // Traps when it is called a second time in the same instance.
-    let resume = "(if (i32.gt_u (global.get $calls) (i32.const 1)) (then unreachable)) (i32.const 0)";
+    let resume =
+        "(if (i32.gt_u (global.get $calls) (i32.const 1)) (then unreachable)) (i32.const 0)";
     let runtime = WasmRuntime::from_bytes(&component(1, resume), &options()).unwrap();
     for _ in 0..20 {
         assert_eq!(run(&runtime).await, Ok(vec![]));
@@ -148,7 +155,10 @@ fn what_imports_something_is_refused() {
             (import "wasi:http/outgoing-handler@0.2.0" (instance)))"#,
     );
     assert_eq!(
-        WasmRuntime::from_bytes(&importing.unwrap(), &options()).err().unwrap().to_string(),
+        WasmRuntime::from_bytes(&importing.unwrap(), &options())
+            .err()
+            .unwrap()
+            .to_string(),
         "the plugin imports wasi:cli/environment@0.2.0, wasi:http/outgoing-handler@0.2.0; a plugin \
          must import nothing",
     );
@@ -156,10 +166,23 @@ fn what_imports_something_is_refused() {
 
 #[test]
 fn what_is_no_plugin_is_refused() {
-    let refusal = |bytes: &[u8]| WasmRuntime::from_bytes(bytes, &options()).err().unwrap().to_string();
-    assert!(refusal(b"{}").starts_with("the plugin is not a WebAssembly component: "), "{}", refusal(b"{}"));
+    let refusal = |bytes: &[u8]| {
+        WasmRuntime::from_bytes(bytes, &options())
+            .err()
+            .unwrap()
+            .to_string()
+    };
+    assert!(
+        refusal(b"{}").starts_with("the plugin is not a WebAssembly component: "),
+        "{}",
+        refusal(b"{}")
+    );
     let module = wat::parse_str("(module)").unwrap();
-    assert!(refusal(&module).starts_with("the plugin is not a WebAssembly component: "), "{}", refusal(&module));
+    assert!(
+        refusal(&module).starts_with("the plugin is not a WebAssembly component: "),
+        "{}",
+        refusal(&module)
+    );
     let empty = wat::parse_str("(component)").unwrap();
     let refusal = refusal(&empty);
     assert!(
@@ -171,7 +194,10 @@ fn what_is_no_plugin_is_refused() {
 #[test]
 fn compiled_code_is_kept_and_found_again() {
     let folder = tempfile::tempdir().unwrap();
-    let options = RuntimeOptions { cache_directory: Some(folder.path().join("code")), ..options() };
+    let options = RuntimeOptions {
+        cache_directory: Some(folder.path().join("code")),
+        ..options()
+    };
     let component = component(1, "(i32.const 0)");
     for _ in 0..2 {
         WasmRuntime::from_bytes(&component, &options).unwrap();
@@ -182,5 +208,13 @@ fn compiled_code_is_kept_and_found_again() {
 
 fn walk(folder: &std::path::Path) -> usize {
     let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
-    entries.map(|e| if e.file_type().unwrap().is_dir() { walk(&e.path()) } else { 1 }).sum()
+    entries
+        .map(|e| {
+            if e.file_type().unwrap().is_dir() {
+                walk(&e.path())
+            } else {
+                1
+            }
+        })
+        .sum()
 }
