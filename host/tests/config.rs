@@ -1,4 +1,5 @@
 //! What is wrong in `sync.toml` is told with its line, its key and a remedy.
+#![allow(clippy::unwrap_used)]
 
 mod plugin;
 
