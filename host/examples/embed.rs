@@ -55,11 +55,8 @@ async fn main() -> anyhow::Result<()> {
         headers: vec![("authorization".into(), bearer.into())],
         body: body.into(),
     };
-    gateway
-        .receive(webhook, |answer| {
-            println!("the webhook is answered {}", answer.status)
-        })
-        .await;
+    let show = |answer: Response| println!("the webhook is answered {}", answer.status);
+    gateway.receive(webhook, show).await;
     // Answered first; the work that the answer promised is done now.
     while gateway.run_next().await == Next::Ran {}
     println!("{:?}", gateway.status().work);

@@ -104,13 +104,18 @@ impl Cli {
 }
 
 fn check(files: &Files) -> anyhow::Result<()> {
-    let (config, _) = load(files, |_| {})?;
+    let draft = Draft::read(&files.config)?;
+    // Without a cache, since that would write.
+    let (config, _) = load(draft, files, None)?;
     write!(io::stdout(), "{}", summary(&config))?;
     Ok(())
 }
 
 fn serve(files: &Files) -> anyhow::Result<()> {
-    let (config, runtime) = load(files, start_logging)?;
+    let draft = Draft::read(&files.config)?;
+    start_logging(draft.log());
+    let cache_directory = Some(draft.cache_directory());
+    let (config, runtime) = load(draft, files, cache_directory)?;
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?
@@ -136,12 +141,14 @@ fn serve(files: &Files) -> anyhow::Result<()> {
         })
 }
 
-/// Reads the configuration, loads the plugin, and checks one with the other.
-fn load(files: &Files, log: impl FnOnce(LogSection)) -> anyhow::Result<(Config, WasmRuntime)> {
-    let draft = Draft::read(&files.config)?;
-    log(draft.log());
+/// Loads the plugin, and checks the configuration with it.
+fn load(
+    draft: Draft,
+    files: &Files,
+    cache_directory: Option<PathBuf>,
+) -> anyhow::Result<(Config, WasmRuntime)> {
     let options = RuntimeOptions {
-        cache_directory: Some(draft.cache_directory()),
+        cache_directory,
         ..RuntimeOptions::default()
     };
     let plugin = files.plugin.clone().unwrap_or_else(|| draft.plugin());
