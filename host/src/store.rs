@@ -146,14 +146,14 @@ impl Store for FileStore {
         self.0
             .shared
             .get(keys)
-            .map_err(|e| self.0.shared.failure(e))
+            .map_err(|e| self.0.shared.failure(&e))
     }
 
     async fn scan(&self, scan: &Scan) -> Result<Page, StoreError> {
         self.0
             .shared
             .scan(scan)
-            .map_err(|e| self.0.shared.failure(e))
+            .map_err(|e| self.0.shared.failure(&e))
     }
 
     async fn write(&self, write: Write) -> Result<Result<u64, Refused>, StoreError> {
@@ -299,7 +299,7 @@ impl Shared {
         self.database.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn failure(&self, error: redb::Error) -> StoreError {
+    fn failure(&self, error: &redb::Error) -> StoreError {
         StoreError(format!("{}: {error}", self.path.display()))
     }
 }
@@ -329,7 +329,7 @@ fn write_in_groups(shared: &Shared, mut receiver: mpsc::Receiver<Waiting>) {
                     let _ = waiting.answer.send(Ok(outcome));
                 }),
             Err(error) => {
-                let error = shared.failure(error);
+                let error = shared.failure(&error);
                 tracing::error!(error = %error, writes = group.len(), "store write failed");
                 for waiting in group.drain(..) {
                     let _ = waiting.answer.send(Err(error.clone()));

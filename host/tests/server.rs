@@ -1,4 +1,5 @@
 //! What a stranger can take from the server is bounded.
+#![allow(clippy::unwrap_used)]
 
 use bytes::Bytes;
 use http::Request;

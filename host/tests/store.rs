@@ -1,4 +1,5 @@
 //! The embedded store keeps its promises.
+#![allow(clippy::unwrap_used)]
 
 use integration_gateway::Refused;
 use integration_gateway::Store;
