@@ -9,6 +9,7 @@ use simulators::servicenow;
 use simulators::servicenow::Fault;
 use simulators::servicenow::Span;
 use simulators::servicenow::Target;
+use std::time::Duration;
 use support::Setting;
 use support::World;
 
@@ -169,4 +170,20 @@ async fn conditions_are_looked_at_again_until_the_incident_is_sent() {
     assert_eq!(world.servicenow.simulator().incidents().count(), 0);
     world.alert("disk filling", Status::Critical);
     world.until_record(&incident).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_told_to_stop_finishes_what_is_under_way() {
+    let mut world = World::start(Setting::default()).await.unwrap();
+    world
+        .servicenow
+        .poke(|s, _| s.faults().answer(Fault::Slow(300), Span::Always));
+    let incident = world.alert("disk full", Status::Critical);
+    let running = |w: &World| (w.host.as_ref()?.gateway().status().work.running == 1).then_some(());
+    world.until("the work has begun", running).await.unwrap();
+    let host = world.host.take().unwrap();
+    host.shutdown(Duration::from_secs(20)).await;
+    // Without a gateway, nothing more can come.
+    assert_eq!(world.records_of(&incident).len(), 1);
+    assert_eq!(world.comments(&incident).len(), 1);
 }
