@@ -234,3 +234,27 @@ async fn comments_of_both_sides_cross_once_and_do_not_come_back() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_snooze_is_watched_whatever_comes_in_between() {
+    let world = World::start(Setting::default()).await.unwrap();
+    let incident = world.alert("disk full", Status::Critical);
+    let sys_id = world.until_record(&incident).await.unwrap();
+    world.settled().await.unwrap();
+    world.ana(&incident, &Action::Snooze { minutes: 10 });
+    world.until_column(&sys_id, "state", "3").await.unwrap();
+    // ServiceNow's webhook about our own On Hold says nothing of the deadline.
+    world.settled().await.unwrap();
+    let work = world
+        .admin("/work", Some(support::world::ADMIN_TOKEN))
+        .await
+        .json();
+    let item = &work["work"][0];
+    assert_eq!(item["reasons"][0], "snooze ends", "{work}");
+    let minutes = item["due_ms"]
+        .as_u64()
+        .unwrap()
+        .saturating_sub(world.flashduty.now_ms())
+        / 60_000;
+    assert!((9..=10).contains(&minutes), "{minutes}");
+}

@@ -51,7 +51,7 @@ async fn without_the_right_token_nothing_is_looked_at() {
         401,
         expected,
     );
-    let almost = format!("{}x", FLASHDUTY_TOKEN);
+    let almost = format!("{FLASHDUTY_TOKEN}x");
     refused(
         &world
             .send("/flashduty/demo", &[bearer(&almost)], body)

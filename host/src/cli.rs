@@ -56,7 +56,12 @@ enum Command {
 #[derive(Debug, Args)]
 struct Files {
     /// The configuration. Paths in it are relative to its folder.
-    #[arg(long, value_name = "FILE", default_value = "sync.toml", env = "SERVICENOW_SYNC_CONFIG")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "sync.toml",
+        env = "SERVICENOW_SYNC_CONFIG"
+    )]
     config: PathBuf,
     /// The plugin, a WebAssembly component [default: `path` in `[plugin]`, else
     /// servicenow_sync.wasm beside this program, else in dist/].
@@ -99,41 +104,49 @@ impl Cli {
 }
 
 fn check(files: &Files) -> anyhow::Result<()> {
-    let (config, _) = load(files, |_| {})?;
+    let (config, _) = load(files, false, |_| {})?;
     write!(io::stdout(), "{}", summary(&config))?;
     Ok(())
 }
 
 fn serve(files: &Files) -> anyhow::Result<()> {
-    let (config, runtime) = load(files, start_logging)?;
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
-        // From the start on, so that a signal during it is not lost.
-        let mut stop = Signals::new()?;
-        let manifest = &config.manifest;
-        let name = format!("{} {}", manifest.name, manifest.version);
-        let host = Host::start(config, runtime).await?;
-        let (webhooks, admin) = (host.webhook_addr(), host.admin_addr());
-        writeln!(io::stdout(), "ready: {name}, webhooks on http://{webhooks}, admin on http://{admin}")?;
-        io::stdout().flush()?;
-        let signal = stop.next().await;
-        tracing::info!(signal, "stopping; a second signal stops at once");
-        tokio::select! {
-            () = host.shutdown(PATIENCE) => tracing::info!("stopped"),
-            signal = stop.next() => tracing::warn!(signal, "stopped at once"),
-        }
-        Ok(())
-    })
+    let (config, runtime) = load(files, true, start_logging)?;
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(async {
+            // From the start on, so that a signal during it is not lost.
+            let mut stop = Signals::new()?;
+            let manifest = &config.manifest;
+            let name = format!("{} {}", manifest.name, manifest.version);
+            let host = Host::start(config, runtime).await?;
+            let (webhooks, admin) = (host.webhook_addr(), host.admin_addr());
+            writeln!(
+                io::stdout(),
+                "ready: {name}, webhooks on http://{webhooks}, admin on http://{admin}"
+            )?;
+            io::stdout().flush()?;
+            let signal = stop.next().await;
+            tracing::info!(signal, "stopping; a second signal stops at once");
+            tokio::select! {
+                () = host.shutdown(PATIENCE) => tracing::info!("stopped"),
+                signal = stop.next() => tracing::warn!(signal, "stopped at once"),
+            }
+            Ok(())
+        })
 }
 
 /// Reads the configuration, loads the plugin, and checks one with the other.
+/// Without `keep` compiled code is not kept, and no file is touched.
 fn load(
     files: &Files,
+    keep: bool,
     log: impl FnOnce(LogSection),
 ) -> anyhow::Result<(Config, WasmRuntime)> {
     let draft = Draft::read(&files.config)?;
     log(draft.log());
     let options = RuntimeOptions {
-        cache_directory: Some(draft.cache_directory()),
+        cache_directory: keep.then(|| draft.cache_directory()),
         ..RuntimeOptions::default()
     };
     let plugin = files.plugin.clone().unwrap_or_else(|| draft.plugin());
@@ -148,7 +161,10 @@ fn load(
             };
             // Whoever has both kinds of trouble should learn of both.
             let problems = draft.into_problems().to_string();
-            let lines = problems.lines().map(str::to_owned).chain([format!("{error}{hint}")]);
+            let lines = problems
+                .lines()
+                .map(str::to_owned)
+                .chain([format!("{error}{hint}")]);
             anyhow::bail!(lines.collect::<Vec<_>>().join("\n"));
         }
     };
@@ -159,7 +175,11 @@ fn load(
 fn summary(config: &Config) -> String {
     let mut text = String::new();
     let manifest = &config.manifest;
-    let _ = writeln!(text, "{} {}: {}", manifest.name, manifest.version, manifest.description);
+    let _ = writeln!(
+        text,
+        "{} {}: {}",
+        manifest.name, manifest.version, manifest.description
+    );
     let _ = writeln!(text, "receives on http://{}:", config.server.listen);
     for route in &config.requirements.routes {
         let _ = writeln!(text, "  {}  {}", route.path, route.summary);
@@ -170,7 +190,11 @@ fn summary(config: &Config) -> String {
             Some(name) => format!("credential {name:?}"),
             None => "no credential".into(),
         };
-        let _ = writeln!(text, "  {}  {}, {credential}", destination.origin, destination.purpose);
+        let _ = writeln!(
+            text,
+            "  {}  {}, {credential}",
+            destination.origin, destination.purpose
+        );
     }
     let _ = writeln!(text, "admin on http://{}", config.admin);
     let _ = writeln!(text, "store in {}", config.store.display());
@@ -182,14 +206,15 @@ fn summary(config: &Config) -> String {
 /// and so credentials, at their lower levels.
 fn start_logging(log: LogSection) {
     let level = format!("{:?}", log.level).to_lowercase();
-    let filter =
-        format!("warn,servicenow_sync={level},integration_gateway={level},plugin={level}");
+    let filter = format!("warn,servicenow_sync={level},integration_gateway={level},plugin={level}");
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
         .with_writer(io::stderr);
     // An embedder may have set one up before.
     let _ = match log.format {
-        LogFormat::Human => subscriber.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
+        LogFormat::Human => subscriber
+            .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+            .try_init(),
         LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
     };
 }

@@ -59,7 +59,10 @@ impl HttpClient {
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .connect_timeout(CONNECT_TIMEOUT)
-            .dns_resolver(Guard { policy: Arc::clone(&policy), lookup: Arc::new(lookup) })
+            .dns_resolver(Guard {
+                policy: Arc::clone(&policy),
+                lookup: Arc::new(lookup),
+            })
             .build()
             .map_err(|e| io::Error::other(innermost(&e)))?;
         Ok(Self { client, policy })
@@ -77,7 +80,9 @@ impl Client for HttpClient {
         }
         let mut headers = HeaderMap::new();
         for (name, value) in &request.headers {
-            let header = HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok());
+            let header = HeaderName::try_from(name)
+                .ok()
+                .zip(HeaderValue::try_from(value).ok());
             // The value may be a credential: only the name is told.
             let (name, value) = header.ok_or_else(|| {
                 SendFailure::Refused(format!("header {name:?} is not valid in HTTP"))
@@ -99,12 +104,12 @@ impl Client for HttpClient {
     }
 }
 
-async fn read(
-    mut response: reqwest::Response,
-    max_bytes: usize,
-) -> Result<Response, SendFailure> {
+async fn read(mut response: reqwest::Response, max_bytes: usize) -> Result<Response, SendFailure> {
     let too_large = || SendFailure::Unknown(format!("the answer is longer than {max_bytes} bytes"));
-    if response.content_length().is_some_and(|length| length > max_bytes as u64) {
+    if response
+        .content_length()
+        .is_some_and(|length| length > max_bytes as u64)
+    {
         return Err(too_large());
     }
     let mut body = Vec::new();
@@ -119,7 +124,10 @@ async fn read(
         status: response.status().as_u16(),
         headers: headers
             .map(|(name, value)| {
-                (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+                (
+                    name.to_string(),
+                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                )
             })
             .collect(),
         body,
@@ -245,12 +253,16 @@ mod tests {
     }
 
     async fn get(url: &str) -> Result<Response, SendFailure> {
-        HttpClient::new(loopback()).unwrap().send(request(url)).await
+        HttpClient::new(loopback())
+            .unwrap()
+            .send(request(url))
+            .await
     }
 
     #[tokio::test]
     async fn an_answer_is_read_whole() {
-        let (address, _) = far_end(b"HTTP/1.1 404 Not Found\r\ncontent-length: 4\r\nA: b\r\n\r\nnone").await;
+        let (address, _) =
+            far_end(b"HTTP/1.1 404 Not Found\r\ncontent-length: 4\r\nA: b\r\n\r\nnone").await;
         let response = get(&format!("http://{address}/x")).await.unwrap();
         assert_eq!(response.status, 404);
         assert_eq!(response.body, b"none");
@@ -260,9 +272,13 @@ mod tests {
     #[tokio::test]
     async fn a_redirect_is_an_answer_and_not_followed() {
         let (trap, trapped) = far_end(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
-        let answer = format!("HTTP/1.1 302 Found\r\nlocation: http://{trap}/\r\ncontent-length: 0\r\n\r\n");
+        let answer =
+            format!("HTTP/1.1 302 Found\r\nlocation: http://{trap}/\r\ncontent-length: 0\r\n\r\n");
         let (address, _) = far_end(answer.leak().as_bytes()).await;
-        assert_eq!(get(&format!("http://{address}/")).await.unwrap().status, 302);
+        assert_eq!(
+            get(&format!("http://{address}/")).await.unwrap().status,
+            302
+        );
         assert_eq!(trapped.load(Ordering::SeqCst), 0);
     }
 
@@ -272,13 +288,33 @@ mod tests {
         let client = HttpClient::new(AddressPolicy::default()).unwrap();
         let port = trap.port();
         for host in [
-            "127.0.0.1", "localhost", "127.1", "0x7f.1", "2130706433", "0177.0.0.1", "[::1]",
-            "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "0.0.0.0", "[::]", "[64:ff9b::7f00:1]",
-            "169.254.169.254", "10.0.0.1", "192.168.0.1", "[fe80::1]", "[fd00::1]",
+            "127.0.0.1",
+            "localhost",
+            "127.1",
+            "0x7f.1",
+            "2130706433",
+            "0177.0.0.1",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:7f00:1]",
+            "0.0.0.0",
+            "[::]",
+            "[64:ff9b::7f00:1]",
+            "169.254.169.254",
+            "10.0.0.1",
+            "192.168.0.1",
+            "[fe80::1]",
+            "[fd00::1]",
             "①②⑦.⓪.⓪.①",
         ] {
-            let failure = client.send(request(&format!("http://{host}:{port}/"))).await.unwrap_err();
-            assert!(matches!(failure, SendFailure::Refused(_)), "{host}: {failure:?}");
+            let failure = client
+                .send(request(&format!("http://{host}:{port}/")))
+                .await
+                .unwrap_err();
+            assert!(
+                matches!(failure, SendFailure::Refused(_)),
+                "{host}: {failure:?}"
+            );
         }
         assert_eq!(trapped.load(Ordering::SeqCst), 0);
     }
@@ -301,7 +337,10 @@ mod tests {
         .unwrap();
         let url = format!("http://rebound.example:{}/?key=canary", address.port());
         assert_eq!(client.send(request(&url)).await.unwrap().status, 200);
-        assert_eq!((asked.load(Ordering::SeqCst), count.load(Ordering::SeqCst)), (1, 1));
+        assert_eq!(
+            (asked.load(Ordering::SeqCst), count.load(Ordering::SeqCst)),
+            (1, 1)
+        );
 
         let client = HttpClient::resolving(loopback(), |_| {
             Box::pin(async { Ok(vec![SocketAddr::from(([10, 0, 0, 1], 0))]) })
@@ -319,7 +358,11 @@ mod tests {
 
     #[tokio::test]
     async fn failures_are_sorted_by_whether_the_request_may_have_been_carried_out() {
-        let unused = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let unused = TcpListener::bind("127.0.0.1:0")
+            .await
+            .unwrap()
+            .local_addr()
+            .unwrap();
         let (plain, _) = far_end(b"HTTP/1.1 200 OK\r\n\r\n").await;
         for url in [
             format!("http://{unused}/?key=canary"),
@@ -327,18 +370,31 @@ mod tests {
             "http://name.invalid/?key=canary".to_owned(),
         ] {
             let failure = get(&url).await.unwrap_err();
-            assert!(matches!(failure, SendFailure::Unreachable(_)), "{url}: {failure:?}");
+            assert!(
+                matches!(failure, SendFailure::Unreachable(_)),
+                "{url}: {failure:?}"
+            );
             assert!(!format!("{failure:?}").contains("canary"), "{failure:?}");
         }
         for (answer, why) in [
             (b"".as_slice(), "the answer was cut: "),
-            (b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n123", "the answer was cut: "),
+            (
+                b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n123",
+                "the answer was cut: ",
+            ),
             (b"no HTTP\r\n\r\n", "the answer was cut: "),
-            (b"HTTP/1.1 200 OK\r\ncontent-length: 101\r\n\r\n", "the answer is longer than 100 bytes"),
+            (
+                b"HTTP/1.1 200 OK\r\ncontent-length: 101\r\n\r\n",
+                "the answer is longer than 100 bytes",
+            ),
         ] {
             let (address, _) = far_end(answer).await;
-            let failure = get(&format!("http://{address}/?key=canary")).await.unwrap_err();
-            let SendFailure::Unknown(text) = failure else { panic!("{failure:?}") };
+            let failure = get(&format!("http://{address}/?key=canary"))
+                .await
+                .unwrap_err();
+            let SendFailure::Unknown(text) = failure else {
+                panic!("{failure:?}")
+            };
             assert!(text.starts_with(why), "{text}");
             assert!(!text.contains("canary"), "{text}");
         }
@@ -368,8 +424,15 @@ mod tests {
         let (address, count) = far_end(b"HTTP/1.1 200 OK\r\n\r\n").await;
         let mut bad = request(&format!("http://{address}/"));
         bad.headers.push(("x-a".into(), "1\r\nx-b: canary".into()));
-        let failure = HttpClient::new(loopback()).unwrap().send(bad).await.unwrap_err();
-        assert_eq!(failure, SendFailure::Refused("header \"x-a\" is not valid in HTTP".into()));
+        let failure = HttpClient::new(loopback())
+            .unwrap()
+            .send(bad)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            failure,
+            SendFailure::Refused("header \"x-a\" is not valid in HTTP".into())
+        );
         assert_eq!(count.load(Ordering::SeqCst), 0);
     }
 }

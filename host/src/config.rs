@@ -38,8 +38,17 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// The sections that are not the plugin's.
-const OURS: [&str; 9] =
-    ["server", "admin", "store", "log", "plugin", "webhook", "credential", "egress", "limits"];
+const OURS: [&str; 9] = [
+    "server",
+    "admin",
+    "store",
+    "log",
+    "plugin",
+    "webhook",
+    "credential",
+    "egress",
+    "limits",
+];
 
 /// `[server]`: where webhooks come in.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -81,7 +90,10 @@ struct AdminSection {
 
 impl Default for AdminSection {
     fn default() -> Self {
-        Self { listen: (Ipv4Addr::LOCALHOST, 9090).into(), token: Vec::new() }
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 8081).into(),
+            token: Vec::new(),
+        }
     }
 }
 
@@ -93,7 +105,9 @@ struct StoreSection {
 
 impl Default for StoreSection {
     fn default() -> Self {
-        Self { path: "sync.redb".into() }
+        Self {
+            path: "sync.redb".into(),
+        }
     }
 }
 
@@ -176,7 +190,11 @@ impl Draft {
     pub fn read(file: &Path) -> Result<Self, Problems> {
         let text = std::fs::read_to_string(file).map_err(|error| {
             let message = format!("cannot be read: {error}");
-            let problem = Problem { line: None, key: String::new(), message };
+            let problem = Problem {
+                line: None,
+                key: String::new(),
+                message,
+            };
             Problems::new(file.to_owned(), vec![problem])
         })?;
         Self::parse(file, &text)
@@ -186,7 +204,10 @@ impl Draft {
     pub fn parse(file: &Path, text: &str) -> Result<Self, Problems> {
         let document = Document::parse(text).map_err(|p| Problems::new(file.to_owned(), p))?;
         let mut problems = Vec::new();
-        let mut sections = Sections { document: &document, problems: &mut problems };
+        let mut sections = Sections {
+            document: &document,
+            problems: &mut problems,
+        };
         let server = sections.read("server").unwrap_or_default();
         let admin: AdminSection = sections.read("admin").unwrap_or_default();
         let store = sections.read("store").unwrap_or_default();
@@ -197,11 +218,22 @@ impl Draft {
             credential: sections.members("credential"),
             egress: sections.read("egress").unwrap_or_default(),
             limits: sections.read("limits").unwrap_or_default(),
-            admin: AdminSettings { token: admin.token.clone() },
+            admin: AdminSettings {
+                token: admin.token.clone(),
+            },
         };
         let file = file.to_owned();
-        let mut draft =
-            Self { file, document, problems, server, admin, store, log, plugin, settings };
+        let mut draft = Self {
+            file,
+            document,
+            problems,
+            server,
+            admin,
+            store,
+            log,
+            plugin,
+            settings,
+        };
         draft.check_numbers();
         Ok(draft)
     }
@@ -213,8 +245,12 @@ impl Draft {
         if let Some(path) = &self.plugin.path {
             return self.beside(path);
         }
-        let beside_us = std::env::current_exe().ok().map(|exe| exe.with_file_name(NAME));
-        beside_us.filter(|path| path.exists()).unwrap_or_else(|| Path::new("dist").join(NAME))
+        let beside_us = std::env::current_exe()
+            .ok()
+            .map(|exe| exe.with_file_name(NAME));
+        beside_us
+            .filter(|path| path.exists())
+            .unwrap_or_else(|| Path::new("dist").join(NAME))
     }
 
     /// Where compiled code is kept: what `[plugin] cache-directory` names, else
@@ -234,12 +270,18 @@ impl Draft {
     /// Asks the plugin, looks up the secrets, and returns the configuration or
     /// everything that is wrong with it.
     pub fn check(mut self, runtime: &WasmRuntime) -> Result<Config, Problems> {
-        let plugins = self.document.root.iter().filter(|(key, _)| !OURS.contains(&key.as_str()));
-        let plugins: Map<_, _> = plugins.map(|(key, value)| (key.clone(), value.clone())).collect();
+        let plugins = self
+            .document
+            .root
+            .iter()
+            .filter(|(key, _)| !OURS.contains(&key.as_str()));
+        let plugins: Map<_, _> = plugins
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
         let configuration = Value::Object(plugins).to_string();
-        let asked = runtime.describe().and_then(|manifest| {
-            Ok((manifest, runtime.configure(&configuration)?))
-        });
+        let asked = runtime
+            .describe()
+            .and_then(|manifest| Ok((manifest, runtime.configure(&configuration)?)));
         let (manifest, requirements) = match asked {
             Ok((manifest, Ok(requirements))) => (manifest, requirements),
             Ok((_, Err(problems))) => {
@@ -251,7 +293,8 @@ impl Draft {
                 return Err(self.into_problems());
             }
             Err(trap) => {
-                self.problems.push(self.document.problem("", trap.to_string()));
+                self.problems
+                    .push(self.document.problem("", trap.to_string()));
                 return Err(self.into_problems());
             }
         };
@@ -272,8 +315,9 @@ impl Draft {
                 requirements,
             }),
             Err(problems) => {
-                let problems =
-                    problems.iter().map(|p| self.document.problem(&p.pointer, p.message.as_str()));
+                let problems = problems
+                    .iter()
+                    .map(|p| self.document.problem(&p.pointer, p.message.as_str()));
                 self.problems.extend(problems);
                 Err(self.into_problems())
             }
@@ -294,7 +338,9 @@ impl Draft {
         ] {
             if value == 0 {
                 let pointer = below("/server", key);
-                let problem = self.document.problem(&pointer, "expected at least 1, found 0");
+                let problem = self
+                    .document
+                    .problem(&pointer, "expected at least 1, found 0");
                 self.problems.push(problem);
             }
         }
@@ -356,7 +402,12 @@ impl Sections<'_> {
                 .iter()
                 .enumerate()
                 .filter_map(|(i, element)| {
-                    read(self.document, &below(&pointer, &i.to_string()), element, self.problems)
+                    read(
+                        self.document,
+                        &below(&pointer, &i.to_string()),
+                        element,
+                        self.problems,
+                    )
                 })
                 .collect(),
             Some(_) => {
@@ -379,7 +430,10 @@ impl Sections<'_> {
                 .iter()
                 .filter_map(|(name, member)| {
                     let pointer = below(&pointer, name);
-                    Some((name.clone(), read(self.document, &pointer, member, self.problems)?))
+                    Some((
+                        name.clone(),
+                        read(self.document, &pointer, member, self.problems)?,
+                    ))
                 })
                 .collect(),
             Some(_) => {

@@ -31,13 +31,17 @@ impl SystemEnvironment {
 
 impl Environment for SystemEnvironment {
     fn now_ms(&self) -> u64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// SipHash over a counter, keyed by the operating system's randomness.
     fn random(&self) -> u64 {
-        self.0.random.hash_one(self.0.drawn.fetch_add(1, Ordering::Relaxed))
+        self.0
+            .random
+            .hash_one(self.0.drawn.fetch_add(1, Ordering::Relaxed))
     }
 
     fn work_due(&self, _due_ms: u64) {

@@ -99,23 +99,44 @@ impl Host {
             connections: config.server.max_connections as usize,
         };
         let sessions = Sessions::default();
-        let webhooks =
-            Webhooks { gateway: Arc::clone(&gateway), sessions: Arc::clone(&sessions) };
+        let webhooks = Webhooks {
+            gateway: Arc::clone(&gateway),
+            sessions: Arc::clone(&sessions),
+        };
         let address = config.server.listen;
         let webhooks = Server::start(address, limits.clone(), webhooks)
             .await
-            .map_err(|error| StartError::Listen { section: "server", address, error })?;
+            .map_err(|error| StartError::Listen {
+                section: "server",
+                address,
+                error,
+            })?;
         let address = config.admin;
         let admin = Server::start(address, limits, Admin(Arc::clone(&gateway)))
             .await
-            .map_err(|error| StartError::Listen { section: "admin", address, error })?;
+            .map_err(|error| StartError::Listen {
+                section: "admin",
+                address,
+                error,
+            })?;
 
         let (stop, stopped) = watch::channel(false);
         let mut workers = JoinSet::new();
         for _ in 0..config.server.workers {
-            workers.spawn(work(Arc::clone(&gateway), environment.clone(), stopped.clone()));
+            workers.spawn(work(
+                Arc::clone(&gateway),
+                environment.clone(),
+                stopped.clone(),
+            ));
         }
-        Ok(Self { gateway, webhooks, admin, stop, workers, sessions })
+        Ok(Self {
+            gateway,
+            webhooks,
+            admin,
+            stop,
+            workers,
+            sessions,
+        })
     }
 
     /// Where webhooks are received.
@@ -211,7 +232,11 @@ fn incoming(request: Request<Bytes>) -> Incoming {
         method: head.method.to_string(),
         path: head.uri.path().to_owned(),
         query: head.uri.query().unwrap_or_default().to_owned(),
-        headers: head.headers.iter().map(|(n, v)| (n.to_string(), text(v))).collect(),
+        headers: head
+            .headers
+            .iter()
+            .map(|(n, v)| (n.to_string(), text(v)))
+            .collect(),
         body: body.into(),
     }
 }
@@ -222,7 +247,9 @@ fn outgoing(response: contract::Response) -> Response<Bytes> {
     *outgoing.status_mut() =
         StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in response.headers {
-        let header = HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok());
+        let header = HeaderName::try_from(name)
+            .ok()
+            .zip(HeaderValue::try_from(value).ok());
         if let Some((name, value)) = header {
             outgoing.headers_mut().append(name, value);
         }

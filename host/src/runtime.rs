@@ -114,8 +114,10 @@ pub struct WasmRuntime {
 impl WasmRuntime {
     /// Loads a plugin from a `.wasm` file.
     pub fn from_file(path: &Path, options: &RuntimeOptions) -> Result<Self, LoadError> {
-        let bytes = std::fs::read(path)
-            .map_err(|error| LoadError::Unreadable { path: path.to_owned(), error })?;
+        let bytes = std::fs::read(path).map_err(|error| LoadError::Unreadable {
+            path: path.to_owned(),
+            error,
+        })?;
         Self::from_bytes(&bytes, options)
     }
 
@@ -125,8 +127,10 @@ impl WasmRuntime {
         let component = Component::from_binary(&engine, component)
             .map_err(|e| LoadError::NotAComponent(first_line(&e)))?;
         let imports = component.component_type();
-        let imports: Vec<_> =
-            imports.imports(&engine).map(|(name, _)| name.to_owned()).collect();
+        let imports: Vec<_> = imports
+            .imports(&engine)
+            .map(|(name, _)| name.to_owned())
+            .collect();
         if !imports.is_empty() {
             return Err(LoadError::Imports(imports));
         }
@@ -173,7 +177,10 @@ impl WasmRuntime {
                 routes: needs
                     .routes
                     .into_iter()
-                    .map(|r| contract::Route { path: r.path, summary: r.summary })
+                    .map(|r| contract::Route {
+                        path: r.path,
+                        summary: r.summary,
+                    })
                     .collect(),
                 destinations: needs
                     .destinations
@@ -187,18 +194,26 @@ impl WasmRuntime {
             }),
             Err(problems) => Err(problems
                 .into_iter()
-                .map(|p| contract::Problem { pointer: p.pointer, message: p.message })
+                .map(|p| contract::Problem {
+                    pointer: p.pointer,
+                    message: p.message,
+                })
                 .collect()),
         })
     }
 
     fn instantiate(&self) -> Result<(Store<Limits>, generated::Plugin), Trap> {
-        let limits = Limits { memory_bytes: self.memory_bytes };
+        let limits = Limits {
+            memory_bytes: self.memory_bytes,
+        };
         let mut store = Store::new(self.plugin.engine(), limits);
         store.limiter(|limits| limits);
         store.set_hostcall_fuel(COPIED_BYTES);
         store.set_epoch_deadline(ticks(self.cpu));
-        let plugin = self.plugin.instantiate(&mut store).map_err(|e| self.trap(&e))?;
+        let plugin = self
+            .plugin
+            .instantiate(&mut store)
+            .map_err(|e| self.trap(&e))?;
         Ok((store, plugin))
     }
 
@@ -239,7 +254,13 @@ impl Runtime for WasmRuntime {
             .session()
             .call_constructor(&mut store, &to_input(input), &to_context(context))
             .map_err(|e| self.trap(&e))?;
-        Ok(WasmSession { store, plugin, session, runtime: self.clone(), _permit: permit })
+        Ok(WasmSession {
+            store,
+            plugin,
+            session,
+            runtime: self.clone(),
+            _permit: permit,
+        })
     }
 }
 
@@ -379,5 +400,11 @@ fn ticks(cpu: Duration) -> u64 {
 
 /// wasmtime's messages go on over several lines with backtraces and causes.
 fn first_line(error: &wasmtime::Error) -> String {
-    error.root_cause().to_string().lines().next().unwrap_or_default().to_owned()
+    error
+        .root_cause()
+        .to_string()
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }

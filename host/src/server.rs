@@ -85,9 +85,13 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let connections = Arc::new(Connections::default());
         let service = Arc::new(Service { limits, handler });
-        let accepting =
-            tokio::spawn(accept(listener, service, Arc::clone(&connections), stopped));
-        Ok(Self { address, stop, accepting, connections })
+        let accepting = tokio::spawn(accept(listener, service, Arc::clone(&connections), stopped));
+        Ok(Self {
+            address,
+            stop,
+            accepting,
+            connections,
+        })
     }
 
     /// Where it listens: the port that was found, if it was asked for port 0.
@@ -171,7 +175,10 @@ impl Connections {
         if this.open.len() < most {
             return true;
         }
-        let idle = this.open.iter().find(|(_, c)| !c.busy.load(Ordering::Relaxed));
+        let idle = this
+            .open
+            .iter()
+            .find(|(_, c)| !c.busy.load(Ordering::Relaxed));
         let Some((number, task)) = idle.map(|(number, c)| (*number, c.task.clone())) else {
             return false;
         };
@@ -197,7 +204,13 @@ impl Connections {
             serving.await;
             connections.lock().open.remove(&number);
         });
-        this.open.insert(number, Connection { busy, task: task.abort_handle() });
+        this.open.insert(
+            number,
+            Connection {
+                busy,
+                task: task.abort_handle(),
+            },
+        );
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
@@ -268,7 +281,10 @@ impl<H: Handler> Service<H> {
             }
         };
         busy.store(true, Ordering::Relaxed);
-        let answer = self.handler.handle(Request::from_parts(head, body), peer).await;
+        let answer = self
+            .handler
+            .handle(Request::from_parts(head, body), peer)
+            .await;
         busy.store(false, Ordering::Relaxed);
         answer.map(|answer| answer.map(Full::new)).ok_or(Closed)
     }
@@ -307,7 +323,13 @@ fn refusal(status: StatusCode, message: &str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
-    headers.insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("application/json"),
+    );
+    headers.insert(
+        header::CONNECTION,
+        header::HeaderValue::from_static("close"),
+    );
     response
 }

@@ -123,8 +123,15 @@ impl FileStore {
                 let shared = Arc::clone(&shared);
                 move || write_in_groups(&shared, receiver)
             })
-            .map_err(|e| OpenError::Io { path: path.to_owned(), reason: e.to_string() })?;
-        Ok(Self(Arc::new(Handle { shared, sender: Some(sender), writer: Some(writer) })))
+            .map_err(|e| OpenError::Io {
+                path: path.to_owned(),
+                reason: e.to_string(),
+            })?;
+        Ok(Self(Arc::new(Handle {
+            shared,
+            sender: Some(sender),
+            writer: Some(writer),
+        })))
     }
 
     /// How many transactions were committed since the file was opened. At most
@@ -136,18 +143,27 @@ impl FileStore {
 
 impl Store for FileStore {
     async fn get(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError> {
-        self.0.shared.get(keys).map_err(|e| self.0.shared.failure(e))
+        self.0
+            .shared
+            .get(keys)
+            .map_err(|e| self.0.shared.failure(&e))
     }
 
     async fn scan(&self, scan: &Scan) -> Result<Page, StoreError> {
-        self.0.shared.scan(scan).map_err(|e| self.0.shared.failure(e))
+        self.0
+            .shared
+            .scan(scan)
+            .map_err(|e| self.0.shared.failure(&e))
     }
 
     async fn write(&self, write: Write) -> Result<Result<u64, Refused>, StoreError> {
         let closed = || StoreError("it is closed".into());
         let sender = self.0.sender.as_ref().ok_or_else(closed)?;
         let (answer, answered) = oneshot::channel();
-        sender.send(Waiting { write, answer }).await.map_err(|_| closed())?;
+        sender
+            .send(Waiting { write, answer })
+            .await
+            .map_err(|_| closed())?;
         answered.await.map_err(|_| closed())?
     }
 }
@@ -185,14 +201,18 @@ impl Shared {
     fn get(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, redb::Error> {
         let database = self.database();
         let table = database_of(&database)?.begin_read()?.open_table(KEYS)?;
-        keys.iter().map(|key| Ok(table.get(key.as_str())?.map(|found| entry(found.value())))).collect()
+        keys.iter()
+            .map(|key| Ok(table.get(key.as_str())?.map(|found| entry(found.value()))))
+            .collect()
     }
 
     fn scan(&self, scan: &Scan) -> Result<Page, redb::Error> {
         let database = self.database();
         let table = database_of(&database)?.begin_read()?.open_table(KEYS)?;
         let from = match &scan.after {
-            Some(after) if after.as_str() >= scan.prefix.as_str() => Bound::Excluded(after.as_str()),
+            Some(after) if after.as_str() >= scan.prefix.as_str() => {
+                Bound::Excluded(after.as_str())
+            }
             _ => Bound::Included(scan.prefix.as_str()),
         };
         let limit = scan.limit.clamp(1, PAGE_ENTRIES) as usize;
@@ -208,9 +228,15 @@ impl Shared {
             }
             let entry = entry(value.value());
             bytes += entry.value.len();
-            entries.push(KeyedEntry { key: key.value().to_owned(), entry });
+            entries.push(KeyedEntry {
+                key: key.value().to_owned(),
+                entry,
+            });
         }
-        Ok(Page { entries, next: None })
+        Ok(Page {
+            entries,
+            next: None,
+        })
     }
 
     /// Carries out a group of writes in one transaction.
@@ -260,7 +286,10 @@ impl Shared {
     /// After an I/O error redb answers nothing until its file is opened anew.
     /// Doing so here lets a gateway recover from a full disk without a restart.
     fn reopen(&self) {
-        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        let mut database = self
+            .database
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         // The old one must let go of its lock first.
         *database = None;
         *database = open_existing(&self.path).ok();
@@ -270,7 +299,7 @@ impl Shared {
         self.database.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn failure(&self, error: redb::Error) -> StoreError {
+    fn failure(&self, error: &redb::Error) -> StoreError {
         StoreError(format!("{}: {error}", self.path.display()))
     }
 }
@@ -280,7 +309,10 @@ fn database_of(database: &Option<Database>) -> Result<&Database, redb::Error> {
 }
 
 fn entry((revision, value): (u64, &[u8])) -> Entry {
-    Entry { value: value.to_vec(), revision }
+    Entry {
+        value: value.to_vec(),
+        revision,
+    }
 }
 
 /// The writer thread. It ends when the last store handle is gone and every
@@ -290,11 +322,14 @@ fn write_in_groups(shared: &Shared, mut receiver: mpsc::Receiver<Waiting>) {
     while receiver.blocking_recv_many(&mut group, GROUP) > 0 {
         match shared.commit(&group) {
             // A caller that went away gets no answer, and its write stands.
-            Ok(outcomes) => group.drain(..).zip(outcomes).for_each(|(waiting, outcome)| {
-                let _ = waiting.answer.send(Ok(outcome));
-            }),
+            Ok(outcomes) => group
+                .drain(..)
+                .zip(outcomes)
+                .for_each(|(waiting, outcome)| {
+                    let _ = waiting.answer.send(Ok(outcome));
+                }),
             Err(error) => {
-                let error = shared.failure(error);
+                let error = shared.failure(&error);
                 tracing::error!(error = %error, writes = group.len(), "store write failed");
                 for waiting in group.drain(..) {
                     let _ = waiting.answer.send(Err(error.clone()));
@@ -323,8 +358,10 @@ fn open_existing(path: &Path) -> Result<Database, OpenError> {
         Err(DatabaseError::RepairAborted) => {}
         Err(error) => return Err(unopened(path, error)),
     }
-    let database =
-        Builder::new().set_cache_size(CACHE_BYTES).open(path).map_err(|e| unopened(path, e))?;
+    let database = Builder::new()
+        .set_cache_size(CACHE_BYTES)
+        .open(path)
+        .map_err(|e| unopened(path, e))?;
     let transaction = database.begin_read().map_err(|e| damaged(path, e))?;
     check_schema(path, transaction.open_table(META))?;
     drop(transaction);
@@ -340,9 +377,16 @@ fn check_schema(
         Err(TableError::Storage(error)) => return Err(damaged(path, error)),
         Err(_) => return Err(OpenError::Foreign(path.to_owned())),
     };
-    match meta.get("schema").map_err(|e| damaged(path, e))?.map(|schema| schema.value()) {
+    match meta
+        .get("schema")
+        .map_err(|e| damaged(path, e))?
+        .map(|schema| schema.value())
+    {
         Some(SCHEMA) => Ok(()),
-        Some(found) => Err(OpenError::Schema { path: path.to_owned(), found }),
+        Some(found) => Err(OpenError::Schema {
+            path: path.to_owned(),
+            found,
+        }),
         None => Err(OpenError::Foreign(path.to_owned())),
     }
 }
@@ -350,7 +394,10 @@ fn check_schema(
 /// Creates the file under another name and moves it into place when it is
 /// whole, since redb refuses a file that a power cut left half created.
 fn create(path: &Path) -> Result<(), OpenError> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(|e| damaged(folder, e))?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
@@ -360,7 +407,9 @@ fn create(path: &Path) -> Result<(), OpenError> {
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(&unfinished).map_err(|e| damaged(&unfinished, e))?;
+    let file = options
+        .open(&unfinished)
+        .map_err(|e| damaged(&unfinished, e))?;
     // Two processes may be at this point. Only the one with the lock goes on,
     // and it looks again, because the other may have finished in between.
     if file.try_lock().is_err() {
@@ -398,5 +447,8 @@ fn unopened(path: &Path, error: DatabaseError) -> OpenError {
 }
 
 fn damaged(path: &Path, error: impl std::fmt::Display) -> OpenError {
-    OpenError::Io { path: path.to_owned(), reason: error.to_string() }
+    OpenError::Io {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    }
 }

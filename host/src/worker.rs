@@ -25,7 +25,9 @@ pub(crate) async fn work<R: Runtime, S: Store, C: Client>(
     while !*stop.borrow() {
         // Before the look, so that an alarm during the look is not missed.
         alarm.mark_unchanged();
-        let Next::Idle { until_ms } = gateway.run_next().await else { continue };
+        let Next::Idle { until_ms } = gateway.run_next().await else {
+            continue;
+        };
         let sleep = until_ms.map_or(LONGEST_SLEEP, |until_ms| {
             Duration::from_millis(until_ms.saturating_sub(environment.now_ms())).min(LONGEST_SLEEP)
         });

@@ -1,5 +1,6 @@
 //! A plugin that means harm, or is broken, ends its own session and nothing
 //! else.
+#![allow(clippy::unwrap_used)]
 
 use integration_gateway::Runtime;
 use integration_gateway::Session;
@@ -47,18 +48,37 @@ fn component(pages: u32, resume: &str) -> Vec<u8> {
     let (package, _) = resolve.push_path("../wit").unwrap();
     let world = resolve.select_world(&[package], Some("plugin")).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-    ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
+    ComponentEncoder::default()
+        .module(&module)
+        .unwrap()
+        .validate(true)
+        .encode()
+        .unwrap()
 }
 
 fn options() -> RuntimeOptions {
-    RuntimeOptions { sessions: 4, cpu: Duration::from_millis(200), ..RuntimeOptions::default() }
+    RuntimeOptions {
+        sessions: 4,
+        cpu: Duration::from_millis(200),
+        ..RuntimeOptions::default()
+    }
 }
 
 async fn run(runtime: &WasmRuntime) -> Result<Vec<Effect>, String> {
-    let work = Work { key: "k".into(), reasons: vec!["test".into()], attempt: 0 };
-    let context = Context { configuration: "{}".into() };
+    let work = Work {
+        key: "k".into(),
+        reasons: vec!["test".into()],
+        attempt: 0,
+    };
+    let context = Context {
+        configuration: "{}".into(),
+    };
     let opened = runtime.open(Input::Work(work), context).await;
-    opened.map_err(|e| e.to_string())?.resume(1, vec![]).await.map_err(|e| e.to_string())
+    opened
+        .map_err(|e| e.to_string())?
+        .resume(1, vec![])
+        .await
+        .map_err(|e| e.to_string())
 }
 
 async fn outcome(pages: u32, resume: &str) -> Result<Vec<Effect>, String> {
@@ -74,7 +94,10 @@ async fn a_session_that_asks_for_nothing_ends() {
 async fn an_endless_loop_is_stopped() {
     let start = Instant::now();
     let stopped = outcome(1, "(loop $l (br $l)) (i32.const 0)").await;
-    assert_eq!(stopped.unwrap_err(), "the plugin was stopped: a call took more than 200 ms");
+    assert_eq!(
+        stopped.unwrap_err(),
+        "the plugin was stopped: a call took more than 200 ms"
+    );
     assert!(start.elapsed() < Duration::from_secs(5));
 }
 
@@ -82,19 +105,31 @@ async fn an_endless_loop_is_stopped() {
 async fn a_memory_bomb_is_stopped() {
     let grow = "(loop $l (drop (memory.grow (i32.const 16))) (br $l)) (i32.const 0)";
     let stopped = outcome(1, grow).await;
-    assert_eq!(stopped.unwrap_err(), "the plugin was stopped: it needs more than 64 MiB of memory");
+    assert_eq!(
+        stopped.unwrap_err(),
+        "the plugin was stopped: it needs more than 64 MiB of memory"
+    );
 }
 
 #[tokio::test]
 async fn a_panic_is_told() {
-    assert_eq!(outcome(1, "unreachable").await.unwrap_err(), "the plugin was stopped: it panicked");
+    assert_eq!(
+        outcome(1, "unreachable").await.unwrap_err(),
+        "the plugin was stopped: it panicked"
+    );
 }
 
 #[tokio::test]
 async fn endless_recursion_is_stopped() {
-    let stopped =
-        outcome(1, "(i32.wrap_i64 (call $recurse (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4)))").await;
-    assert_eq!(stopped.unwrap_err(), "the plugin was stopped: it recursed too deeply");
+    let stopped = outcome(
+        1,
+        "(i32.wrap_i64 (call $recurse (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4)))",
+    )
+    .await;
+    assert_eq!(
+        stopped.unwrap_err(),
+        "the plugin was stopped: it recursed too deeply"
+    );
 }
 
 /// One effect, `get` with 100,000 keys, each of which is the same megabyte.
@@ -113,13 +148,17 @@ async fn an_answer_that_lies_over_itself_is_not_copied() {
         (i32.store offset=2097144 (i32.const 0) (i32.const 1))
         (i32.const 2097140)";
     let stopped = outcome(64, resume).await.unwrap_err();
-    assert_eq!(stopped, "the plugin was stopped: it returned more than 32 MiB at once");
+    assert_eq!(
+        stopped,
+        "the plugin was stopped: it returned more than 32 MiB at once"
+    );
 }
 
 #[tokio::test]
 async fn sessions_share_nothing() {
     // Traps when it is called a second time in the same instance.
-    let resume = "(if (i32.gt_u (global.get $calls) (i32.const 1)) (then unreachable)) (i32.const 0)";
+    let resume =
+        "(if (i32.gt_u (global.get $calls) (i32.const 1)) (then unreachable)) (i32.const 0)";
     let runtime = WasmRuntime::from_bytes(&component(1, resume), &options()).unwrap();
     for _ in 0..20 {
         assert_eq!(run(&runtime).await, Ok(vec![]));
@@ -148,7 +187,10 @@ fn what_imports_something_is_refused() {
             (import "wasi:http/outgoing-handler@0.2.0" (instance)))"#,
     );
     assert_eq!(
-        WasmRuntime::from_bytes(&importing.unwrap(), &options()).err().unwrap().to_string(),
+        WasmRuntime::from_bytes(&importing.unwrap(), &options())
+            .err()
+            .unwrap()
+            .to_string(),
         "the plugin imports wasi:cli/environment@0.2.0, wasi:http/outgoing-handler@0.2.0; a plugin \
          must import nothing",
     );
@@ -156,10 +198,23 @@ fn what_imports_something_is_refused() {
 
 #[test]
 fn what_is_no_plugin_is_refused() {
-    let refusal = |bytes: &[u8]| WasmRuntime::from_bytes(bytes, &options()).err().unwrap().to_string();
-    assert!(refusal(b"{}").starts_with("the plugin is not a WebAssembly component: "), "{}", refusal(b"{}"));
+    let refusal = |bytes: &[u8]| {
+        WasmRuntime::from_bytes(bytes, &options())
+            .err()
+            .unwrap()
+            .to_string()
+    };
+    assert!(
+        refusal(b"{}").starts_with("the plugin is not a WebAssembly component: "),
+        "{}",
+        refusal(b"{}")
+    );
     let module = wat::parse_str("(module)").unwrap();
-    assert!(refusal(&module).starts_with("the plugin is not a WebAssembly component: "), "{}", refusal(&module));
+    assert!(
+        refusal(&module).starts_with("the plugin is not a WebAssembly component: "),
+        "{}",
+        refusal(&module)
+    );
     let empty = wat::parse_str("(component)").unwrap();
     let refusal = refusal(&empty);
     assert!(
@@ -171,7 +226,10 @@ fn what_is_no_plugin_is_refused() {
 #[test]
 fn compiled_code_is_kept_and_found_again() {
     let folder = tempfile::tempdir().unwrap();
-    let options = RuntimeOptions { cache_directory: Some(folder.path().join("code")), ..options() };
+    let options = RuntimeOptions {
+        cache_directory: Some(folder.path().join("code")),
+        ..options()
+    };
     let component = component(1, "(i32.const 0)");
     for _ in 0..2 {
         WasmRuntime::from_bytes(&component, &options).unwrap();
@@ -182,5 +240,13 @@ fn compiled_code_is_kept_and_found_again() {
 
 fn walk(folder: &std::path::Path) -> usize {
     let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
-    entries.map(|e| if e.file_type().unwrap().is_dir() { walk(&e.path()) } else { 1 }).sum()
+    entries
+        .map(|e| {
+            if e.file_type().unwrap().is_dir() {
+                walk(&e.path())
+            } else {
+                1
+            }
+        })
+        .sum()
 }

@@ -1,4 +1,5 @@
 //! What a stranger can take from the server is bounded.
+#![allow(clippy::unwrap_used)]
 
 use bytes::Bytes;
 use http::Request;
@@ -28,7 +29,9 @@ impl Handler for Echo {
             "/slow" => tokio::time::sleep(Duration::from_millis(400)).await,
             _ => {}
         }
-        Some(Response::new(format!("{} {}", request.uri(), request.body().len()).into()))
+        Some(Response::new(
+            format!("{} {}", request.uri(), request.body().len()).into(),
+        ))
     }
 }
 
@@ -41,7 +44,9 @@ fn limits() -> ServerLimits {
 }
 
 async fn server(limits: ServerLimits) -> Server {
-    Server::start(([127, 0, 0, 1], 0).into(), limits, Echo).await.unwrap()
+    Server::start(([127, 0, 0, 1], 0).into(), limits, Echo)
+        .await
+        .unwrap()
 }
 
 /// Sends bytes and reads until the server closes the connection.
@@ -78,7 +83,10 @@ async fn a_request_is_answered() {
 
 #[tokio::test]
 async fn no_answer_closes_the_connection() {
-    assert_eq!(exchange(&server(limits()).await, &post("/close", b"")).await, "");
+    assert_eq!(
+        exchange(&server(limits()).await, &post("/close", b"")).await,
+        ""
+    );
 }
 
 #[tokio::test]
@@ -86,8 +94,14 @@ async fn a_body_that_says_it_is_too_long_is_refused_before_it_comes() {
     let server = server(limits()).await;
     let head = b"POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: 1001\r\n\r\n";
     let answer = exchange(&server, head).await;
-    assert!(answer.starts_with("HTTP/1.1 413 Payload Too Large\r\n"), "{answer}");
-    assert!(answer.to_lowercase().contains("\r\nconnection: close\r\n"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 413 Payload Too Large\r\n"),
+        "{answer}"
+    );
+    assert!(
+        answer.to_lowercase().contains("\r\nconnection: close\r\n"),
+        "{answer}"
+    );
     assert!(
         answer.ends_with("\r\n\r\n{\"error\":\"the body is longer than 1000 bytes\"}\n"),
         "{answer}"
@@ -122,7 +136,10 @@ async fn a_header_that_trickles_is_cut_off_in_time() {
     let server = server(limits()).await;
     let start = Instant::now();
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
-    stream.write_all(b"POST /a HTTP/1.1\r\nhost: x\r\nx-a").await.unwrap();
+    stream
+        .write_all(b"POST /a HTTP/1.1\r\nhost: x\r\nx-a")
+        .await
+        .unwrap();
     rest(&mut stream).await;
     assert!(start.elapsed() < Duration::from_secs(2));
 }
@@ -140,14 +157,23 @@ async fn a_body_that_trickles_is_cut_off_in_time() {
 #[tokio::test]
 async fn a_huge_header_is_refused() {
     let server = server(limits()).await;
-    let head = format!("GET /a HTTP/1.1\r\nhost: x\r\nx-a: {}\r\n\r\n", "a".repeat(300 << 10));
+    let head = format!(
+        "GET /a HTTP/1.1\r\nhost: x\r\nx-a: {}\r\n\r\n",
+        "a".repeat(300 << 10)
+    );
     let answer = exchange(&server, head.as_bytes()).await;
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 431 "),
+        "{answer}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_of_trickling_sockets_keeps_nobody_out() {
-    let limits = ServerLimits { header_timeout: Duration::from_secs(60), ..limits() };
+    let limits = ServerLimits {
+        header_timeout: Duration::from_secs(60),
+        ..limits()
+    };
     let server = server(limits).await;
     let mut crowd = Vec::new();
     for _ in 0..300 {
@@ -158,7 +184,11 @@ async fn a_crowd_of_trickling_sockets_keeps_nobody_out() {
     let start = Instant::now();
     let answer = exchange(&server, &post("/a", b"1")).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -175,10 +205,16 @@ async fn shutting_down_lets_a_request_in_progress_finish_and_takes_no_more() {
 
 #[tokio::test]
 async fn shutting_down_does_not_wait_for_an_idle_connection() {
-    let limits = ServerLimits { header_timeout: Duration::from_secs(60), ..limits() };
+    let limits = ServerLimits {
+        header_timeout: Duration::from_secs(60),
+        ..limits()
+    };
     let server = server(limits).await;
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
-    stream.write_all(b"GET /a HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    stream
+        .write_all(b"GET /a HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
     let start = Instant::now();
     server.shutdown(Duration::from_secs(5)).await;

@@ -1,4 +1,5 @@
 //! The embedded store keeps its promises.
+#![allow(clippy::unwrap_used)]
 
 use integration_gateway::Refused;
 use integration_gateway::Store;
@@ -13,11 +14,18 @@ use tempfile::tempdir;
 use tokio::task::JoinSet;
 
 fn put(key: &str, precondition: Precondition, value: &str) -> Write {
-    Write { key: key.into(), precondition, value: Some(value.into()) }
+    Write {
+        key: key.into(),
+        precondition,
+        value: Some(value.into()),
+    }
 }
 
 async fn create(store: &FileStore, key: &str, value: &str) -> Result<u64, Refused> {
-    store.write(put(key, Precondition::Absent, value)).await.unwrap()
+    store
+        .write(put(key, Precondition::Absent, value))
+        .await
+        .unwrap()
 }
 
 async fn read(store: &FileStore, key: &str) -> Option<(u64, String)> {
@@ -25,8 +33,17 @@ async fn read(store: &FileStore, key: &str) -> Option<(u64, String)> {
     Some((found.revision, String::from_utf8(found.value).unwrap()))
 }
 
-async fn page(store: &FileStore, prefix: &str, after: Option<&str>, limit: u32) -> (Vec<String>, Option<String>) {
-    let scan = Scan { prefix: prefix.into(), after: after.map(str::to_owned), limit };
+async fn page(
+    store: &FileStore,
+    prefix: &str,
+    after: Option<&str>,
+    limit: u32,
+) -> (Vec<String>, Option<String>) {
+    let scan = Scan {
+        prefix: prefix.into(),
+        after: after.map(str::to_owned),
+        limit,
+    };
     let page = store.scan(&scan).await.unwrap();
     (page.entries.into_iter().map(|e| e.key).collect(), page.next)
 }
@@ -39,14 +56,34 @@ async fn a_write_happens_only_if_its_precondition_holds() {
     assert_eq!(create(&store, "a", "2").await, Err(Refused));
     assert_eq!(read(&store, "a").await, Some((first, "1".into())));
 
-    let second = store.write(put("a", Precondition::Revision(first), "2")).await.unwrap().unwrap();
+    let second = store
+        .write(put("a", Precondition::Revision(first), "2"))
+        .await
+        .unwrap()
+        .unwrap();
     assert_ne!(first, second);
-    assert_eq!(store.write(put("a", Precondition::Revision(first), "3")).await.unwrap(), Err(Refused));
-    assert_eq!(store.write(put("b", Precondition::Revision(first), "3")).await.unwrap(), Err(Refused));
+    assert_eq!(
+        store
+            .write(put("a", Precondition::Revision(first), "3"))
+            .await
+            .unwrap(),
+        Err(Refused)
+    );
+    assert_eq!(
+        store
+            .write(put("b", Precondition::Revision(first), "3"))
+            .await
+            .unwrap(),
+        Err(Refused)
+    );
     assert_eq!(read(&store, "a").await, Some((second, "2".into())));
     assert_eq!(read(&store, "b").await, None);
 
-    let delete = |revision| Write { key: "a".into(), precondition: Precondition::Revision(revision), value: None };
+    let delete = |revision| Write {
+        key: "a".into(),
+        precondition: Precondition::Revision(revision),
+        value: None,
+    };
     assert_eq!(store.write(delete(first)).await.unwrap(), Err(Refused));
     assert_eq!(store.write(delete(second)).await.unwrap(), Ok(0));
     assert_eq!(read(&store, "a").await, None);
@@ -61,7 +98,11 @@ async fn a_key_never_returns_to_a_revision_not_even_after_a_restart() {
         let store = FileStore::open(&path).unwrap();
         let revision = create(&store, "a", "x").await.unwrap();
         seen.push(revision);
-        let delete = Write { key: "a".into(), precondition: Precondition::Revision(revision), value: None };
+        let delete = Write {
+            key: "a".into(),
+            precondition: Precondition::Revision(revision),
+            value: None,
+        };
         store.write(delete).await.unwrap().unwrap();
     }
     seen.dedup();
@@ -86,7 +127,9 @@ async fn a_file_that_a_crash_left_half_created_is_replaced() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("s.redb");
     std::fs::write(folder.path().join("s.redb.new"), b"half a head").unwrap();
-    create(&FileStore::open(&path).unwrap(), "a", "1").await.unwrap();
+    create(&FileStore::open(&path).unwrap(), "a", "1")
+        .await
+        .unwrap();
     assert!(!folder.path().join("s.redb.new").exists());
 }
 
@@ -98,14 +141,32 @@ async fn pages_come_in_byte_order_and_end() {
         create(&store, key, key).await.unwrap();
     }
     let all = ["p-", "p-1", "p-10", "p-2"];
-    assert_eq!(page(&store, "p-", None, 10).await, (all.map(str::to_owned).to_vec(), None));
+    assert_eq!(
+        page(&store, "p-", None, 10).await,
+        (all.map(str::to_owned).to_vec(), None)
+    );
     let (first, next) = page(&store, "p-", None, 3).await;
     assert_eq!(first, all[..3]);
     assert_eq!(next.as_deref(), Some("p-10"));
-    assert_eq!(page(&store, "p-", next.as_deref(), 3).await, (vec!["p-2".into()], None));
-    assert_eq!(page(&store, "p-", None, 4).await.1, None, "a full last page has no next");
-    assert_eq!(page(&store, "p-", Some("a"), 1).await.0, ["p-"], "a cursor before the prefix");
-    assert_eq!(page(&store, "p-", Some("z"), 9).await, (vec![], None), "a cursor behind it");
+    assert_eq!(
+        page(&store, "p-", next.as_deref(), 3).await,
+        (vec!["p-2".into()], None)
+    );
+    assert_eq!(
+        page(&store, "p-", None, 4).await.1,
+        None,
+        "a full last page has no next"
+    );
+    assert_eq!(
+        page(&store, "p-", Some("a"), 1).await.0,
+        ["p-"],
+        "a cursor before the prefix"
+    );
+    assert_eq!(
+        page(&store, "p-", Some("z"), 9).await,
+        (vec![], None),
+        "a cursor behind it"
+    );
     assert_eq!(page(&store, "none", None, 9).await, (vec![], None));
     assert_eq!(page(&store, "", None, 100).await.0.len(), 8);
 }
@@ -180,7 +241,11 @@ async fn waiting_writes_share_commits() {
         tasks.spawn(async move { create(&store, &format!("k{i}"), "v").await });
     }
     assert!(tasks.join_all().await.iter().all(Result::is_ok));
-    assert!(store.commits() <= 250, "{} commits for 500 writes", store.commits());
+    assert!(
+        store.commits() <= 250,
+        "{} commits for 500 writes",
+        store.commits()
+    );
     assert_eq!(page(&store, "k", None, 1000).await.0.len(), 500);
 }
 
@@ -222,7 +287,11 @@ fn an_unknown_schema_is_refused_and_left_alone() {
     let meta: TableDefinition<&str, u64> = TableDefinition::new("meta");
     let database = redb::Database::create(&path).unwrap();
     let transaction = database.begin_write().unwrap();
-    transaction.open_table(meta).unwrap().insert("schema", 7).unwrap();
+    transaction
+        .open_table(meta)
+        .unwrap()
+        .insert("schema", 7)
+        .unwrap();
     transaction.commit().unwrap();
     drop(database);
     let before = std::fs::read(&path).unwrap();
@@ -249,7 +318,10 @@ fn a_file_of_another_program_is_refused_and_left_alone() {
     std::fs::write(&path, "[server]\nlisten = 1\n".repeat(500)).unwrap();
     let before = std::fs::read(&path).unwrap();
     let refusal = refusal(&path);
-    assert!(refusal.starts_with(&format!("store {}: ", path.display())), "{refusal}");
+    assert!(
+        refusal.starts_with(&format!("store {}: ", path.display())),
+        "{refusal}"
+    );
     assert!(std::fs::read(&path).unwrap() == before);
 }
 
@@ -280,7 +352,10 @@ async fn a_killed_process_loses_nothing_that_was_answered() {
         .unwrap();
     let mut lines = std::io::BufReader::new(child.stderr.take().unwrap()).lines();
     let mut answered = || -> Option<u64> {
-        lines.by_ref().map_while(Result::ok).find_map(|l| l.strip_prefix("answered ")?.parse().ok())
+        lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|l| l.strip_prefix("answered ")?.parse().ok())
     };
     while answered().unwrap() < 50 {}
     child.kill().unwrap();
@@ -289,10 +364,16 @@ async fn a_killed_process_loses_nothing_that_was_answered() {
 
     let store = FileStore::open(&path).unwrap();
     for i in 0..=last {
-        assert!(read(&store, &format!("k{i}")).await.is_some(), "k{i} of {last} is lost");
+        assert!(
+            read(&store, &format!("k{i}")).await.is_some(),
+            "k{i} of {last} is lost"
+        );
     }
     // The next write must not meet a revision that was handed out before.
     let newest = read(&store, &format!("k{last}")).await.unwrap().0;
     assert!(create(&store, "next", "v").await.unwrap() > newest);
-    tokio::time::timeout(Duration::from_secs(1), create(&store, "more", "v")).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(1), create(&store, "more", "v"))
+        .await
+        .unwrap()
+        .unwrap();
 }

@@ -132,7 +132,9 @@ fn servicenow(now_ms: u64, body: &[u8]) -> Result<Notice, String> {
         reason: format!(
             "ServiceNow {}",
             text::cut(&text::single_line(&hint.action_type), 40)
-        ),
+        )
+        .trim_end()
+        .into(),
         hint: Hint::ServiceNow {
             body: Box::new(hint),
         },
@@ -143,6 +145,6 @@ fn answer(status: u16, body: &serde_json::Value) -> Response {
     Response {
         status,
         headers: vec![("content-type".into(), "application/json".into())],
-        body: body.to_string().into_bytes(),
+        body: format!("{body}\n").into_bytes(),
     }
 }

@@ -34,6 +34,8 @@ pub struct Pair {
     pub creating: Option<Creating>,
     /// Whether each side has been told where to find the other.
     pub introduced: bool,
+    /// Until when Flashduty snoozes it, in Unix milliseconds; 0 or past if not.
+    pub snoozed_until_ms: u64,
     /// What both sides last agreed on.
     pub base: Base,
     /// Comments that are on both sides.
@@ -132,6 +134,7 @@ impl Default for Pair {
             number: None,
             creating: None,
             introduced: false,
+            snoozed_until_ms: 0,
             base: Base::default(),
             carried: Carried::default(),
             journal_seen: None,

@@ -127,7 +127,9 @@ pub enum Outcome {
     ToServicenow,
     /// ServiceNow's value goes to Flashduty.
     ToFlashduty,
-    /// Nothing is written.
+    /// Both sides hold the same already.
+    InStep,
+    /// The other side is left as it is.
     Kept,
 }
 
@@ -168,7 +170,11 @@ impl fmt::Display for Decision {
                     "{field}: {servicenow} -> {flashduty} in Flashduty ({why})"
                 )
             }
-            Outcome::Kept => write!(f, "{field}: kept ({why})"),
+            Outcome::InStep => write!(f, "{field}: in step ({why})"),
+            Outcome::Kept => write!(
+                f,
+                "{field}: {flashduty} in Flashduty, {servicenow} in ServiceNow; kept ({why})"
+            ),
         }
     }
 }
@@ -437,36 +443,30 @@ impl Merge<'_> {
         let in_step = matches!((&to_s, s), (Some(Ok(to)), Some(s)) if to == s)
             || (s_moved && matches!((&to_f, f), (Some(Ok(to)), Some(f)) if to == f));
         if in_step {
-            decide(Outcome::Kept, f, s, "both sides hold the same".into());
+            decide(Outcome::InStep, f, s, "both sides hold the same".into());
             return kept;
         }
-        let (winner, why) = match (f_moved, s_moved, f, s) {
+        // A side that may not write cannot win, or the other one's change would
+        // be lost with it.
+        let f_sends = f_moved && self.direction.to_servicenow();
+        let s_sends = s_moved && self.direction.from_servicenow();
+        let (winner, why) = match (f_sends, s_sends, f, s) {
             (true, true, Some(f), Some(s)) => {
                 let (side, rule) = (field.prefer)(f, s);
                 (side, format!("both sides moved; {rule}"))
             }
             (true, ..) => (Side::Flashduty, "changed in Flashduty".into()),
-            _ => (Side::ServiceNow, "changed in ServiceNow".into()),
+            (_, true, ..) => (Side::ServiceNow, "changed in ServiceNow".into()),
+            _ => {
+                let why = match f_moved {
+                    true => "changed in Flashduty; the direction is from-servicenow",
+                    false => "changed in ServiceNow; the direction is to-servicenow",
+                };
+                decide(Outcome::Kept, f, s, why.into());
+                return kept;
+            }
         };
         match winner {
-            Side::Flashduty if !self.direction.to_servicenow() => {
-                decide(
-                    Outcome::Kept,
-                    f,
-                    s,
-                    format!("{why}; the direction is from-servicenow"),
-                );
-                kept
-            }
-            Side::ServiceNow if !self.direction.from_servicenow() => {
-                decide(
-                    Outcome::Kept,
-                    f,
-                    s,
-                    format!("{why}; the direction is to-servicenow"),
-                );
-                kept
-            }
             Side::Flashduty => match to_s {
                 Some(Ok(to)) => {
                     decide(Outcome::ToServicenow, f, Some(&to), why);

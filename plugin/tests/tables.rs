@@ -254,6 +254,17 @@ fn a_direction_writes_to_one_side_only() {
 }
 
 #[test]
+fn a_side_that_may_not_write_does_not_win_against_the_one_that_may() {
+    let mut two = in_step();
+    two.f.progress = Some(Progress::Processing);
+    two.s.state = Some(State::OnHold);
+    let plan = decide("from-servicenow", &two);
+    assert_eq!(plan.steps, [Step::Snooze { minutes: 120 }]);
+    let plan = decide("to-servicenow", &two);
+    assert_eq!(columns(&plan), json!({ "state": "2" }));
+}
+
+#[test]
 fn resolution_and_root_cause_become_the_close_notes_and_back() {
     let mut two = in_step();
     two.f.progress = Some(Progress::Closed);

@@ -23,7 +23,11 @@ impl Document {
     /// Parses a file, or tells every place where it is no TOML.
     pub(super) fn parse(text: &str) -> Result<Self, Vec<Problem>> {
         let (table, errors) = DeTable::parse_recoverable(text);
-        let mut reader = Reader { text, lines: BTreeMap::new(), problems: Vec::new() };
+        let mut reader = Reader {
+            text,
+            lines: BTreeMap::new(),
+            problems: Vec::new(),
+        };
         reader.problems.extend(errors.iter().map(|error| Problem {
             line: error.span().map(|span| line_of(text, &span)),
             key: String::new(),
@@ -31,7 +35,10 @@ impl Document {
         }));
         let root = reader.table("", table.get_ref());
         if reader.problems.is_empty() {
-            Ok(Self { root, lines: reader.lines })
+            Ok(Self {
+                root,
+                lines: reader.lines,
+            })
         } else {
             Err(reader.problems)
         }
@@ -51,7 +58,11 @@ impl Document {
 
     /// A problem at what a JSON Pointer points at.
     pub(super) fn problem(&self, pointer: &str, message: impl Into<String>) -> Problem {
-        Problem { line: self.line(pointer), key: key_of(pointer), message: message.into() }
+        Problem {
+            line: self.line(pointer),
+            key: key_of(pointer),
+            message: message.into(),
+        }
     }
 }
 
@@ -83,7 +94,12 @@ fn key_of(pointer: &str) -> String {
 }
 
 fn line_of(text: &str, span: &Range<usize>) -> usize {
-    1 + text.as_bytes().iter().take(span.start).filter(|b| **b == b'\n').count()
+    1 + text
+        .as_bytes()
+        .iter()
+        .take(span.start)
+        .filter(|b| **b == b'\n')
+        .count()
 }
 
 struct Reader<'t> {
@@ -97,7 +113,8 @@ impl Reader<'_> {
         let mut map = Map::new();
         for (key, value) in table {
             let pointer = below(pointer, key.get_ref());
-            self.lines.insert(pointer.clone(), line_of(self.text, &key.span()));
+            self.lines
+                .insert(pointer.clone(), line_of(self.text, &key.span()));
             let value = self.value(&pointer, value);
             map.insert(key.get_ref().to_string(), value);
         }
@@ -121,7 +138,8 @@ impl Reader<'_> {
                 let mut values = Vec::new();
                 for (i, value) in array.iter().enumerate() {
                     let pointer = below(pointer, &i.to_string());
-                    self.lines.insert(pointer.clone(), line_of(self.text, &value.span()));
+                    self.lines
+                        .insert(pointer.clone(), line_of(self.text, &value.span()));
                     values.push(self.value(&pointer, value));
                 }
                 Value::Array(values)
@@ -197,16 +215,27 @@ name = \"test\"
 
     #[test]
     fn pointers_are_shown_as_keys() {
-        assert_eq!(key_of("/integration/0/fields/12/from"), "integration[0].fields[12].from");
-        assert_eq!(key_of("/integration/0/map/a~1b"), "integration[0].map.\"a/b\"");
+        assert_eq!(
+            key_of("/integration/0/fields/12/from"),
+            "integration[0].fields[12].from"
+        );
+        assert_eq!(
+            key_of("/integration/0/map/a~1b"),
+            "integration[0].map.\"a/b\""
+        );
         assert_eq!(key_of(""), "");
     }
 
     #[test]
     fn what_is_no_toml_is_told_with_its_line() {
-        let mut problems = Document::parse("[server]\nlisten = \n[admin\n").err().unwrap();
+        let mut problems = Document::parse("[server]\nlisten = \n[admin\n")
+            .err()
+            .unwrap();
         problems.sort();
-        assert_eq!(problems.iter().map(|p| p.line).collect::<Vec<_>>(), [Some(2), Some(3)]);
+        assert_eq!(
+            problems.iter().map(|p| p.line).collect::<Vec<_>>(),
+            [Some(2), Some(3)]
+        );
         let problems = Document::parse("a = nan\n").err().unwrap();
         assert_eq!(
             problems,

@@ -51,10 +51,7 @@ impl fmt::Display for Problems {
 
 /// `; did you mean "basic"?` if one of the accepted words is close to what was
 /// written, else nothing.
-pub(super) fn did_you_mean<'a>(
-    found: &str,
-    accepted: impl IntoIterator<Item = &'a str>,
-) -> String {
+pub(super) fn did_you_mean<'a>(found: &str, accepted: impl IntoIterator<Item = &'a str>) -> String {
     let far = 1 + found.chars().count() / 3;
     accepted
         .into_iter()

@@ -30,11 +30,14 @@ pub(super) fn read<T: DeserializeOwned>(
             Ok(_) => return None,
             Err(error) => error,
         };
-        let mut inside = error.path().iter().fold(String::new(), |at, segment| match segment {
-            Segment::Seq { index } => below(&at, &index.to_string()),
-            Segment::Map { key } => below(&at, key),
-            Segment::Enum { .. } | Segment::Unknown => at,
-        });
+        let mut inside = error
+            .path()
+            .iter()
+            .fold(String::new(), |at, segment| match segment {
+                Segment::Seq { index } => below(&at, &index.to_string()),
+                Segment::Map { key } => below(&at, key),
+                Segment::Enum { .. } | Segment::Unknown => at,
+            });
         // The name of an unknown field is a part of some paths, and not of all.
         while value.pointer(&inside).is_none() {
             inside.truncate(inside.rfind('/').unwrap_or(0));
@@ -75,21 +78,28 @@ fn culprit<T: DeserializeOwned>(value: &Value, inside: &str, message: &str) -> S
         return inside.to_owned();
     }
     // `kind` comes last, since nothing can be read without it.
-    let fields = table.keys().map(String::as_str).filter(|key| *key != "kind");
+    let fields = table
+        .keys()
+        .map(String::as_str)
+        .filter(|key| *key != "kind");
     fields
         .chain(["kind"])
         .map(|key| below(inside, key))
         .find(|at| {
             let mut without = value.clone();
             take(&mut without, at);
-            T::deserialize(without).err().is_none_or(|error| error.to_string() != message)
+            T::deserialize(without)
+                .err()
+                .is_none_or(|error| error.to_string() != message)
         })
         .unwrap_or_else(|| inside.to_owned())
 }
 
 /// Takes one member out of its table, or one element out of its array.
 fn take(value: &mut Value, pointer: &str) -> bool {
-    let Some(slash) = pointer.rfind('/') else { return false };
+    let Some(slash) = pointer.rfind('/') else {
+        return false;
+    };
     let step = pointer[slash + 1..].replace("~1", "/").replace("~0", "~");
     match value.pointer_mut(&pointer[..slash]) {
         Some(Value::Object(table)) => table.remove(&step).is_some(),
@@ -111,7 +121,10 @@ fn reworded(message: &str, found: &Value) -> String {
         };
         return format!("expected {{ env = \"NAME\" }} or {{ file = \"PATH\" }}, found {found}");
     }
-    for (words, what) in [("unknown field ", "no such key; "), ("unknown variant ", "")] {
+    for (words, what) in [
+        ("unknown field ", "no such key; "),
+        ("unknown variant ", ""),
+    ] {
         if let Some(unknown) = quoted_behind(message, words) {
             let accepted = accepted(message);
             let hint = did_you_mean(unknown, accepted.iter().map(String::as_str));
@@ -128,16 +141,24 @@ fn reworded(message: &str, found: &Value) -> String {
     if let Some((found, expected)) = parts
         && let Some(found) = found.strip_prefix("invalid value: integer ")
     {
-        return format!("expected {}, found {}", in_words(expected), found.replace('`', ""));
+        return format!(
+            "expected {}, found {}",
+            in_words(expected),
+            found.replace('`', "")
+        );
     }
     message.to_owned()
 }
 
 /// Whether serde speaks of a `SecretRef`, the one enum here that holds values.
 fn is_about_a_secret(message: &str) -> bool {
-    ["expected `env` or `file`", "expected map with a single key", "expected string or map"]
-        .iter()
-        .any(|words| message.contains(words))
+    [
+        "expected `env` or `file`",
+        "expected map with a single key",
+        "expected string or map",
+    ]
+    .iter()
+    .any(|words| message.contains(words))
 }
 
 /// serde names types as Rust does, and TOML has names of its own.
@@ -162,13 +183,24 @@ fn in_words(serde: &str) -> &str {
 
 /// The word in back quotes that follows the given words.
 fn quoted_behind<'m>(message: &'m str, words: &str) -> Option<&'m str> {
-    message.strip_prefix(words)?.strip_prefix('`')?.split('`').next()
+    message
+        .strip_prefix(words)?
+        .strip_prefix('`')?
+        .split('`')
+        .next()
 }
 
 /// The words in back quotes behind `expected`.
 fn accepted(message: &str) -> Vec<String> {
-    let expected = message.split_once(", expected ").map_or("", |(_, expected)| expected);
-    expected.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    let expected = message
+        .split_once(", expected ")
+        .map_or("", |(_, expected)| expected);
+    expected
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect()
 }
 
 /// `"a"`, `"a" or "b"`, `one of "a", "b", "c"`.

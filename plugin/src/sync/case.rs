@@ -282,13 +282,7 @@ impl<'a> Case<'a> {
         if self.pair.base.state.flashduty != Some(Progress::Snoozed) {
             return;
         }
-        let until_ms = match &self.incident {
-            Some(incident) => incident.snoozed_until_ms(),
-            None => {
-                let minutes = u64::from(self.integration.snooze_minutes);
-                self.effects.now_ms().saturating_add(minutes * 60_000)
-            }
-        };
+        let until_ms = self.pair.snoozed_until_ms;
         if until_ms > self.effects.now_ms() {
             let work = keys::work(&self.integration.id, &self.name);
             self.effects

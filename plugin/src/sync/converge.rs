@@ -8,6 +8,7 @@
 use super::Stop;
 use super::case::Case;
 use crate::Level;
+use crate::flashduty::Step;
 use crate::plan::Decision;
 use crate::plan::FlashdutyView;
 use crate::plan::Outcome;
@@ -66,17 +67,25 @@ impl Case<'_> {
             base.state.servicenow = held.state.or(base.state.servicenow);
             self.record = Some(record);
         }
+        let mut snoozed_until_ms = match &self.incident {
+            Some(incident) => incident.snoozed_until_ms(),
+            None => self.pair.snoozed_until_ms,
+        };
         if let Some(id) = self.incident_id() {
             for step in &steps {
                 self.flashduty.step(&id, step).await?;
+                if let Step::Snooze { minutes } = step {
+                    snoozed_until_ms = self.effects.now_ms() + u64::from(*minutes) * 60_000;
+                }
             }
             if !steps.is_empty() {
                 self.incident = None;
             }
         }
-        if base != self.pair.base {
+        if base != self.pair.base || snoozed_until_ms != self.pair.snoozed_until_ms {
             self.pair.base = base;
-            for decision in decisions.iter().filter(|d| d.outcome != Outcome::Kept) {
+            self.pair.snoozed_until_ms = snoozed_until_ms;
+            for decision in decisions.iter().filter(|d| d.outcome != Outcome::InStep) {
                 self.pair.note(self.effects.now_ms(), decision.to_string());
             }
             self.save().await?;
@@ -115,8 +124,8 @@ impl Case<'_> {
     async fn report(&self, decisions: &[Decision]) {
         for decision in decisions {
             let level = match decision.outcome {
-                Outcome::Kept => Level::Debug,
-                Outcome::ToServicenow | Outcome::ToFlashduty => Level::Info,
+                Outcome::InStep => Level::Debug,
+                _ => Level::Info,
             };
             self.log(level, "decided", &[("decision", &decision.to_string())])
                 .await;
