@@ -2,6 +2,7 @@
 //! not fit.
 #![allow(clippy::unwrap_used)]
 
+use serde_json::json;
 use simulators::flashduty::Action;
 use simulators::flashduty::Progress;
 use simulators::flashduty::Severity;
@@ -182,6 +183,36 @@ async fn an_unreadable_journal_gives_the_newest_comment_of_each_webhook_once() {
         (has(&world, "the first"), has(&world, "the second")),
         (1, 1)
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreadable_journal_loses_no_comment_to_a_webhook_that_came_too_early() {
+    let servicenow = servicenow::Options {
+        hide_journal: true,
+        ..Default::default()
+    };
+    let world = World::start(Setting {
+        servicenow,
+        ..Setting::default()
+    })
+    .await
+    .unwrap();
+    let incident = world.alert("disk full", Status::Critical);
+    let sys_id = world.until_record(&incident).await.unwrap();
+    world.settled().await.unwrap();
+    world
+        .servicenow
+        .poke(|s, _| s.options_mut().business_rule = None);
+    world.beth(&sys_id, &[("comments", "the first")]);
+    // Sent before the comment was written, worked on after it.
+    for comments in ["", "the first", "the first"] {
+        let body = json!({ "sys_id": sys_id, "comments": comments });
+        assert_eq!(world.servicenow_sends(&body).await.status, 200);
+        world.settled().await.unwrap();
+    }
+    let comments = world.comments(&incident);
+    let carried = comments.iter().filter(|c| c.contains("the first"));
+    assert_eq!(carried.count(), 1, "{comments:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
