@@ -189,7 +189,7 @@ async fn two_webhooks_at_once_about_a_new_incident_make_one_record() {
 async fn a_gateway_that_is_cut_off_before_the_answer_to_a_creation_finds_the_record() {
     let mut world = World::start(Setting::default()).await.unwrap();
     world.servicenow.poke(|s, _| {
-        s.faults()
+        s.faults();
             .answer_to(post(), Fault::Slow(60_000), Span::Next(1))
     });
     let incident = world.alert("disk full", Status::Critical);
