@@ -42,7 +42,7 @@ impl GuestSession for RefCell<Driver> {
 
 // The generated exports are the one place that needs `unsafe`: they read what
 // the gateway wrote into linear memory.
-#[allow(unsafe_code, missing_docs)]
+#[allow(unsafe_code, missing_docs, unreachable_pub)]
 mod exports {
     use super::Plugin;
     use crate::contract;
