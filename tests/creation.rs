@@ -2,13 +2,19 @@
 //! creates it.
 #![allow(clippy::unwrap_used)]
 
+use serde_json::Value;
+use serde_json::json;
 use simulators::flashduty;
+use simulators::flashduty::Action;
+use simulators::flashduty::Mishaps;
 use simulators::flashduty::PlannedFault;
 use simulators::flashduty::Status;
 use simulators::servicenow;
 use simulators::servicenow::Fault;
 use simulators::servicenow::Span;
 use simulators::servicenow::Target;
+use simulators::servicenow::WebhookFault;
+use std::time::Duration;
 use support::Setting;
 use support::World;
 
@@ -124,6 +130,150 @@ async fn a_gateway_that_is_cut_off_in_the_middle_goes_on_where_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_readers_do_not_see_yet_is_not_created_again() {
+    let world = World::start(Setting {
+        business_rule_delay_ms: 0,
+        ..Setting::default()
+    })
+    .await
+    .unwrap();
+    let mut writes = world.writes();
+    world
+        .servicenow
+        .poke(|s, _| s.faults().set_read_lag_ms(500));
+    let incident = world.alert("disk full", Status::Critical);
+    let sys_id = world.until_record(&incident).await.unwrap();
+    let created_ms = world.servicenow.now_ms();
+    world.settled().await.unwrap();
+    let seen = |w: &World| (w.servicenow.now_ms() > created_ms + 500).then_some(());
+    world.until("readers see the record", seen).await.unwrap();
+    world.ana(&incident, &Action::Acknowledge);
+    world.until_column(&sys_id, "state", "2").await.unwrap();
+    world.settled().await.unwrap();
+    assert_eq!(world.flashduty.simulator().incidents().count(), 1);
+    assert_eq!(world.servicenow.simulator().incidents().count(), 1);
+    let writes = writes.in_servicenow();
+    assert_eq!(writes.iter().filter(|w| w.starts_with("POST")).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_webhooks_at_once_about_a_new_incident_make_one_record() {
+    let world = World::start(Setting::default()).await.unwrap();
+    world
+        .flashduty
+        .poke(|f, _| f.account_mut().webhooks.clear());
+    let incident = world.alert("disk full", Status::Critical);
+    let event = |n: u32| {
+        json!({
+            "event_id": format!("{n:032x}"),
+            "event_type": "i_new",
+            "incident": { "incident_id": incident },
+        })
+    };
+    let (events, mut writes) = ([event(1), event(2)], world.writes());
+    let (first, second) = tokio::join!(
+        world.flashduty_sends(&events[0]),
+        world.flashduty_sends(&events[1])
+    );
+    assert_eq!((first.status, second.status), (200, 200));
+    world.until_record(&incident).await.unwrap();
+    world.settled().await.unwrap();
+    let created = writes
+        .in_servicenow()
+        .into_iter()
+        .filter(|w| w.starts_with("POST"));
+    assert_eq!(created.count(), 1);
+    assert_eq!(world.servicenow.simulator().incidents().count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_cut_off_before_the_answer_to_a_creation_finds_the_record() {
+    let mut world = World::start(Setting::default()).await.unwrap();
+    world.servicenow.poke(|s, _| {
+        s.faults()
+            .answer_to(post(), Fault::Slow(60_000), Span::Next(1));
+    });
+    let incident = world.alert("disk full", Status::Critical);
+    let sys_id = world.until_record(&incident).await.unwrap();
+    world.crash_and_restart(&Setting::default()).await.unwrap();
+    let mut writes = world.writes();
+    let number = world.column(&sys_id, "number");
+    let linked = |w: &World| {
+        w.comments(&incident)
+            .into_iter()
+            .find(|c| c.contains(&number))
+    };
+    world.until("the record is linked", linked).await.unwrap();
+    world.settled().await.unwrap();
+    let again = |write: &String| write.starts_with("POST");
+    assert!(!writes.in_servicenow().iter().any(again));
+    assert_eq!(world.servicenow.simulator().incidents().count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn duplicates_and_disorder_write_nothing_twice() {
+    let world = World::start(Setting::default()).await.unwrap();
+    let mut writes = world.writes();
+    world.flashduty.poke(|f, _| {
+        f.set_mishaps(Mishaps {
+            duplicate_percent: 50,
+            reorder_percent: 50,
+            ..Mishaps::default()
+        });
+    });
+    world.servicenow.poke(|s, _| {
+        s.faults()
+            .webhooks(WebhookFault::Doubled, Span::Next(u32::MAX));
+    });
+    let incident = world.alert("disk full", Status::Critical);
+    let sys_id = world.until_record(&incident).await.unwrap();
+    world.ana(&incident, &Action::Acknowledge);
+    world.ana_comments(&incident, "looking into it");
+    world.beth(&sys_id, &[("comments", "thank you")]);
+    world.until_column(&sys_id, "state", "2").await.unwrap();
+    let resolution = Some("grew the volume".to_owned());
+    world.ana(
+        &incident,
+        &Action::Resolve {
+            root_cause: None,
+            resolution,
+        },
+    );
+    world.until_column(&sys_id, "state", "6").await.unwrap();
+    let count = |texts: Vec<String>, part: &str| texts.iter().filter(|t| t.contains(part)).count();
+    world
+        .until("both comments are carried", |w| {
+            let notes = count(w.journal(&sys_id, "work_notes"), "looking into it");
+            (notes + count(w.comments(&incident), "thank you") == 2).then_some(())
+        })
+        .await
+        .unwrap();
+    world.settled().await.unwrap();
+
+    let url = format!("PATCH /api/now/table/incident/{sys_id}");
+    let mut expected = vec!["POST /api/now/table/incident".to_owned()];
+    // Acknowledged, a comment, resolved.
+    expected.extend([url.clone(), url.clone(), url]);
+    assert_eq!(writes.in_servicenow(), expected);
+    // The number, and Beth's comment.
+    assert_eq!(writes.in_flashduty(), ["POST /incident/comment"; 2]);
+
+    let sent: Vec<Value> = {
+        let flashduty = world.flashduty.simulator();
+        let bodies = flashduty.deliveries().iter().map(|a| &a.request_body);
+        bodies
+            .map(|body| serde_json::from_str(body).unwrap())
+            .collect()
+    };
+    for event in sent.iter().rev() {
+        assert_eq!(world.flashduty_sends(event).await.status, 200);
+    }
+    world.settled().await.unwrap();
+    assert_eq!(writes.in_servicenow(), [""; 0]);
+    assert_eq!(writes.in_flashduty(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_echo_of_our_own_record_makes_no_second_incident() {
     let setting = Setting {
         business_rule_delay_ms: 0,
@@ -169,4 +319,20 @@ async fn conditions_are_looked_at_again_until_the_incident_is_sent() {
     assert_eq!(world.servicenow.simulator().incidents().count(), 0);
     world.alert("disk filling", Status::Critical);
     world.until_record(&incident).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_told_to_stop_finishes_what_is_under_way() {
+    let mut world = World::start(Setting::default()).await.unwrap();
+    world
+        .servicenow
+        .poke(|s, _| s.faults().answer(Fault::Slow(300), Span::Always));
+    let incident = world.alert("disk full", Status::Critical);
+    let running = |w: &World| (w.host.as_ref()?.gateway().status().work.running == 1).then_some(());
+    world.until("the work has begun", running).await.unwrap();
+    let host = world.host.take().unwrap();
+    host.shutdown(Duration::from_secs(20)).await;
+    // Without a gateway, nothing more can come.
+    assert_eq!(world.records_of(&incident).len(), 1);
+    assert_eq!(world.comments(&incident).len(), 1);
 }

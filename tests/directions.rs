@@ -2,6 +2,7 @@
 //! not fit.
 #![allow(clippy::unwrap_used)]
 
+use serde_json::json;
 use simulators::flashduty::Action;
 use simulators::flashduty::Progress;
 use simulators::flashduty::Severity;
@@ -17,6 +18,7 @@ async fn to_servicenow_writes_nothing_but_the_link_to_flashduty() {
         ..Setting::default()
     };
     let world = World::start(setting).await.unwrap();
+    let mut writes = world.writes();
     let incident = world.alert("disk full", Status::Critical);
     let sys_id = world.until_record(&incident).await.unwrap();
     world.beth(&sys_id, &[("urgency", "3"), ("comments", "on it")]);
@@ -35,6 +37,7 @@ async fn to_servicenow_writes_nothing_but_the_link_to_flashduty() {
             .iter()
             .any(|comment| comment.contains("on it"))
     );
+    assert_eq!(writes.in_flashduty(), ["POST /incident/comment"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,6 +47,7 @@ async fn from_servicenow_sends_no_incident_of_flashdutys() {
         ..Setting::default()
     };
     let world = World::start(setting).await.unwrap();
+    let mut writes = world.writes();
     world.alert("stays here", Status::Critical);
     let sys_id = world.abel_opens(&[("short_description", "VPN down"), ("urgency", "1")]);
     let incident = world.until_incident("VPN down").await.unwrap();
@@ -54,6 +58,9 @@ async fn from_servicenow_sends_no_incident_of_flashdutys() {
         .unwrap();
     world.settled().await.unwrap();
     assert_eq!(world.servicenow.simulator().incidents().count(), 1);
+    // The link to Flashduty.
+    let link = format!("PATCH /api/now/table/incident/{sys_id}");
+    assert_eq!(writes.in_servicenow(), [link]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,6 +189,173 @@ async fn an_unreadable_journal_gives_the_newest_comment_of_each_webhook_once() {
         (has(&world, "the first"), has(&world, "the second")),
         (1, 1)
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreadable_journal_loses_no_comment_to_a_webhook_that_came_too_early() {
+    let servicenow = servicenow::Options {
+        hide_journal: true,
+        ..Default::default()
+    };
+    let world = World::start(Setting {
+        servicenow,
+        ..Setting::default()
+    })
+    .await
+    .unwrap();
+    let incident = world.alert("disk full", Status::Critical);
+    let sys_id = world.until_record(&incident).await.unwrap();
+    world.settled().await.unwrap();
+    world
+        .servicenow
+        .poke(|s, _| s.options_mut().business_rule = None);
+    world.beth(&sys_id, &[("comments", "the first")]);
+    // Sent before the comment was written, worked on after it.
+    for comments in ["", "the first", "the first"] {
+        let body = json!({ "sys_id": sys_id, "comments": comments });
+        assert_eq!(world.servicenow_sends(&body).await.status, 200);
+        world.settled().await.unwrap();
+    }
+    let comments = world.comments(&incident);
+    let carried = comments.iter().filter(|c| c.contains("the first"));
+    assert_eq!(carried.count(), 1, "{comments:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_user_in_servicenow_the_labels_of_webhooks_are_the_source() {
+    let world = World::start(Setting {
+        direction: "from-servicenow",
+        servicenow_access: false,
+        ..Setting::default()
+    })
+    .await
+    .unwrap();
+    let mut writes = world.writes();
+    let sys_id = world.abel_opens(&[
+        ("short_description", "VPN down"),
+        ("urgency", "2"),
+        ("comments", "please hurry"),
+    ]);
+    let incident = world.until_incident("VPN down").await.unwrap();
+    world
+        .until_severity(&incident, Severity::Warning)
+        .await
+        .unwrap();
+    world.beth(&sys_id, &[("state", "2"), ("urgency", "1")]);
+    world
+        .until_progress(&incident, Progress::Processing)
+        .await
+        .unwrap();
+    world
+        .until_severity(&incident, Severity::Critical)
+        .await
+        .unwrap();
+    world.settled().await.unwrap();
+    // A script that leaves the state out says nothing about it.
+    let body = json!({ "sys_id": sys_id, "short_description": "VPN down in Shanghai" });
+    assert_eq!(world.servicenow_sends(&body).await.status, 200);
+    assert_eq!(
+        world.until_incident("VPN down in Shanghai").await.unwrap(),
+        incident
+    );
+    world.settled().await.unwrap();
+    world
+        .until_progress(&incident, Progress::Processing)
+        .await
+        .unwrap();
+    let comments = world.comments(&incident);
+    let carried = comments.iter().filter(|c| c.contains("please hurry"));
+    assert_eq!(carried.count(), 1, "{comments:?}");
+    assert_eq!(world.flashduty.simulator().incidents().count(), 1);
+    assert_eq!(writes.in_servicenow(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_key_to_flashduty_the_webhook_is_the_source() {
+    let world = World::start(Setting {
+        direction: "to-servicenow",
+        flashduty_access: false,
+        ..Setting::default()
+    })
+    .await
+    .unwrap();
+    let mut writes = world.writes();
+    let incident = world.alert("disk full", Status::Warning);
+    let sys_id = world.until_record(&incident).await.unwrap();
+    assert_eq!(world.column(&sys_id, "urgency"), "2");
+    world.ana(&incident, &Action::Acknowledge);
+    world.until_column(&sys_id, "state", "2").await.unwrap();
+    let resolution = Some("grew the volume".to_owned());
+    world.ana(
+        &incident,
+        &Action::Resolve {
+            root_cause: None,
+            resolution,
+        },
+    );
+    world.until_column(&sys_id, "state", "6").await.unwrap();
+    assert_eq!(world.column(&sys_id, "close_notes"), "grew the volume");
+    world.settled().await.unwrap();
+    assert_eq!(world.servicenow.simulator().incidents().count(), 1);
+    assert_eq!(writes.in_flashduty(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_record_is_final_and_nothing_is_tried() {
+    let world = World::start(Setting::default()).await.unwrap();
+    let incident = world.alert("disk full", Status::Critical);
+    let sys_id = world.until_record(&incident).await.unwrap();
+    world.settled().await.unwrap();
+    let closing = [
+        ("state", "7"),
+        ("close_code", "User error"),
+        ("close_notes", "it was nothing"),
+    ];
+    let closed = world
+        .servicenow
+        .poke(|s, now| s.update_incident("admin", &sys_id, &closing, now));
+    closed.unwrap();
+    world
+        .until_progress(&incident, Progress::Closed)
+        .await
+        .unwrap();
+    world.settled().await.unwrap();
+    let mut writes = world.writes();
+    let reason = "not so sure".to_owned();
+    world.ana(&incident, &Action::Reopen { reason });
+    world.ana(&incident, &Action::Acknowledge);
+    world.settled().await.unwrap();
+    assert_eq!(world.column(&sys_id, "state"), "7");
+    assert_eq!(writes.in_servicenow(), [""; 0]);
+    // Nor is Flashduty's incident closed again behind Ana's back.
+    assert_eq!(writes.in_flashduty(), [""; 0]);
+    let work = world.host.as_ref().unwrap().gateway().status().work;
+    assert_eq!((work.waiting, work.parked), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_title_that_is_too_long_is_cut_and_then_left_alone() {
+    let world = World::start(Setting::default()).await.unwrap();
+    let title = "disk full ".repeat(40);
+    let incident = world.alert(title.trim(), Status::Critical);
+    let sys_id = world.until_record(&incident).await.unwrap();
+    let short = world.column(&sys_id, "short_description");
+    assert_eq!(short.chars().count(), 160);
+    assert!(short.starts_with("disk full ") && short.ends_with('…'));
+    world.settled().await.unwrap();
+    let mut writes = world.writes();
+    world.ana(&incident, &Action::Acknowledge);
+    world.until_column(&sys_id, "state", "2").await.unwrap();
+    world.beth(&sys_id, &[("urgency", "2")]);
+    world
+        .until_severity(&incident, Severity::Warning)
+        .await
+        .unwrap();
+    world.settled().await.unwrap();
+    let flashduty = world.flashduty.simulator();
+    assert_eq!(flashduty.incident(&incident).unwrap().title, title.trim());
+    assert_eq!(writes.in_servicenow().len(), 1);
+    assert_eq!(writes.in_flashduty(), ["POST /incident/reset"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

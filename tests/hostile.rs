@@ -3,25 +3,39 @@
 #![allow(clippy::unwrap_used)]
 
 use serde_json::json;
+use simulators::flashduty::Status;
+use simulators::server::Exchange;
+use simulators::servicenow::ManualForm;
 use support::Setting;
 use support::World;
 use support::wire::Answer;
 use support::wire::bearer;
 use support::world::ADMIN_TOKEN;
 use support::world::FLASHDUTY_TOKEN;
+use support::world::SIGNATURE;
+use support::writes::Writes;
+use tokio::sync::broadcast::Receiver;
 
 fn token() -> String {
     bearer(FLASHDUTY_TOKEN)
 }
 
-/// Nothing was stored and nothing was sent anywhere; and all still works.
-async fn nothing_happened(world: &World) {
+/// Nothing was stored and nothing was written anywhere, and all still works.
+async fn nothing_happened(mut world: World, mut writes: Writes) {
     world.settled().await.unwrap();
     let work = world.admin("/work", Some(ADMIN_TOKEN)).await;
     assert_eq!(work.json()["work"], json!([]), "{work:?}");
-    assert_eq!(world.servicenow.simulator().incidents().count(), 0);
-    let incident = world.alert("disk full", simulators::flashduty::Status::Critical);
-    world.until_record(&incident).await.unwrap();
+    assert_eq!(writes.in_servicenow(), [""; 0]);
+    assert_eq!(writes.in_flashduty(), [""; 0]);
+    let incident = world.alert("disk full", Status::Critical);
+    let sys_id = world.until_record(&incident).await.unwrap();
+    world.settled().await.unwrap();
+    let keys = world.stored_keys().await.unwrap();
+    assert!(!keys.is_empty(), "the good incident is stored");
+    for key in keys {
+        let about_it = [&incident, &sys_id].iter().any(|id| key.contains(*id));
+        assert!(about_it || key == "p.instance.demo", "{key}");
+    }
 }
 
 fn refused(answer: &Answer, status: u16, reason: &str) {
@@ -37,6 +51,7 @@ fn refused(answer: &Answer, status: u16, reason: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_right_token_nothing_is_looked_at() {
     let world = World::start(Setting::default()).await.unwrap();
+    let writes = world.writes();
     let body = br#"{"event_type":"i_new","incident":{"incident_id":"6a1d2f45c0ffee0123456789"}}"#;
     let expected = "authorization: Bearer";
     refused(
@@ -51,7 +66,7 @@ async fn without_the_right_token_nothing_is_looked_at() {
         401,
         expected,
     );
-    let almost = format!("{}x", FLASHDUTY_TOKEN);
+    let almost = format!("{FLASHDUTY_TOKEN}x");
     refused(
         &world
             .send("/flashduty/demo", &[bearer(&almost)], body)
@@ -65,12 +80,13 @@ async fn without_the_right_token_nothing_is_looked_at() {
         401,
         expected,
     );
-    nothing_happened(&world).await;
+    nothing_happened(world, writes).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_asked_for_is_refused() {
     let world = World::start(Setting::default()).await.unwrap();
+    let writes = world.writes();
     refused(
         &world.send("/flashduty/other", &[token()], b"{}").await,
         404,
@@ -95,12 +111,13 @@ async fn what_nobody_asked_for_is_refused() {
         415,
         "application/json",
     );
-    nothing_happened(&world).await;
+    nothing_happened(world, writes).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ids_that_are_no_ids_go_nowhere() {
     let world = World::start(Setting::default()).await.unwrap();
+    let writes = world.writes();
     for id in [
         "../../etc/passwd",
         "6a1d2f45c0ffee01234567%2e",
@@ -116,12 +133,13 @@ async fn ids_that_are_no_ids_go_nowhere() {
         let body = json!({ "sys_id": id });
         refused(&world.servicenow_sends(&body).await, 400, "sys_id");
     }
-    nothing_happened(&world).await;
+    nothing_happened(world, writes).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bombs_do_not_go_off() {
     let world = World::start(Setting::default()).await.unwrap();
+    let writes = world.writes();
     let deep = "[".repeat(100_000);
     refused(
         &world
@@ -164,12 +182,13 @@ async fn bombs_do_not_go_off() {
             "expected",
         );
     }
-    nothing_happened(&world).await;
+    nothing_happened(world, writes).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_without_end_is_cut_short() {
     let world = World::start(Setting::default()).await.unwrap();
+    let writes = world.writes();
     let huge = format!(
         "POST /flashduty/demo HTTP/1.1\r\nhost: x\r\n{}\r\ncontent-type: application/json\r\n\
          content-length: 1073741824\r\n\r\n{{",
@@ -186,7 +205,134 @@ async fn a_body_without_end_is_cut_short() {
         413,
         "",
     );
-    nothing_happened(&world).await;
+    nothing_happened(world, writes).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_trickles_is_hung_up_on() {
+    let world = World::start(Setting {
+        server: "header-timeout-seconds = 1\nbody-timeout-seconds = 1",
+        ..Setting::default()
+    })
+    .await
+    .unwrap();
+    let writes = world.writes();
+    // Each returns only because the gateway closes the connection.
+    for header in ["", "POST /flashduty/demo HTTP/1.1\r\nhost: x\r\n"] {
+        let answer = world.raw(header.as_bytes()).await;
+        assert_eq!(answer.status, 0, "{answer:?}");
+    }
+    let body = format!(
+        "POST /flashduty/demo HTTP/1.1\r\nhost: x\r\n{}\r\ncontent-type: application/json\r\n\
+         content-length: 100\r\n\r\n{{",
+        token()
+    );
+    refused(&world.raw(body.as_bytes()).await, 408, "in time");
+    nothing_happened(world, writes).await;
+}
+
+/// The webhooks that ServiceNow has sent: header lines and body.
+fn sent(exchanges: &mut Receiver<Exchange>) -> Vec<(Vec<String>, Vec<u8>)> {
+    let mut sent = Vec::new();
+    while let Ok(exchange) = exchanges.try_recv() {
+        if let Exchange::Pushed { push, .. } = exchange {
+            let lines = push
+                .headers
+                .iter()
+                .map(|(name, value)| format!("{name}: {value}"));
+            sent.push((lines.collect(), push.body));
+        }
+    }
+    sent
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signed_webhook_is_taken_once_and_not_with_another_body() {
+    let world = World::start(Setting {
+        servicenow_proof: SIGNATURE,
+        ..Setting::default()
+    })
+    .await
+    .unwrap();
+    let mut exchanges = world.servicenow.exchanges();
+    world.abel_opens(&[("short_description", "VPN down"), ("urgency", "1")]);
+    let incident = world.until_incident("VPN down").await.unwrap();
+    world.settled().await.unwrap();
+    let (headers, body) = sent(&mut exchanges).swap_remove(0);
+    let mut writes = world.writes();
+    let again = world.send("/servicenow/demo", &headers, &body).await;
+    refused(&again, 409, "webhook-id");
+    let other = String::from_utf8(body.clone())
+        .unwrap()
+        .replace("VPN", "LAN");
+    let forged = world
+        .send("/servicenow/demo", &headers, other.as_bytes())
+        .await;
+    refused(&forged, 401, "webhook-signature");
+    let unsigned: Vec<_> = headers
+        .iter()
+        .filter(|line| !line.starts_with("webhook-signature"))
+        .cloned()
+        .collect();
+    let unsigned = world.send("/servicenow/demo", &unsigned, &body).await;
+    refused(&unsigned, 401, "webhook-signature");
+    world.settled().await.unwrap();
+    assert_eq!(writes.in_flashduty(), [""; 0]);
+    assert_eq!(world.flashduty.simulator().incidents().count(), 1);
+    assert!(world.comments(&incident).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_that_has_expired_proves_nothing() {
+    let mut world = World::start(Setting {
+        servicenow_proof: SIGNATURE,
+        ..Setting::default()
+    })
+    .await
+    .unwrap();
+    let mut writes = world.writes();
+    // The button sends a webhook that then takes ten minutes to arrive.
+    world.servicenow.poke(|s, now| {
+        let rule = s.options_mut().business_rule.take();
+        let created = s.create_incident("abel.tuter", &[("urgency", "1")], now);
+        s.options_mut().business_rule = rule;
+        s.send_to_flashduty(&created.unwrap(), ManualForm::Guide, now - 600_000);
+    });
+    world.settled().await.unwrap();
+    let outcomes: Vec<_> = {
+        let servicenow = world.servicenow.simulator();
+        servicenow
+            .outbound_log()
+            .map(|o| o.outcome.clone())
+            .collect()
+    };
+    assert_eq!(outcomes, [Some(Ok(401))]);
+    assert_eq!(writes.in_flashduty(), [""; 0]);
+    assert_eq!(world.stored_keys().await.unwrap(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn line_breaks_in_names_and_texts_break_nothing() {
+    let world = World::start(Setting::default()).await.unwrap();
+    let title = "disk full\r\nx-injected: yes\r\n\r\nGET / HTTP/1.1";
+    let incident = world.alert(title, Status::Critical);
+    let event = json!({
+        "event_type": "i_new\r\nx-injected: yes",
+        "event_id": "a\r\nb",
+        "incident": { "incident_id": incident, "title": title },
+    });
+    let answer = world.flashduty_sends(&event).await;
+    assert_eq!((answer.status, answer.text.lines().count()), (200, 1));
+    let sys_id = world.until_record(&incident).await.unwrap();
+    assert_eq!(
+        world.column(&sys_id, "short_description"),
+        "disk full x-injected: yes GET / HTTP/1.1"
+    );
+    world.settled().await.unwrap();
+    let event = json!({ "event_type": "i_new", "incident": { "incident_id": "x\r\ny: z" } });
+    let answer = world.flashduty_sends(&event).await;
+    refused(&answer, 400, "incident.incident_id");
+    assert_eq!(world.servicenow.simulator().incidents().count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,7 @@ async fn incidents_cross_in_both_directions_and_nothing_is_written_twice() {
     let world = World::start(Setting::default()).await.unwrap();
     let mut told = 0;
     let rows = story::play(&world, &mut |line| {
-        told += usize::from(matches!(line, Line::Sees(_)))
+        told += usize::from(matches!(line, Line::Sees(_)));
     })
     .await
     .unwrap();

@@ -3,11 +3,18 @@
 
 use serde_json::Value;
 use serde_json::json;
+use simulators::flashduty::Action;
+use simulators::flashduty::Attempt;
+use simulators::flashduty::CustomAction;
+use simulators::flashduty::EventIdPlace;
+use simulators::flashduty::PAYMENTS;
 use simulators::flashduty::Progress;
 use simulators::flashduty::Severity;
 use simulators::flashduty::Status;
 use support::Setting;
 use support::World;
+use support::world::ADMIN_TOKEN;
+use support::world::FLASHDUTY_TOKEN;
 
 /// What the business rule of Flashduty's guide makes of an incident.
 fn business_rule(world: &World, sys_id: &str, action_type: &str) -> Value {
@@ -162,6 +169,228 @@ async fn every_event_is_accepted_and_none_is_believed() {
     assert_eq!(world.column(&sys_id, "short_description"), "disk full");
     assert_eq!(world.column(&sys_id, "urgency"), "1");
     assert_eq!(world.column(&sys_id, "state"), "1");
+}
+
+/// A body of the documented script for an incident that nobody can read.
+fn labelled(sys_id: &str, urgency: &str, state: &str) -> Value {
+    json!({
+        "action_type": "update",
+        "number": "INC0010001",
+        "sys_id": sys_id,
+        "short_description": format!("urgency {urgency}"),
+        "description": null,
+        "state": state,
+        "impact": urgency,
+        "urgency": urgency,
+        "comments": "",
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn labels_are_understood_in_every_form_in_which_scripts_send_them() {
+    let world = World::start(Setting {
+        direction: "from-servicenow",
+        servicenow_access: false,
+        ..Setting::default()
+    })
+    .await
+    .unwrap();
+    for (n, (urgency, severity)) in [
+        ("1 - High", Severity::Critical),
+        ("High", Severity::Critical),
+        ("1", Severity::Critical),
+        ("2 - Medium", Severity::Warning),
+        ("medium", Severity::Warning),
+        ("3 - Low", Severity::Info),
+        ("Low", Severity::Info),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let body = labelled(&format!("{n:032x}"), urgency, "In Progress");
+        assert_eq!(world.servicenow_sends(&body).await.status, 200);
+        let incident = world
+            .until_incident(&format!("urgency {urgency}"))
+            .await
+            .unwrap();
+        world.until_severity(&incident, severity).await.unwrap();
+        world
+            .until_progress(&incident, Progress::Processing)
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_label_that_means_nothing_is_parked_and_named() {
+    let world = World::start(Setting {
+        direction: "from-servicenow",
+        servicenow_access: false,
+        ..Setting::default()
+    })
+    .await
+    .unwrap();
+    let body = labelled(&"a".repeat(32), "Dringend", "New");
+    assert_eq!(world.servicenow_sends(&body).await.status, 200);
+    let parked = |w: &World| {
+        let work = w.host.as_ref()?.gateway().status().work;
+        (work.parked == 1).then_some(())
+    };
+    world.until("the work is parked", parked).await.unwrap();
+    let work = world.admin("/work", Some(ADMIN_TOKEN)).await.json();
+    let reason = work["work"][0]["parked_reason"].as_str().unwrap();
+    assert!(
+        reason.starts_with("INC0010001 has no urgency that"),
+        "{reason}"
+    );
+    assert_eq!(world.flashduty.simulator().incidents().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_comment_which_every_webhook_repeats_is_carried_once() {
+    let world = silent_servicenow().await;
+    let sys_id = world.abel_opens(&[("short_description", "VPN down"), ("urgency", "2")]);
+    world.beth(&sys_id, &[("comments", "looking into it")]);
+    for action_type in ["insert", "update", "update"] {
+        let mut body = business_rule(&world, &sys_id, action_type);
+        body["comments"] = json!("looking into it");
+        assert_eq!(world.servicenow_sends(&body).await.status, 200);
+        world.settled().await.unwrap();
+    }
+    let incident = world.until_incident("VPN down").await.unwrap();
+    let comments = world.comments(&incident);
+    assert_eq!(comments.len(), 1, "{comments:?}");
+    assert!(comments[0].contains("looking into it"), "{comments:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_documented_events_lead_an_incident_through_its_life() {
+    // Without access to the Open API, the webhook is all there is.
+    let world = World::start(Setting {
+        direction: "to-servicenow",
+        flashduty_access: false,
+        ..Setting::default()
+    })
+    .await
+    .unwrap();
+    let incident = "6a1d2f45c0ffee0123456789";
+    let mut shown = json!({
+        "account_id": 300000000777_i64, "account_name": "Example Co",
+        "incident_id": incident, "num": "456789",
+        "title": "Checkout latency above 2 s", "description": "p99 over 2 s for 5 min",
+        "incident_severity": "Critical", "incident_status": "Critical", "progress": "Triggered",
+        "created_at": 1780300804, "updated_at": 1780300804, "start_time": 1780300801,
+        "last_time": 1780300801, "end_time": 0, "ack_time": 0, "close_time": 0, "snoozed_before": 0,
+        "labels": { "service": "checkout", "env": "prod" }, "fields": { "customer_impact": "high" },
+        "alert_cnt": 1, "channel_id": PAYMENTS, "channel_name": "Payments",
+        "detail_url": format!("https://console.example/incident/detail/{incident}"),
+        "group_method": "p", "impact": "", "root_cause": "", "resolution": "",
+    });
+    let ana =
+        json!({ "person_id": 520000000777_i64, "person_name": "Ana", "email": "ana@example.com" });
+    let snoozed_before = world.flashduty.now_ms() / 1000 + 7200;
+    let life = [
+        ("i_new", None, json!({}), ("state", "1")),
+        (
+            "i_ack",
+            Some(&ana),
+            json!({ "progress": "Processing", "ack_time": 1780301100 }),
+            ("state", "2"),
+        ),
+        (
+            "i_snooze",
+            Some(&ana),
+            json!({ "snoozed_before": snoozed_before }),
+            ("state", "3"),
+        ),
+        ("i_comm", Some(&ana), json!({}), ("state", "3")),
+        (
+            "i_wake",
+            Some(&ana),
+            json!({ "snoozed_before": 0 }),
+            ("state", "2"),
+        ),
+        (
+            "i_r_field",
+            Some(&ana),
+            json!({ "fields": { "customer_impact": "low" } }),
+            ("state", "2"),
+        ),
+        (
+            "i_of_the_future",
+            None,
+            json!({ "incident_severity": "Warning", "sentiment": [1, { "x": null }] }),
+            ("urgency", "2"),
+        ),
+        (
+            "i_rslv",
+            None,
+            json!({ "progress": "Closed", "incident_status": "Ok", "end_time": 1780301900,
+                    "close_time": 1780301900 }),
+            ("state", "6"),
+        ),
+        (
+            "i_reopen",
+            Some(&ana),
+            json!({ "progress": "Triggered", "incident_status": "Critical", "end_time": 0,
+                    "close_time": 0 }),
+            ("state", "2"),
+        ),
+        (
+            "i_rslv",
+            Some(&ana),
+            json!({ "progress": "Closed", "closer": ana, "close_time": 1780302900,
+                    "resolution": "rolled back" }),
+            ("state", "6"),
+        ),
+    ];
+    for (n, (event_type, person, change, (column, expected))) in life.into_iter().enumerate() {
+        for (name, value) in change.as_object().unwrap() {
+            shown[name] = value.clone();
+        }
+        shown["updated_at"] = json!(1780300804 + n);
+        let mut event = json!({
+            "event_id": format!("{n:032x}"),
+            "event_time": 1780300805123_i64,
+            "event_type": event_type,
+            "incident": shown,
+        });
+        if let Some(person) = person {
+            event["person"] = person.clone();
+        }
+        let answer = world.flashduty_sends(&event).await;
+        assert_eq!(answer.status, 200, "{event_type}: {answer:?}");
+        world.settled().await.unwrap();
+        let sys_id = world.until_record(incident).await.unwrap();
+        assert_eq!(world.column(&sys_id, column), expected, "{event_type}");
+    }
+    let sys_id = world.until_record(incident).await.unwrap();
+    assert_eq!(world.column(&sys_id, "close_notes"), "rolled back");
+    assert_eq!(world.servicenow.simulator().incidents().count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_custom_action_may_carry_its_event_id_inside_the_incident() {
+    let world = World::start(Setting::default()).await.unwrap();
+    world
+        .flashduty
+        .poke(|f, _| f.account_mut().webhooks.clear());
+    let url = world.webhook_url("flashduty");
+    let bearer = format!("Bearer {FLASHDUTY_TOKEN}");
+    let mut action = CustomAction::new("Send to ServiceNow", &url).header("authorization", &bearer);
+    action.event_id_place = EventIdPlace::InIncident;
+    let integration_id = world.flashduty.poke(|f, _| f.add_custom_action(action));
+    let incident = world.alert("disk full", Status::Critical);
+    for _ in 0..2 {
+        world.ana(&incident, &Action::CustomAction { integration_id });
+    }
+    world.until_record(&incident).await.unwrap();
+    world.settled().await.unwrap();
+    let flashduty = world.flashduty.simulator();
+    let pressed = flashduty.deliveries();
+    assert_eq!(pressed.len(), 2);
+    assert!(pressed.iter().all(Attempt::succeeded), "{pressed:?}");
+    assert_eq!(world.servicenow.simulator().incidents().count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

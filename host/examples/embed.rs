@@ -14,7 +14,6 @@ const CONFIGURATION: &str = r#"{ "integration": [{ "id": "demo", "direction": "t
 const SETTINGS: &str = r#"{ "webhook": [{ "path": "/flashduty/demo", "bearer": [{ "env": "T" }] }],
     "credential": { "snow": { "kind": "bearer", "origin": "https://snow.example",
                               "token": { "env": "T" } } } }"#;
-const PROOF: &str = "Bearer a-token-that-nobody-guesses";
 const BODY: &str = r#"{ "event_type": "i_new", "incident": { "title": "Disk full",
     "incident_severity": "Critical", "incident_id": "6a1d2f45c0ffee0123456789" } }"#;
 const NONE: &str = r#"{ "result": [] }"#;
@@ -43,20 +42,17 @@ async fn main() -> anyhow::Result<()> {
     let needs = plugin.configure(CONFIGURATION)?.expect("it is good");
     // A real program looks up the variable or the file that is named.
     let secret = |_: &_| Ok(Secret::new("a-token-that-nobody-guesses"));
-    let policy = Policy::build(&serde_json::from_str(SETTINGS)?, "sync", &needs, &secret);
-    let (policy, configuration) = (policy.expect("it is good"), CONFIGURATION.into());
+    let policy = Policy::build(&serde_json::from_str(SETTINGS)?, "sync", &needs, &secret)
+        .expect("it is good");
     let (store, clock) = (MemoryStore::new(), SystemEnvironment::default());
-    let gateway = Gateway::new(policy, configuration, plugin, store, Show, clock);
+    let gateway = Gateway::new(policy, CONFIGURATION.into(), plugin, store, Show, clock);
     gateway.recover().await?;
 
     #[rustfmt::skip]
     let webhook = Incoming { method: "POST".into(), path: "/flashduty/demo".into(), body: BODY.into(),
-        query: String::new(), headers: vec![("authorization".into(), PROOF.into())] };
-    gateway
-        .receive(webhook, |r| {
-            println!("the webhook is answered: {}", r.status)
-        })
-        .await;
+        query: String::new(), headers: vec![("authorization".into(), "Bearer a-token-that-nobody-guesses".into())] };
+    let show = |r: Response| println!("the webhook is answered: {}", r.status);
+    gateway.receive(webhook, show).await;
     // The answer has promised work, which is done now.
     while gateway.run_next().await == Next::Ran {}
     Ok(())

@@ -6,6 +6,7 @@ mod people;
 pub mod story;
 pub mod wire;
 pub mod world;
+pub mod writes;
 
 pub use world::Setting;
 pub use world::World;

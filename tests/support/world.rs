@@ -2,11 +2,14 @@
 
 use anyhow::Context as _;
 use anyhow::bail;
+use integration_gateway::Store as _;
+use integration_gateway::contract::Scan;
 use serde_json::Value;
 use servicenow_sync::Host;
 use servicenow_sync::config::Draft;
 use servicenow_sync::runtime::RuntimeOptions;
 use servicenow_sync::runtime::WasmRuntime;
+use servicenow_sync::store::FileStore;
 use simulators::flashduty;
 use simulators::flashduty::Flashduty;
 use simulators::server::Server;
@@ -29,6 +32,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub const FLASHDUTY_TOKEN: &str = "flashduty-webhook-token-0123456789";
 /// The token with which ServiceNow proves itself to the gateway.
 pub const SERVICENOW_TOKEN: &str = "servicenow-webhook-token-0123456789";
+/// For [`Setting::servicenow_proof`]: ServiceNow signs, and has no token.
+pub const SIGNATURE: &str = r#"signature = { secrets = [{ file = "signing-key" }] }"#;
+const SIGNING_KEY: &str = "signing-key-0123456789-0123456789";
 /// The token that opens the admin listener.
 pub const ADMIN_TOKEN: &str = "admin-token-0123456789";
 
@@ -37,8 +43,16 @@ pub const ADMIN_TOKEN: &str = "admin-token-0123456789";
 pub struct Setting {
     /// `to-servicenow`, `from-servicenow` or `two-way`.
     pub direction: &'static str,
+    /// Lines for `[server]`.
+    pub server: &'static str,
+    /// The line that says how ServiceNow proves itself to the gateway.
+    pub servicenow_proof: &'static str,
     /// Lines for `[[integration]]`, before its tables.
     pub integration: String,
+    /// Whether the gateway has a key to Flashduty's Open API.
+    pub flashduty_access: bool,
+    /// Whether the gateway has a user in ServiceNow.
+    pub servicenow_access: bool,
     /// The ServiceNow instance.
     pub servicenow: servicenow::Options,
     /// The Flashduty account.
@@ -51,7 +65,11 @@ impl Default for Setting {
     fn default() -> Self {
         Self {
             direction: "two-way",
+            server: "",
+            servicenow_proof: r#"bearer = [{ file = "servicenow-token" }]"#,
             integration: String::new(),
+            flashduty_access: true,
+            servicenow_access: true,
             servicenow: servicenow::Options::default(),
             flashduty: flashduty::Options::default(),
             business_rule_delay_ms: 100,
@@ -158,6 +176,7 @@ impl World {
             ("password", "flashduty-password"),
             ("flashduty-token", FLASHDUTY_TOKEN),
             ("servicenow-token", SERVICENOW_TOKEN),
+            ("signing-key", SIGNING_KEY),
             ("admin-token", ADMIN_TOKEN),
         ] {
             fs::write(self.folder.path().join(name), secret)?;
@@ -165,25 +184,20 @@ impl World {
         let (flashduty, servicenow) = (self.flashduty.url(), self.servicenow.url());
         let Setting {
             direction,
+            server,
+            servicenow_proof,
             integration,
+            flashduty_access,
+            servicenow_access,
             ..
         } = setting;
         let channel = flashduty::PAYMENTS;
-        let webhook = |side: &str| {
-            format!(
-                "[[webhook]]\npath = \"/{side}/demo\"\nbearer = [{{ file = \"{side}-token\" }}]\n\n"
-            )
-        };
-        let mut webhooks = String::new();
-        if *direction != "from-servicenow" {
-            webhooks += &webhook("flashduty");
-        }
-        if *direction != "to-servicenow" {
-            webhooks += &webhook("servicenow");
-        }
-        let text = format!(
+        let webhook =
+            |side: &str, proof: &str| format!("[[webhook]]\npath = \"/{side}/demo\"\n{proof}\n\n");
+        let mut text = format!(
             r#"[server]
 listen = "127.0.0.1:0"
+{server}
 
 [admin]
 listen = "127.0.0.1:0"
@@ -193,31 +207,53 @@ token = [{{ file = "admin-token" }}]
 [egress]
 private = ["127.0.0.0/8"]
 
-{webhooks}[credential.flashduty]
+"#
+        );
+        if *direction != "from-servicenow" {
+            text += &webhook("flashduty", r#"bearer = [{ file = "flashduty-token" }]"#);
+        }
+        if *direction != "to-servicenow" {
+            text += &webhook("servicenow", servicenow_proof);
+        }
+        let (mut flashduty_credential, mut servicenow_credential) = ("", "");
+        if *flashduty_access {
+            flashduty_credential = r#"credential = "flashduty""#;
+            text += &format!(
+                r#"[credential.flashduty]
 kind = "query"
 origin = "{flashduty}"
 name = "app_key"
 value = {{ file = "app-key" }}
 
-[credential.servicenow]
+"#
+            );
+        }
+        if *servicenow_access {
+            servicenow_credential = r#"credential = "servicenow""#;
+            text += &format!(
+                r#"[credential.servicenow]
 kind = "basic"
 origin = "{servicenow}"
 user = {{ file = "user" }}
 password = {{ file = "password" }}
 
-[[integration]]
+"#
+            );
+        }
+        text += &format!(
+            r#"[[integration]]
 id = "demo"
 name = "Demo"
 direction = "{direction}"
 {integration}
 [integration.flashduty]
 url = "{flashduty}"
-credential = "flashduty"
 channels = [{channel}]
+{flashduty_credential}
 
 [integration.servicenow]
 url = "{servicenow}"
-credential = "servicenow"
+{servicenow_credential}
 "#
         );
         fs::write(self.configuration(), text)?;
@@ -237,7 +273,11 @@ credential = "servicenow"
         if setting.direction != "to-servicenow" {
             let mut rule = BusinessRule::to(to_flashduty);
             let bearer = format!("Bearer {SERVICENOW_TOKEN}");
-            rule.headers = vec![("authorization".into(), bearer)];
+            if setting.servicenow_proof == SIGNATURE {
+                rule.signing_key = Some(SIGNING_KEY.into());
+            } else {
+                rule.headers = vec![("authorization".into(), bearer)];
+            }
             rule.delay_ms = setting.business_rule_delay_ms;
             self.servicenow
                 .poke(|s, _| s.options_mut().business_rule = Some(rule));
@@ -266,13 +306,37 @@ credential = "servicenow"
         }
     }
 
-    /// Waits until no work is due and neither system has a webhook to send.
+    /// Waits until no work is due and neither system has a webhook to send or
+    /// on the way.
     pub async fn settled(&self) -> anyhow::Result<()> {
         self.until("all is quiet", |world| {
-            let counts = world.host.as_ref()?.gateway().status().work;
-            let quiet = counts.due == 0 && counts.running == 0;
-            (quiet && world.servicenow.simulator().webhooks_waiting() == 0).then_some(())
+            let idle = || {
+                let counts = world.host.as_ref()?.gateway().status().work;
+                (counts.due == 0 && counts.running == 0).then_some(())
+            };
+            // Before and after: what comes of a webhook that arrives in
+            // between is seen on one of the two looks.
+            idle()?;
+            let servicenow = world.servicenow.simulator().webhooks_pending();
+            let flashduty = world.flashduty.simulator().webhooks_pending();
+            (servicenow == 0 && flashduty == 0).then_some(())?;
+            idle()
         })
         .await
+    }
+
+    /// Stops the gateway and tells which keys it has stored.
+    pub async fn stored_keys(&mut self) -> anyhow::Result<Vec<String>> {
+        if let Some(host) = self.host.take() {
+            host.shutdown(PATIENCE).await;
+        }
+        let store = FileStore::open(&self.folder.path().join("sync.redb"))?;
+        let everything = Scan {
+            prefix: String::new(),
+            after: None,
+            limit: 1000,
+        };
+        let page = store.scan(&everything).await?;
+        Ok(page.entries.into_iter().map(|entry| entry.key).collect())
     }
 }

@@ -192,6 +192,9 @@ impl Case<'_> {
             &[],
         )
         .await;
+        // Not to be remembered as seen: the webhook that tells of what the
+        // record shows already may still be on its way.
+        let seen = self.pair.journal_seen.clone();
         Ok(Some((self.comments_of_webhooks(), seen)))
     }
 

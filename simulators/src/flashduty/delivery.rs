@@ -130,6 +130,10 @@ impl Outbox {
         self.queue.len()
     }
 
+    pub(super) fn pending(&self) -> usize {
+        self.waiting() + self.on_the_way.len()
+    }
+
     pub(super) fn history(&self) -> &[Attempt] {
         &self.history
     }
@@ -165,6 +169,12 @@ impl Flashduty {
     /// The attempts at delivery so far, oldest first.
     pub fn deliveries(&self) -> &[Attempt] {
         self.outbox.history()
+    }
+
+    /// Webhooks whose fate is not known yet: those that wait, and those that
+    /// are on their way.
+    pub fn webhooks_pending(&self) -> usize {
+        self.outbox.pending()
     }
 
     /// Sends again if the network failed the first time, and writes the

@@ -273,6 +273,11 @@ impl Queue {
         self.jobs.len() + self.outbox.len()
     }
 
+    pub(super) fn pending(&self) -> usize {
+        let on_the_way = self.log.iter().filter(|entry| entry.outcome.is_none());
+        self.waiting() + on_the_way.count()
+    }
+
     fn count(&mut self) -> u64 {
         self.counter += 1;
         self.counter

@@ -216,6 +216,12 @@ impl ServiceNow {
         self.queue.waiting()
     }
 
+    /// Webhooks whose fate is not known yet: those that wait, and those that
+    /// are on their way.
+    pub fn webhooks_pending(&self) -> usize {
+        self.queue.pending()
+    }
+
     /// Gives a user exactly these roles. Returns whether there is the user.
     pub fn set_roles(&mut self, user_name: &str, roles: &[&str]) -> bool {
         let Some(account) = self.instance.accounts.get_mut(user_name) else {
