@@ -17,6 +17,7 @@ use crate::settings::CredentialSettings;
 use crate::settings::LimitSettings;
 use crate::settings::SecretRef;
 use crate::settings::Settings;
+use crate::settings::Text;
 use crate::settings::WebhookSettings;
 use crate::standard_webhooks::Verifier;
 use crate::suggestion::did_you_mean;
@@ -215,7 +216,7 @@ impl Check<'_> {
         let at = |field: &str| format!("{pointer}/{field}");
         match credential {
             C::Basic { user, password, .. } => {
-                let user = self.secret(&at("user"), user);
+                let user = self.text(&at("user"), user);
                 let password = self.secret(&at("password"), password);
                 if user.as_ref().is_some_and(|u| u.reveal().contains(':')) {
                     self.report(at("user"), "a user name with a colon cannot be sent");
@@ -257,7 +258,7 @@ impl Check<'_> {
                 ..
             } => {
                 let token_url = self.token_url(&at("token-url"), token_url, origin, listed);
-                let client_id = self.secret(&at("client-id"), client_id);
+                let client_id = self.text(&at("client-id"), client_id);
                 let client_secret = self.secret(&at("client-secret"), client_secret);
                 Some(Kind::OAuth2(Box::new(OAuth2 {
                     token_url: token_url?,
@@ -278,9 +279,9 @@ impl Check<'_> {
                 ..
             } => {
                 let token_url = self.token_url(&at("token-url"), token_url, origin, listed);
-                let client_id = self.secret(&at("client-id"), client_id);
+                let client_id = self.text(&at("client-id"), client_id);
                 let client_secret = self.secret(&at("client-secret"), client_secret);
-                let user = self.secret(&at("user"), user);
+                let user = self.text(&at("user"), user);
                 let password = self.secret(&at("password"), password);
                 Some(Kind::OAuth2(Box::new(OAuth2 {
                     token_url: token_url?,
@@ -363,6 +364,24 @@ impl Check<'_> {
             Ok(secret)
         });
         self.keep(pointer, found)
+    }
+
+    /// Takes a text that may stand in the settings.
+    fn text(&mut self, pointer: &str, text: &Text) -> Option<Secret> {
+        let plain = match text {
+            Text::Kept(reference) => return self.secret(pointer, reference),
+            Text::Plain(plain) => plain,
+        };
+        if plain.trim().is_empty() {
+            self.report(pointer, format!("expected a text, found {plain:?}"));
+            return None;
+        }
+        if !is_header_value(plain) {
+            let expected = "expected a text without line breaks and other control characters";
+            self.report(pointer, format!("{expected}, found {plain:?}"));
+            return None;
+        }
+        Some(Secret::new(plain.as_str()))
     }
 
     /// Looks up the secrets that are accepted in one place.

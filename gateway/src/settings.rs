@@ -5,15 +5,19 @@
 //! into values that hold, and reports everything that is wrong at once.
 //!
 //! A secret never stands in the document. It is named by a [`SecretRef`], and
-//! the gateway brings the function that looks one up. Proofs of webhooks are
+//! the gateway brings the function that looks one up. What need not be hidden
+//! is a [`Text`], and may stand there. Proofs of webhooks are
 //! lists, so that the old and the new secret are both alive while a sender is
 //! being changed over.
 //!
 //! [`Policy::build`]: crate::Policy::build
 
+mod reference;
+
+pub use reference::SecretRef;
+pub use reference::Text;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::fmt;
 
 /// The part of a gateway's document that is the same for every gateway.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -29,25 +33,6 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// The operator's surface: `[admin]`.
     pub admin: AdminSettings,
-}
-
-/// Where a secret is to be found.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SecretRef {
-    /// Name of an environment variable.
-    Env(String),
-    /// Path of a file; white space at the end of the file does not count.
-    File(String),
-}
-
-impl fmt::Display for SecretRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Env(name) => write!(f, "the environment variable {name}"),
-            Self::File(path) => write!(f, "the file {path}"),
-        }
-    }
 }
 
 /// One path on which the gateway receives, and how a sender proves itself.
@@ -109,7 +94,7 @@ pub enum CredentialSettings {
     /// HTTP basic authentication.
     Basic {
         origin: String,
-        user: SecretRef,
+        user: Text,
         password: SecretRef,
     },
     /// `Authorization: Bearer …`.
@@ -131,7 +116,7 @@ pub enum CredentialSettings {
         origin: String,
         /// At the same origin, or at one listed in `egress.allow`.
         token_url: String,
-        client_id: SecretRef,
+        client_id: Text,
         client_secret: SecretRef,
         scope: Option<String>,
     },
@@ -140,9 +125,9 @@ pub enum CredentialSettings {
         origin: String,
         /// At the same origin, or at one listed in `egress.allow`.
         token_url: String,
-        client_id: SecretRef,
+        client_id: Text,
         client_secret: SecretRef,
-        user: SecretRef,
+        user: Text,
         password: SecretRef,
         scope: Option<String>,
     },

@@ -163,30 +163,72 @@ fn brackets_that_are_too_few_are_told() {
 #[test]
 fn a_secret_in_the_place_of_its_name_is_not_repeated() {
     let text = "[admin]\n\
-         token = [\"canary-1\"]\n\
+         token = [\"canary-1\", 4711]\n\
          [credential.a]\n\
-         kind = \"bearer\"\n\
+         kind = \"oauth2-password\"\n\
          origin = \"https://example.com\"\n\
-         token = \"canary-2\"\n\
+         token-url = \"https://example.com/token\"\n\
+         client-id = \"app\"\n\
+         client-secret = \"canary-2\"\n\
+         user = \"ana\"\n\
+         password = \"canary-2\"\n\
          [credential.b]\n\
          kind = \"bearer\"\n\
          origin = \"https://example.com\"\n\
          token = { evn = \"canary-3\" }\n\
          [[webhook]]\n\
          path = \"/a\"\n\
-         bearer = \"canary-4\"\n";
+         bearer = \"canary-4\"\n\
+         url-token = [{ env = \"A\", file = \"b\" }]\n";
     assert_problems(
         text,
         &[
-            "sync.toml:2: admin.token[0]: expected { env = \"NAME\" } or { file = \"PATH\" }, found \
-             a value; a secret is not written into this file",
-            "sync.toml:6: credential.a.token: expected { env = \"NAME\" } or { file = \"PATH\" }, \
-             found a value; a secret is not written into this file",
-            "sync.toml:10: credential.b.token: expected { env = \"NAME\" } or { file = \"PATH\" }, \
-             found the keys \"evn\"",
-            "sync.toml:13: webhook[0].bearer: expected an array, found a string",
+            "sync.toml:2: admin.token[0]: a secret is never written into the file; use { env = \
+             \"NAME\" } or { file = \"PATH\" }",
+            "sync.toml:8: credential.a.client-secret: a secret is never written into the file; use \
+             { env = \"NAME\" } or { file = \"PATH\" }",
+            "sync.toml:10: credential.a.password: a secret is never written into the file; use \
+             { env = \"NAME\" } or { file = \"PATH\" }",
+            "sync.toml:14: credential.b.token: expected { env = \"NAME\" } or { file = \"PATH\" }, \
+             found \"evn\"",
+            "sync.toml:17: webhook[0].bearer: expected an array, found a string",
+            "sync.toml:18: webhook[0].url-token[0]: expected { env = \"NAME\" } or { file = \
+             \"PATH\" }, found \"env\" and \"file\"",
         ],
     );
+}
+
+/// A user name is no secret, and may be kept like one all the same.
+#[test]
+fn a_user_name_may_be_written_as_it_is() {
+    let basic = |user: &str| {
+        check(&format!(
+            "[credential.a]\nkind = \"basic\"\norigin = \"https://example.com\"\n\
+             user = {user}\npassword = {{ env = \"PATH\" }}\n"
+        ))
+        .err()
+    };
+    assert_eq!(basic("\"flashduty\""), None);
+    assert_eq!(basic("{ env = \"HOME\" }"), None);
+    let at = "sync.toml:4: credential.a.user: ";
+    for (user, problem) in [
+        ("\" \"", "expected a text, found \" \""),
+        ("\"a:b\"", "a user name with a colon cannot be sent"),
+        (
+            "\"a\\nb\"",
+            "expected a text without line breaks and other control characters, found \"a\\nb\"",
+        ),
+        (
+            "{ evn = \"A\" }",
+            "expected { env = \"NAME\" } or { file = \"PATH\" }, found \"evn\"",
+        ),
+        (
+            "7",
+            "expected a string, { env = \"NAME\" } or { file = \"PATH\" }, found an integer",
+        ),
+    ] {
+        assert_eq!(basic(user), Some(format!("{at}{problem}")));
+    }
 }
 
 #[test]

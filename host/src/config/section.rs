@@ -59,10 +59,7 @@ pub(super) fn read<T: DeserializeOwned>(
         } else {
             inside = culprit::<T>(&value, &inside, &message);
         }
-        let found = value.pointer(&inside).unwrap_or(&Value::Null);
-        let at = format!("{pointer}{inside}");
-        let message = reworded(&at, &message, found);
-        problems.push(document.problem(&at, message));
+        problems.push(document.problem(&format!("{pointer}{inside}"), reworded(&message)));
         if !take(&mut value, &inside) {
             return None;
         }
@@ -71,30 +68,26 @@ pub(super) fn read<T: DeserializeOwned>(
 }
 
 /// Inside a table whose type is chosen by its `kind`, serde does not know where
-/// it is. To blame is the field without which it would complain about another.
+/// it is. To blame is the field that brings the same complaint when it stands
+/// there alone.
 fn culprit<T: DeserializeOwned>(value: &Value, inside: &str, message: &str) -> String {
-    let Some(Value::Object(table)) = value.pointer(inside) else {
+    let table = value.pointer(inside).and_then(Value::as_object);
+    let Some((table, kind)) = table.and_then(|table| Some((table, table.get("kind")?))) else {
         return inside.to_owned();
     };
-    if !table.contains_key("kind") {
-        return inside.to_owned();
-    }
-    // `kind` comes last, since nothing can be read without it.
-    let fields = table
-        .keys()
-        .map(String::as_str)
-        .filter(|key| *key != "kind");
-    fields
-        .chain(["kind"])
-        .map(|key| below(inside, key))
-        .find(|at| {
-            let mut without = value.clone();
-            take(&mut without, at);
-            T::deserialize(without)
-                .err()
-                .is_none_or(|error| error.to_string() != message)
-        })
-        .unwrap_or_else(|| inside.to_owned())
+    let complains = |field: &String| {
+        let fields = [("kind", kind), (field.as_str(), &table[field])];
+        let alone = fields.map(|(name, value)| (name.to_owned(), value.clone()));
+        let mut value = value.clone();
+        if let Some(place) = value.pointer_mut(inside) {
+            *place = Value::Object(alone.into_iter().collect());
+        }
+        T::deserialize(value).is_err_and(|error| error.to_string() == message)
+    };
+    // `kind` comes first, since without it nothing can be read.
+    let fields = ["kind".to_owned()].into_iter().chain(table.keys().cloned());
+    let guilty = fields.into_iter().find(complains);
+    guilty.map_or_else(|| inside.to_owned(), |field| below(inside, &field))
 }
 
 /// Takes one member out of its table, or one element out of its array.
@@ -110,19 +103,8 @@ fn take(value: &mut Value, pointer: &str) -> bool {
     }
 }
 
-/// serde's sentence in our words. A value is not repeated where it may be a
-/// secret that someone wrote in the place of its name.
-fn reworded(pointer: &str, message: &str, found: &Value) -> String {
-    if is_about_a_secret(pointer, message) {
-        let found = match found {
-            Value::Object(table) => {
-                let keys: Vec<_> = table.keys().map(|key| format!("{key:?}")).collect();
-                format!("the keys {}", keys.join(", "))
-            }
-            _ => "a value; a secret is not written into this file".into(),
-        };
-        return format!("expected {{ env = \"NAME\" }} or {{ file = \"PATH\" }}, found {found}");
-    }
+/// serde's sentence in our words.
+fn reworded(message: &str) -> String {
     for (words, what) in [
         ("unknown field ", "no such key; "),
         ("unknown variant ", ""),
@@ -150,19 +132,6 @@ fn reworded(pointer: &str, message: &str, found: &Value) -> String {
         );
     }
     message.to_owned()
-}
-
-/// Whether serde speaks of a `SecretRef`, the one enum outside of `[log]` that
-/// is written as a table.
-fn is_about_a_secret(pointer: &str, message: &str) -> bool {
-    !pointer.starts_with("/log/")
-        && [
-            "expected `env` or `file`",
-            "expected map with a single key",
-            "expected string or map",
-        ]
-        .iter()
-        .any(|words| message.contains(words))
 }
 
 /// serde names types as Rust does, and TOML has names of its own.
