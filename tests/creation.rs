@@ -14,6 +14,7 @@ use simulators::servicenow::Fault;
 use simulators::servicenow::Span;
 use simulators::servicenow::Target;
 use simulators::servicenow::WebhookFault;
+use std::time::Duration;
 use support::Setting;
 use support::World;
 
@@ -189,8 +190,8 @@ async fn two_webhooks_at_once_about_a_new_incident_make_one_record() {
 async fn a_gateway_that_is_cut_off_before_the_answer_to_a_creation_finds_the_record() {
     let mut world = World::start(Setting::default()).await.unwrap();
     world.servicenow.poke(|s, _| {
-        s.faults();
-            .answer_to(post(), Fault::Slow(60_000), Span::Next(1))
+        s.faults()
+            .answer_to(post(), Fault::Slow(60_000), Span::Next(1));
     });
     let incident = world.alert("disk full", Status::Critical);
     let sys_id = world.until_record(&incident).await.unwrap();
@@ -318,4 +319,20 @@ async fn conditions_are_looked_at_again_until_the_incident_is_sent() {
     assert_eq!(world.servicenow.simulator().incidents().count(), 0);
     world.alert("disk filling", Status::Critical);
     world.until_record(&incident).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_told_to_stop_finishes_what_is_under_way() {
+    let mut world = World::start(Setting::default()).await.unwrap();
+    world
+        .servicenow
+        .poke(|s, _| s.faults().answer(Fault::Slow(300), Span::Always));
+    let incident = world.alert("disk full", Status::Critical);
+    let running = |w: &World| (w.host.as_ref()?.gateway().status().work.running == 1).then_some(());
+    world.until("the work has begun", running).await.unwrap();
+    let host = world.host.take().unwrap();
+    host.shutdown(Duration::from_secs(20)).await;
+    // Without a gateway, nothing more can come.
+    assert_eq!(world.records_of(&incident).len(), 1);
+    assert_eq!(world.comments(&incident).len(), 1);
 }

@@ -2,58 +2,27 @@
 //! else.
 #![allow(clippy::unwrap_used)]
 
+mod plugin;
+
 use integration_gateway::Runtime;
 use integration_gateway::Session;
 use integration_gateway::contract::Context;
 use integration_gateway::contract::Effect;
 use integration_gateway::contract::Input;
 use integration_gateway::contract::Work;
+use plugin::Plugin;
 use servicenow_sync::runtime::RuntimeOptions;
 use servicenow_sync::runtime::WasmRuntime;
 use std::time::Duration;
 use std::time::Instant;
-use wit_component::ComponentEncoder;
-use wit_component::StringEncoding;
-use wit_component::embed_component_metadata;
 
-/// A component whose `resume` has the given body, over the core module's
-/// memory; `pages` of 64 KiB are there from the start.
 fn component(pages: u32, resume: &str) -> Vec<u8> {
-    let name = "integration:plugin/integration@0.1.0";
-    let module = format!(
-        r#"(module
-            (import "[export]{name}" "[resource-new]session" (func $new (param i32) (result i32)))
-            (memory (export "memory") {pages})
-            (global $heap (mut i32) (i32.const 4096))
-            (global $calls (mut i32) (i32.const 0))
-            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
-                (global.set $heap (i32.add (global.get $heap) (local.get 3)))
-                (i32.and (i32.sub (global.get $heap) (local.get 3)) (i32.const -8)))
-            (func (export "{name}#describe") (result i32) unreachable)
-            (func (export "{name}#configure") (param i32 i32) (result i32) (i32.const 0))
-            (func (export "{name}#[constructor]session")
-                (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
-                (call $new (i32.const 1)))
-            (func $recurse (param i64 i64 i64 i64) (result i64)
-                (i64.add (local.get 0)
-                    (call $recurse (local.get 3) (local.get 2) (local.get 1) (local.get 0))))
-            (func (export "{name}#[method]session.resume")
-                (param i32 i64 i32 i32) (result i32) (local $i i32)
-                (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
-                {resume})
-        )"#
-    );
-    let mut module = wat::parse_str(module).unwrap();
-    let mut resolve = wit_parser::Resolve::default();
-    let (package, _) = resolve.push_path("../wit").unwrap();
-    let world = resolve.select_world(&[package], Some("plugin")).unwrap();
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-    ComponentEncoder::default()
-        .module(&module)
-        .unwrap()
-        .validate(true)
-        .encode()
-        .unwrap()
+    Plugin {
+        pages,
+        resume,
+        ..Plugin::default()
+    }
+    .component()
 }
 
 fn options() -> RuntimeOptions {

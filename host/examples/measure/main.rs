@@ -6,7 +6,6 @@
 #![allow(clippy::print_stdout)] // The figures are its output.
 #![allow(clippy::unwrap_used)] // It stops at whatever is not as it should be.
 
-#[path = "../embed/far_end.rs"]
 mod far_end;
 mod load;
 
@@ -32,8 +31,8 @@ use std::process::Stdio;
 use std::time::Duration;
 use std::time::Instant;
 
-const SYNC: &str = include_str!("../embed/sync.json");
-const SETTINGS: &str = include_str!("../embed/settings.json");
+const SYNC: &str = include_str!("sync.json");
+const SETTINGS: &str = include_str!("settings.json");
 
 #[tokio::main]
 async fn main() {

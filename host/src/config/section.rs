@@ -60,7 +60,9 @@ pub(super) fn read<T: DeserializeOwned>(
             inside = culprit::<T>(&value, &inside, &message);
         }
         let found = value.pointer(&inside).unwrap_or(&Value::Null);
-        problems.push(document.problem(&format!("{pointer}{inside}"), reworded(&message, found)));
+        let at = format!("{pointer}{inside}");
+        let message = reworded(&at, &message, found);
+        problems.push(document.problem(&at, message));
         if !take(&mut value, &inside) {
             return None;
         }
@@ -110,8 +112,8 @@ fn take(value: &mut Value, pointer: &str) -> bool {
 
 /// serde's sentence in our words. A value is not repeated where it may be a
 /// secret that someone wrote in the place of its name.
-fn reworded(message: &str, found: &Value) -> String {
-    if is_about_a_secret(message) {
+fn reworded(pointer: &str, message: &str, found: &Value) -> String {
+    if is_about_a_secret(pointer, message) {
         let found = match found {
             Value::Object(table) => {
                 let keys: Vec<_> = table.keys().map(|key| format!("{key:?}")).collect();
@@ -150,15 +152,17 @@ fn reworded(message: &str, found: &Value) -> String {
     message.to_owned()
 }
 
-/// Whether serde speaks of a `SecretRef`, the one enum here that holds values.
-fn is_about_a_secret(message: &str) -> bool {
-    [
-        "expected `env` or `file`",
-        "expected map with a single key",
-        "expected string or map",
-    ]
-    .iter()
-    .any(|words| message.contains(words))
+/// Whether serde speaks of a `SecretRef`, the one enum outside of `[log]` that
+/// is written as a table.
+fn is_about_a_secret(pointer: &str, message: &str) -> bool {
+    !pointer.starts_with("/log/")
+        && [
+            "expected `env` or `file`",
+            "expected map with a single key",
+            "expected string or map",
+        ]
+        .iter()
+        .any(|words| message.contains(words))
 }
 
 /// serde names types as Rust does, and TOML has names of its own.
@@ -170,12 +174,14 @@ fn in_words(serde: &str) -> &str {
         "integer" => "an integer",
         "floating" => "a float",
         "boolean" => "a boolean",
+        // Also `string or map`, where a word is to be chosen.
         "string" => "a string",
         "sequence" => "an array",
         "map" | "struct" | "internally" => "a table",
         _ => match serde {
             "a sequence" => "an array",
             "a map" => "a table",
+            "path string" => "a string",
             other => other,
         },
     }

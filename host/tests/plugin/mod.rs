@@ -1,0 +1,81 @@
+//! Components written by hand, for tests that need a plugin of a certain kind.
+
+use wit_component::ComponentEncoder;
+use wit_component::StringEncoding;
+use wit_component::embed_component_metadata;
+
+/// A plugin by the bodies of its functions, in WebAssembly text.
+///
+/// The first 64 KiB of its memory are zero up to `cabi_realloc`'s heap at 4096,
+/// so a function that returns 0 returns nothing but empty strings and lists.
+pub(crate) struct Plugin<'a> {
+    /// Pages of memory, of 64 KiB, that are there from the start.
+    pub(crate) pages: u32,
+    /// Fields of the module, such as data segments.
+    pub(crate) fields: &'a str,
+    /// Returns a pointer to `result<requirements, list<problem>>`.
+    pub(crate) configure: &'a str,
+    /// Takes the session, the time and the replies, has a local `$i`, and
+    /// returns a pointer to `list<effect>`.
+    pub(crate) resume: &'a str,
+}
+
+impl Default for Plugin<'_> {
+    /// Accepts every configuration, and does nothing.
+    fn default() -> Self {
+        Self {
+            pages: 1,
+            fields: "",
+            configure: "(i32.const 0)",
+            resume: "(i32.const 0)",
+        }
+    }
+}
+
+impl Plugin<'_> {
+    /// The bytes of the component.
+    pub(crate) fn component(&self) -> Vec<u8> {
+        let Self {
+            pages,
+            fields,
+            configure,
+            resume,
+        } = self;
+        let name = "integration:plugin/integration@0.1.0";
+        let module = format!(
+            r#"(module
+                (import "[export]{name}" "[resource-new]session" (func $new (param i32) (result i32)))
+                (memory (export "memory") {pages})
+                (global $heap (mut i32) (i32.const 4096))
+                (global $calls (mut i32) (i32.const 0))
+                (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+                    (global.set $heap (i32.add (global.get $heap) (local.get 3)))
+                    (i32.and (i32.sub (global.get $heap) (local.get 3)) (i32.const -8)))
+                (func (export "{name}#describe") (result i32) (i32.const 0))
+                (func (export "{name}#configure") (param i32 i32) (result i32) {configure})
+                (func (export "{name}#[constructor]session")
+                    (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+                    (call $new (i32.const 1)))
+                (func $recurse (param i64 i64 i64 i64) (result i64)
+                    (i64.add (local.get 0)
+                        (call $recurse (local.get 3) (local.get 2) (local.get 1) (local.get 0))))
+                (func (export "{name}#[method]session.resume")
+                    (param i32 i64 i32 i32) (result i32) (local $i i32)
+                    (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+                    {resume})
+                {fields}
+            )"#
+        );
+        let mut module = wat::parse_str(module).unwrap();
+        let mut resolve = wit_parser::Resolve::default();
+        let (package, _) = resolve.push_path("../wit").unwrap();
+        let world = resolve.select_world(&[package], Some("plugin")).unwrap();
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+        ComponentEncoder::default()
+            .module(&module)
+            .unwrap()
+            .validate(true)
+            .encode()
+            .unwrap()
+    }
+}
