@@ -1,3 +1,4 @@
+use integration_gateway::distance;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -60,32 +61,6 @@ pub(super) fn did_you_mean<'a>(found: &str, accepted: impl IntoIterator<Item = &
         .min()
         .map(|(_, word)| format!("; did you mean \"{word}\"?"))
         .unwrap_or_default()
-}
-
-/// How many letters must be inserted, deleted, replaced or swapped with their
-/// neighbour to make one word of the other.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<_>, Vec<_>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            rows[i][j] = match (i, j) {
-                (0, _) => j,
-                (_, 0) => i,
-                _ => {
-                    let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-                    let swapped = (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                        .then(|| rows[i - 2][j - 2] + 1);
-                    [rows[i - 1][j] + 1, rows[i][j - 1] + 1, replaced]
-                        .into_iter()
-                        .chain(swapped)
-                        .min()
-                        .unwrap_or(replaced)
-                }
-            };
-        }
-    }
-    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]

@@ -180,40 +180,38 @@ impl<'a> Case<'a> {
         self.hints.is_empty()
     }
 
+    /// What was said, oldest first.
+    fn hints(&self) -> impl Iterator<Item = &Hint> {
+        self.hints.iter().map(|(_, _, kept)| &kept.hint)
+    }
+
     /// The types of the events that Flashduty told of, oldest first.
     pub(super) fn flashduty_events(&self) -> impl Iterator<Item = &str> {
-        self.hints
-            .iter()
-            .filter_map(|(_, _, kept)| match &kept.hint {
-                Hint::Flashduty { event_type, .. } => Some(event_type.as_str()),
-                Hint::ServiceNow { .. } => None,
-            })
+        self.hints().filter_map(|hint| match hint {
+            Hint::Flashduty { event_type, .. } => Some(event_type.as_str()),
+            Hint::ServiceNow { .. } => None,
+        })
     }
 
     /// What ServiceNow pushed, oldest first.
     pub(super) fn servicenow_bodies(&self) -> impl Iterator<Item = &Body> {
-        self.hints
-            .iter()
-            .filter_map(|(_, _, kept)| match &kept.hint {
-                Hint::ServiceNow { body } => Some(&**body),
-                Hint::Flashduty { .. } => None,
-            })
+        self.hints().filter_map(|hint| match hint {
+            Hint::ServiceNow { body } => Some(&**body),
+            Hint::Flashduty { .. } => None,
+        })
     }
 
     /// People whose names are known without asking.
     pub(super) fn people(&self) -> impl Iterator<Item = &Person> {
-        let persons = self
-            .hints
+        let persons = self.hints().filter_map(|hint| match hint {
+            Hint::Flashduty { person, .. } => person.as_ref(),
+            Hint::ServiceNow { .. } => None,
+        });
+        let responders = self
+            .incident
             .iter()
-            .filter_map(|(_, _, kept)| match &kept.hint {
-                Hint::Flashduty { person, .. } => person.as_ref(),
-                Hint::ServiceNow { .. } => None,
-            });
-        persons.chain(
-            self.incident
-                .iter()
-                .flat_map(|incident| &incident.responders),
-        )
+            .flat_map(|incident| &incident.responders);
+        persons.chain(responders)
     }
 
     /// Reads the Flashduty incident unless that has been done. Without access
@@ -231,13 +229,10 @@ impl<'a> Case<'a> {
     }
 
     fn newest_incident(&self) -> Option<Incident> {
-        let shown = self
-            .hints
-            .iter()
-            .filter_map(|(_, _, kept)| match &kept.hint {
-                Hint::Flashduty { incident, .. } => incident.as_deref(),
-                Hint::ServiceNow { .. } => None,
-            });
+        let shown = self.hints().filter_map(|hint| match hint {
+            Hint::Flashduty { incident, .. } => incident.as_deref(),
+            Hint::ServiceNow { .. } => None,
+        });
         shown.max_by_key(|incident| incident.updated_at).cloned()
     }
 
@@ -267,14 +262,13 @@ impl<'a> Case<'a> {
     }
 
     /// Deletes the hints that this session took.
-    pub(super) async fn drop_hints(&mut self) -> Result<(), Stop> {
+    pub(super) async fn drop_hints(&mut self) {
         let keys = self
             .hints
             .drain(..)
             .map(|(key, revision, _)| (key, revision))
             .collect();
         self.effects.delete(keys).await;
-        Ok(())
     }
 
     /// Comes back when a snooze ends, since no event is certain to tell.

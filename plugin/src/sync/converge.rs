@@ -29,7 +29,7 @@ impl Case<'_> {
             self.read_record().await?;
         }
         let mut plan = self.plan();
-        if !plan.decisions.is_empty() {
+        if !both && !plan.decisions.is_empty() {
             self.read_incident().await?;
             self.read_record().await?;
             plan = self.plan();

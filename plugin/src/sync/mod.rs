@@ -121,7 +121,8 @@ async fn bring_in_step(mut case: Case<'_>) -> Result<(), Stop> {
             Birth::NotWanted(why) => {
                 case.log(Level::Debug, "not synced", &[("reason", &why)])
                     .await;
-                return case.drop_hints().await;
+                case.drop_hints().await;
+                return Ok(());
             }
         }
     };
@@ -129,7 +130,8 @@ async fn bring_in_step(mut case: Case<'_>) -> Result<(), Stop> {
     case.introduce().await?;
     case.carry_comments(newly_linked).await?;
     case.watch_snooze().await;
-    case.drop_hints().await
+    case.drop_hints().await;
+    Ok(())
 }
 
 #[cfg(test)]
