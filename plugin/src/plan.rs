@@ -348,6 +348,25 @@ pub fn plan(situation: Situation<'_>) -> Plan {
     plan
 }
 
+/// Corrects the agreement by what a record holds after `columns` were written:
+/// a column may have been dropped without a word. Only what was written is
+/// taken over. Another field that differs is what a person changed since the
+/// record was read, and has yet to be carried.
+pub fn confirm(base: &mut Base, columns: &Columns, held: ServiceNowView) {
+    if columns.contains_key("short_description") {
+        base.title.servicenow = held.title;
+    }
+    if columns.contains_key("description") {
+        base.description.servicenow = held.description;
+    }
+    if columns.contains_key("impact") || columns.contains_key("urgency") {
+        base.severity.servicenow = held.grade;
+    }
+    if columns.contains_key("state") {
+        base.state.servicenow = held.state.or(base.state.servicenow);
+    }
+}
+
 /// Puts the signature under a description.
 pub fn sign(description: &str, signature: Option<&str>) -> String {
     match signature {

@@ -13,6 +13,7 @@ use servicenow_sync_plugin::plan::Outcome;
 use servicenow_sync_plugin::plan::Plan;
 use servicenow_sync_plugin::plan::ServiceNowView;
 use servicenow_sync_plugin::plan::Situation;
+use servicenow_sync_plugin::plan::confirm;
 use servicenow_sync_plugin::plan::plan;
 use servicenow_sync_plugin::severity::Grade;
 use servicenow_sync_plugin::severity::Severity;
@@ -262,6 +263,35 @@ fn a_side_that_may_not_write_does_not_win_against_the_one_that_may() {
     assert_eq!(plan.steps, [Step::Snooze { minutes: 120 }]);
     let plan = decide("to-servicenow", &two);
     assert_eq!(columns(&plan), json!({ "state": "2" }));
+}
+
+#[test]
+fn what_a_person_changed_between_reading_and_writing_is_not_lost() {
+    let mut two = in_step();
+    two.f.progress = Some(Progress::Processing);
+    let plan = decide("two-way", &two);
+    two.s.state = Some(State::InProgress);
+    two.s.title = Some("disk full on db-1".into());
+    two.base = plan.base;
+    confirm(&mut two.base, &plan.columns, two.s.clone());
+    let title = two.s.title.clone();
+    let reset = Step::Reset {
+        title,
+        description: None,
+        severity: None,
+    };
+    assert_eq!(decide("two-way", &two).steps, [reset]);
+}
+
+#[test]
+fn a_column_that_servicenow_dropped_is_not_tried_again_until_a_side_moves() {
+    let mut two = in_step();
+    two.f.title = Some("renamed".into());
+    let plan = decide("two-way", &two);
+    two.base = plan.base;
+    confirm(&mut two.base, &plan.columns, two.s.clone());
+    assert_eq!(two.base.title.servicenow.as_deref(), Some("disk full"));
+    assert!(decide("two-way", &two).decisions.is_empty());
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::plan::Outcome;
 use crate::plan::Plan;
 use crate::plan::ServiceNowView;
 use crate::plan::Situation;
+use crate::plan::confirm;
 use crate::plan::plan;
 use crate::servicenow::Record;
 
@@ -59,12 +60,7 @@ impl Case<'_> {
                 )
                 .await;
             }
-            // The agreement is what the record holds, not what was asked for.
-            let held = ServiceNowView::from(&record);
-            base.title.servicenow = held.title;
-            base.description.servicenow = held.description;
-            base.severity.servicenow = held.grade;
-            base.state.servicenow = held.state.or(base.state.servicenow);
+            confirm(&mut base, &columns, (&record).into());
             self.record = Some(record);
         }
         let mut snoozed_until_ms = match &self.incident {
