@@ -302,10 +302,7 @@ async fn without_a_key_to_flashduty_the_webhook_is_the_source() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_closed_record_is_final_and_nothing_is_tried() {
-    let world = World::start(Setting::default()).await.unwrap();
-    let incident = world.alert("disk full", Status::Critical);
-    let sys_id = world.until_record(&incident).await.unwrap();
-    world.settled().await.unwrap();
+    let (world, incident, sys_id) = World::with_a_pair().await.unwrap();
     let closing = [
         ("state", "7"),
         ("close_code", "User error"),
@@ -411,10 +408,7 @@ async fn comments_of_both_sides_cross_once_and_do_not_come_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_a_snooze_is_watched_whatever_comes_in_between() {
-    let world = World::start(Setting::default()).await.unwrap();
-    let incident = world.alert("disk full", Status::Critical);
-    let sys_id = world.until_record(&incident).await.unwrap();
-    world.settled().await.unwrap();
+    let (world, incident, sys_id) = World::with_a_pair().await.unwrap();
     world.ana(&incident, &Action::Snooze { minutes: 10 });
     world.until_column(&sys_id, "state", "3").await.unwrap();
     // ServiceNow's webhook about our own On Hold says nothing of the deadline.

@@ -147,10 +147,7 @@ fn events(incident: &Value) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_event_is_accepted_and_none_is_believed() {
-    let world = World::start(Setting::default()).await.unwrap();
-    let incident = world.alert("disk full", Status::Critical);
-    let sys_id = world.until_record(&incident).await.unwrap();
-    world.settled().await.unwrap();
+    let (world, incident, sys_id) = World::with_a_pair().await.unwrap();
     let shown = json!({
         "incident_id": incident,
         "title": "what somebody who has the token would like to see",
@@ -418,10 +415,7 @@ async fn a_body_that_names_no_incident_is_refused_with_the_reason() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_event_many_times_over_writes_once() {
-    let world = World::start(Setting::default()).await.unwrap();
-    let incident = world.alert("disk full", Status::Critical);
-    let sys_id = world.until_record(&incident).await.unwrap();
-    world.settled().await.unwrap();
+    let (world, incident, sys_id) = World::with_a_pair().await.unwrap();
     let modified = world.column(&sys_id, "sys_mod_count");
     let event = &events(&json!({ "incident_id": incident }))[0];
     for _ in 0..50 {

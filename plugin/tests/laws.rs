@@ -1,11 +1,12 @@
 //! Laws of the plan, for any two states of an incident.
 #![allow(clippy::unwrap_used)]
 
+mod fixture;
+
+use fixture::integration;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
-use serde_json::json;
-use servicenow_sync_plugin::configuration::Configuration;
 use servicenow_sync_plugin::configuration::Integration;
 use servicenow_sync_plugin::flashduty::Step;
 use servicenow_sync_plugin::pair::Base;
@@ -19,19 +20,6 @@ use servicenow_sync_plugin::severity::Severity;
 use servicenow_sync_plugin::severity::Step as Scale;
 use servicenow_sync_plugin::state::Progress;
 use servicenow_sync_plugin::state::State;
-
-fn integration(direction: &str) -> Integration {
-    let document = json!({ "integration": [{
-        "id": "prod",
-        "direction": direction,
-        "flashduty": { "credential": "flashduty", "channels": [1] },
-        "servicenow": { "url": "https://example.service-now.com", "credential": "servicenow" },
-    }] });
-    Configuration::parse(&document.to_string())
-        .unwrap()
-        .integrations
-        .remove(0)
-}
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![

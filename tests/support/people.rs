@@ -1,5 +1,6 @@
 //! People and monitoring at work in the two systems, and what they see there.
 
+use crate::Setting;
 use crate::World;
 use simulators::flashduty;
 use simulators::flashduty::Action;
@@ -8,6 +9,17 @@ use simulators::flashduty::Status;
 use simulators::servicenow::Record;
 
 impl World {
+    /// A world of the default setting in which an alert has opened an incident
+    /// that is in both systems, and all is quiet: the world, the incident and
+    /// the record.
+    pub async fn with_a_pair() -> anyhow::Result<(Self, String, String)> {
+        let world = Self::start(Setting::default()).await?;
+        let incident = world.alert("disk full", Status::Critical);
+        let sys_id = world.until_record(&incident).await?;
+        world.settled().await?;
+        Ok((world, incident, sys_id))
+    }
+
     /// An alert fires in channel Payments and opens an incident, or joins the
     /// one that it opened before.
     pub fn alert(&self, title: &str, status: Status) -> String {
