@@ -468,7 +468,30 @@ fn explained(at: &str, error: &serde_path_to_error::Error<serde_json::Error>) ->
             message: format!("expected \"{missing}\", found none; add it"),
         };
     }
+    let parts = message.split_once(", expected ");
+    let found = parts.and_then(|(found, expected)| {
+        let found = found
+            .strip_prefix("invalid type: ")
+            .or_else(|| found.strip_prefix("invalid value: "))?;
+        Some(format!(
+            "expected {}, found {}",
+            in_words(expected),
+            found.replace('`', "")
+        ))
+    });
+    let message = found.unwrap_or(message);
     Problem { pointer, message }
+}
+
+/// serde names types as Rust does; these are the ones that a key here can have.
+fn in_words(serde: &str) -> &str {
+    match serde.split(' ').next().unwrap_or_default() {
+        "u16" => "an integer from 0 to 65535",
+        "i64" => "an integer",
+        "struct" => "a table",
+        _ if serde.starts_with("a sequence") => "a list",
+        _ => serde,
+    }
 }
 
 /// The known word that differs from `found` by the fewest letters, if few.
@@ -578,6 +601,21 @@ mod tests {
                 "/direction",
                 "unknown value \"both\"; expected one of to-servicenow, from-servicenow, two-way"
             )
+        );
+        assert_eq!(
+            problem(|i| i["snooze-minutes"] = json!("long")),
+            at(
+                "/snooze-minutes",
+                "expected an integer from 0 to 65535, found string \"long\""
+            )
+        );
+        assert_eq!(
+            problem(|i| i["flashduty"] = json!(7)),
+            at("/flashduty", "expected a table, found integer 7")
+        );
+        assert_eq!(
+            problem(|i| i["flashduty"]["channels"] = json!(7)),
+            at("/flashduty/channels", "expected a list, found integer 7")
         );
         assert_eq!(
             problem(|i| i["servicenow"] = json!({ "credential": "x" })),
