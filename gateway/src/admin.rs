@@ -8,6 +8,7 @@
 //! | `GET /status` | numbers of work, closed gates |
 //! | `GET /work?after=KEY` | the work list, a page at a time |
 //! | `POST /work/KEY/release` | makes parked work due |
+//! | any method, `/plugin/…` | the plugin's own, which sees the path behind `/plugin` |
 //!
 //! The first two are open, since a supervisor has no token. All others, known
 //! or not, want one. Nothing here shows a secret, so a leak of this surface
@@ -25,6 +26,7 @@ use crate::StoreError;
 use crate::authentication::error_response;
 use crate::authentication::header;
 use crate::authentication::json_response;
+use crate::contract::Request;
 use crate::contract::Response;
 use crate::proof::bearer;
 use serde_json::json;
@@ -42,13 +44,18 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         if !is_open && let Some(refusal) = self.without_token(&request) {
             return refusal;
         }
+        if let Some(path) = path.strip_prefix("/plugin").filter(|p| p.starts_with('/')) {
+            let path = path.to_owned();
+            return self.receive_operator(for_plugin(path, request)).await;
+        }
         let expected = match segments[..] {
             ["work", _, "release"] => "POST",
             ["healthz" | "readyz" | "metrics" | "status" | "work"] => "GET",
             _ => {
                 return error_response(
                     404,
-                    "expected /healthz, /readyz, /metrics, /status, /work or /work/KEY/release",
+                    "expected /healthz, /readyz, /metrics, /status, /work, /work/KEY/release or \
+                     /plugin/…",
                 );
             }
         };
@@ -109,6 +116,23 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             Ok(_) => json_response(200, &json!({ "ready": true })),
             Err(error) => unavailable(&error),
         }
+    }
+}
+
+/// An operator's request as the plugin sees it: nothing that proves who sent it.
+fn for_plugin(path: String, request: Incoming) -> Request {
+    let headers = request
+        .headers
+        .into_iter()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("content-type"))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value))
+        .collect();
+    Request {
+        method: request.method,
+        path,
+        query: request.query,
+        headers,
+        body: request.body,
     }
 }
 

@@ -38,16 +38,21 @@ macro_rules! bridge {
             theirs::Entry { value: e.value, revision: e.revision }
         }
 
+        fn to_request(r: ours::Request) -> theirs::Request {
+            theirs::Request {
+                method: r.method,
+                path: r.path,
+                query: r.query,
+                headers: r.headers,
+                body: r.body,
+            }
+        }
+
         /// Converts what opens a session.
         fn to_input(input: ours::Input) -> theirs::Input {
             match input {
-                ours::Input::Request(r) => theirs::Input::Request(theirs::Request {
-                    method: r.method,
-                    path: r.path,
-                    query: r.query,
-                    headers: r.headers,
-                    body: r.body,
-                }),
+                ours::Input::Request(r) => theirs::Input::Request(to_request(r)),
+                ours::Input::Operator(r) => theirs::Input::Operator(to_request(r)),
                 ours::Input::Work(w) => theirs::Input::Work(theirs::Work {
                     key: w.key,
                     reasons: w.reasons,
@@ -58,7 +63,10 @@ macro_rules! bridge {
 
         /// Converts what a session knows when it opens.
         fn to_context(context: ours::Context) -> theirs::Context {
-            theirs::Context { configuration: context.configuration }
+            theirs::Context {
+                configuration: context.configuration,
+                rehearsal: context.rehearsal,
+            }
         }
 
         /// Converts an answer to an effect.
@@ -87,6 +95,12 @@ macro_rules! bridge {
                     next: page.next,
                 }),
                 ours::Reply::Written(result) => theirs::Reply::Written(result),
+                ours::Reply::Standing(standing) => theirs::Reply::Standing(match standing {
+                    ours::Standing::None => theirs::Standing::None,
+                    ours::Standing::UnderWay => theirs::Standing::UnderWay,
+                    ours::Standing::Waiting(why) => theirs::Standing::Waiting(why),
+                    ours::Standing::Parked(why) => theirs::Standing::Parked(why),
+                }),
             }
         }
 
@@ -124,6 +138,10 @@ macro_rules! bridge {
                     key: s.key,
                     due_ms: s.due_ms,
                     reason: s.reason,
+                }),
+                theirs::Effect::AwaitWork(a) => ours::Effect::AwaitWork(ours::Awaiting {
+                    key: a.key,
+                    timeout_ms: a.timeout_ms,
                 }),
                 theirs::Effect::Log(l) => ours::Effect::Log(ours::LogRecord {
                     level: match l.level {

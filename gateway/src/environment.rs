@@ -7,6 +7,10 @@ pub trait Environment {
     /// 64 random bits, for jitter and identifiers; no secret is made of them.
     fn random(&self) -> u64;
 
+    /// Waits for so many milliseconds.
+    #[allow(async_fn_in_trait)] // As in `Runtime`.
+    async fn sleep(&self, ms: u64);
+
     /// Called when work fell due or will fall due at the given Unix time in
     /// milliseconds: whoever runs the work should look again by then.
     fn work_due(&self, due_ms: u64);

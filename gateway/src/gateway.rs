@@ -11,7 +11,9 @@ use crate::authentication::authenticate;
 use crate::authentication::error_response;
 use crate::authentication::route;
 use crate::contract::Input;
+use crate::contract::Request;
 use crate::contract::Response;
+use crate::contract::Schedule;
 use crate::contract::Verdict;
 use crate::contract::Work;
 use crate::gate::ClosedGate;
@@ -211,10 +213,37 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         }
     }
 
-    /// Loads the work queue from the store. Call it once, before the workers.
+    /// Runs a session for a request of an operator, who has been authenticated.
+    pub(crate) async fn receive_operator(&self, request: Request) -> Response {
+        let started_ms = self.environment.now_ms();
+        let mut given = None;
+        let mut answer = Answer::new(|response| given = Some(response));
+        let span =
+            tracing::info_span!("operator", plugin = self.policy.plugin, path = request.path);
+        let end = self
+            .run(Input::Operator(request), Some(&mut answer))
+            .instrument(span.clone())
+            .await;
+        span.in_scope(|| self.note(&end));
+        self.count_session("operator", &end, started_ms);
+        // Refused if the session has answered.
+        let _ = answer.give(unanswered(&end));
+        given.unwrap_or_else(|| unanswered(&end))
+    }
+
+    /// Loads the work queue from the store, and makes the plugin's standing
+    /// work due. Call it once, before the workers.
     pub async fn recover(&self) -> Result<(), RecoverError> {
         let now_ms = self.environment.now_ms();
         self.queue.recover(&self.store, now_ms).await?;
+        for key in &self.policy.standing {
+            let schedule = Schedule {
+                key: key.clone(),
+                due_ms: 0,
+                reason: "the gateway started".to_owned(),
+            };
+            self.queue.schedule(&self.store, &schedule, now_ms).await?;
+        }
         self.recovered.store(true, Ordering::Release);
         Ok(())
     }

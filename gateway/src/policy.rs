@@ -39,6 +39,8 @@ pub struct Policy {
     pub(crate) egress: Egress,
     pub(crate) limits: LimitSettings,
     pub(crate) admin: Accepted,
+    /// Keys of work that the plugin wants never to be forgotten.
+    pub(crate) standing: Vec<String>,
     addresses: AddressPolicy,
 }
 
@@ -81,6 +83,7 @@ impl Policy {
             egress,
             limits: settings.limits.clone(),
             admin: Accepted::new(&admin),
+            standing: requirements.standing.clone(),
             addresses,
         })
     }

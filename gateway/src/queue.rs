@@ -38,6 +38,7 @@ use crate::backoff::full_jitter;
 use crate::contract::Precondition;
 use crate::contract::Scan;
 use crate::contract::Schedule;
+use crate::contract::Standing;
 use crate::contract::Verdict;
 use crate::contract::Write;
 use futures_util::lock::Mutex as AsyncMutex;
@@ -572,6 +573,26 @@ impl Queue {
             work,
             next: page.next.map(|key| key[PREFIX.len()..].to_owned()),
         })
+    }
+
+    /// How work of a key stands. What is due later, and was not put off by a
+    /// failure, has nothing left to do now.
+    pub(crate) async fn standing<S: Store>(
+        &self,
+        store: &S,
+        key: &str,
+        now_ms: u64,
+    ) -> Result<Standing, StoreError> {
+        let Some((record, _)) = self.read(store, key).await? else {
+            return Ok(Standing::None);
+        };
+        if let Some(parked) = record.parked {
+            return Ok(Standing::Parked(parked.reason));
+        }
+        if clamped(record.due, record.written, now_ms) <= now_ms || self.index().is_running(key) {
+            return Ok(Standing::UnderWay);
+        }
+        Ok(record.failure.map_or(Standing::None, Standing::Waiting))
     }
 
     pub(crate) fn counts(&self, now_ms: u64) -> WorkCounts {

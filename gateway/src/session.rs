@@ -21,6 +21,7 @@ use crate::contract::LogRecord;
 use crate::contract::Precondition;
 use crate::contract::Reply;
 use crate::contract::Response;
+use crate::contract::Standing;
 use crate::contract::Verdict;
 use crate::contract::Write;
 use crate::key;
@@ -29,6 +30,9 @@ use futures_util::stream;
 
 const LONGEST_VALUE: usize = 1 << 20;
 const MOST_KEYS: usize = 1000;
+/// How often work that is awaited is looked at: another gateway on the same
+/// store may be the one that does it.
+const LOOK_AGAIN_MS: u64 = 20;
 
 /// How a session ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +69,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
     ) -> End {
         let context = Context {
             configuration: self.configuration.clone(),
+            rehearsal: None,
         };
         let started_ms = self.environment.now_ms();
         let limits = &self.policy.limits;
@@ -128,6 +133,10 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         }
         for effect in &asked {
             check(effect).map_err(End::Failed)?;
+        }
+        if answer.is_none() && asked.iter().any(|e| matches!(e, Effect::AwaitWork(_))) {
+            let why = "the plugin awaited work in a work session; work does not wait for work";
+            return Err(End::Failed(why.to_owned()));
         }
         let replies = self.carry_out_all(asked, answer, usage.deadline_ms).await?;
         if let Some(verdict) = verdict {
@@ -238,11 +247,29 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
                 self.environment.work_due(schedule.due_ms);
                 Ok(Reply::Done)
             }
+            Effect::AwaitWork(awaiting) => {
+                let until_ms = self.environment.now_ms() + u64::from(awaiting.timeout_ms);
+                let until_ms = until_ms.min(deadline_ms);
+                let standing = self.await_work(&awaiting.key, until_ms).await?;
+                Ok(Reply::Standing(standing))
+            }
             Effect::Log(record) => {
                 log(&record);
                 Ok(Reply::Done)
             }
             Effect::Respond(_) | Effect::Finish(_) => Ok(Reply::Done),
+        }
+    }
+
+    /// Waits until work of a key has nothing left to do at once.
+    async fn await_work(&self, key: &str, until_ms: u64) -> Result<Standing, StoreError> {
+        loop {
+            let now_ms = self.environment.now_ms();
+            let standing = self.queue.standing(&self.store, key, now_ms).await?;
+            if standing != Standing::UnderWay || now_ms >= until_ms {
+                return Ok(standing);
+            }
+            self.environment.sleep(LOOK_AGAIN_MS).await;
         }
     }
 
@@ -307,6 +334,7 @@ fn check(effect: &Effect) -> Result<(), String> {
             key::check(&write.key)
         }
         Effect::Schedule(schedule) => key::check(&schedule.key),
+        Effect::AwaitWork(awaiting) => key::check(&awaiting.key),
         Effect::Respond(response) if !(200..600).contains(&response.status) => Err(format!(
             "the plugin responded with status {}; expected 200 to 599",
             response.status
@@ -361,6 +389,7 @@ fn size(effect: &Effect) -> usize {
         Effect::Scan(scan) => scan.prefix.len(),
         Effect::Write(write) => write.key.len() + write.value.as_ref().map_or(0, Vec::len),
         Effect::Schedule(schedule) => schedule.key.len() + schedule.reason.len(),
+        Effect::AwaitWork(awaiting) => awaiting.key.len(),
         Effect::Log(record) => record.message.len() + headers_size(&record.fields),
         Effect::Finish(_) => 0,
     }
@@ -375,7 +404,7 @@ fn reply_size(reply: &Reply) -> usize {
             .iter()
             .map(|e| e.key.len() + e.entry.value.len())
             .sum(),
-        Reply::Done | Reply::Http(Err(_)) | Reply::Written(_) => 0,
+        Reply::Done | Reply::Http(Err(_)) | Reply::Written(_) | Reply::Standing(_) => 0,
     }
 }
 

@@ -6,6 +6,7 @@ use std::hash::RandomState;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 use tokio::sync::watch;
@@ -42,6 +43,10 @@ impl Environment for SystemEnvironment {
         self.0
             .random
             .hash_one(self.0.drawn.fetch_add(1, Ordering::Relaxed))
+    }
+
+    async fn sleep(&self, ms: u64) {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
     }
 
     fn work_due(&self, _due_ms: u64) {

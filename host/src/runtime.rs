@@ -191,6 +191,7 @@ impl WasmRuntime {
                         purpose: d.purpose,
                     })
                     .collect(),
+                standing: needs.standing,
             }),
             Err(problems) => Err(problems
                 .into_iter()

@@ -41,6 +41,7 @@ async fn run(runtime: &WasmRuntime) -> Result<Vec<Effect>, String> {
     };
     let context = Context {
         configuration: "{}".into(),
+        rehearsal: None,
     };
     let opened = runtime.open(Input::Work(work), context).await;
     opened

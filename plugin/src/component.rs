@@ -12,6 +12,7 @@ use crate::Reply;
 use crate::Requirements;
 use crate::configuration::Configuration;
 use crate::intake;
+use crate::operator;
 use crate::session::Driver;
 use crate::sync;
 use std::cell::RefCell;
@@ -66,6 +67,10 @@ pub fn open(input: Input, context: &Context) -> Driver {
         match input {
             Input::Request(request) => {
                 intake::receive(&effects, configuration, request).await;
+                None
+            }
+            Input::Operator(request) => {
+                operator::receive(&effects, configuration, request).await;
                 None
             }
             Input::Work(work) => Some(sync::run(&effects, configuration, work).await),

@@ -233,6 +233,7 @@ impl Configuration {
         let mut requirements = Requirements {
             routes: Vec::new(),
             destinations: Vec::new(),
+            standing: Vec::new(),
         };
         for integration in &self.integrations {
             let Integration {

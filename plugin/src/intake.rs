@@ -87,10 +87,7 @@ async fn accept(
     };
     let notice = notice.map_err(|message| (400, message))?;
 
-    let [member] = effects.get([keys::member(id, &notice.about)]).await;
-    let pair = member
-        .and_then(|entry| Entity::parse(std::str::from_utf8(&entry.value).ok()?))
-        .unwrap_or_else(|| notice.about.clone());
+    let pair = pair_of(effects, id, &notice.about).await;
     let kept = Kept {
         received_ms: effects.now_ms(),
         hint: notice.hint,
@@ -104,6 +101,15 @@ async fn accept(
         .schedule(keys::work(id, &pair), 0, &notice.reason)
         .await;
     Ok(())
+}
+
+/// The pair that an incident belongs to: one of its own name unless another is
+/// known.
+pub(crate) async fn pair_of(effects: &Effects, integration: &str, about: &Entity) -> Entity {
+    let [member] = effects.get([keys::member(integration, about)]).await;
+    member
+        .and_then(|entry| Entity::parse(std::str::from_utf8(&entry.value).ok()?))
+        .unwrap_or_else(|| about.clone())
 }
 
 fn flashduty(integration: &Integration, body: &[u8]) -> Result<Notice, String> {
@@ -141,7 +147,8 @@ fn servicenow(now_ms: u64, body: &[u8]) -> Result<Notice, String> {
     })
 }
 
-fn answer(status: u16, body: &serde_json::Value) -> Response {
+/// An answer in JSON.
+pub(crate) fn answer(status: u16, body: &serde_json::Value) -> Response {
     Response {
         status,
         headers: vec![("content-type".into(), "application/json".into())],

@@ -8,6 +8,7 @@
 //! Wakers matter only to combinators that poll selectively; each future leaves
 //! its waker and is woken with its reply, so those work too.
 
+use crate::Awaiting;
 use crate::Effect;
 use crate::Entry;
 use crate::HttpFailure;
@@ -20,6 +21,7 @@ use crate::Reply;
 use crate::Response;
 use crate::Scan;
 use crate::Schedule;
+use crate::Standing;
 use crate::Verdict;
 use crate::Write;
 use std::cell::RefCell;
@@ -167,6 +169,13 @@ impl Effects {
             reason: reason.into(),
         };
         expect!(self, Effect::Schedule(schedule), Reply::Done => ());
+    }
+
+    /// Waits until work of a key has nothing left to do at once, for so long at
+    /// most.
+    pub async fn await_work(&self, key: String, timeout_ms: u32) -> Standing {
+        let awaiting = Awaiting { key, timeout_ms };
+        expect!(self, Effect::AwaitWork(awaiting), Reply::Standing(standing) => standing)
     }
 
     /// Logs a fixed message with fields.

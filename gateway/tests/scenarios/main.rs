@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod answering;
+mod awaiting;
 mod limits;
 mod operating;
 mod proving;

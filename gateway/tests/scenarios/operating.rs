@@ -174,3 +174,42 @@ async fn metrics_tell_what_happened_with_labels_that_strangers_cannot_make_up() 
     }
     assert!(!text.contains("made-up"), "{text}");
 }
+
+#[tokio::test]
+async fn an_operators_request_to_the_plugin_reaches_it_without_the_token() {
+    let scene = Scene::new();
+    let mut request = ask("POST", "/plugin/prod/sync?now=1", Some("CANARY_ADMIN"));
+    request.body = b"{}".to_vec();
+    request
+        .headers
+        .push(("Content-Type".into(), "application/json".into()));
+    scene.plugin.next_request(vec![vec![respond(202)]]);
+    assert_eq!(scene.gateway.operate(request).await.status, 202);
+    let inputs = scene.plugin.inputs.lock().unwrap();
+    let [Input::Operator(seen)] = &inputs[..] else {
+        panic!("{inputs:?}")
+    };
+    assert_eq!(
+        (seen.path.as_str(), seen.query.as_str()),
+        ("/prod/sync", "now=1")
+    );
+    assert_eq!(
+        seen.headers,
+        [("content-type".to_owned(), "application/json".to_owned())]
+    );
+    assert_eq!(seen.body, b"{}");
+}
+
+#[tokio::test]
+async fn nobody_else_reaches_the_plugin_that_way() {
+    let scene = Scene::new();
+    let response = scene
+        .gateway
+        .operate(ask("POST", "/plugin/prod/sync", None))
+        .await;
+    assert_eq!(response.status, 401);
+    let mut incoming = webhook(&[("authorization", "Bearer HOOK_NEW")]);
+    incoming.path = "/prod/sync".to_owned();
+    assert_eq!(scene.receive(incoming).await.status, 404);
+    assert!(scene.plugin.inputs.lock().unwrap().is_empty());
+}

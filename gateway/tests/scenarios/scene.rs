@@ -82,6 +82,7 @@ pub(crate) fn requirements() -> Requirements {
             credential: Some("key".to_owned()),
             purpose: "reads".to_owned(),
         }],
+        standing: vec![],
     }
 }
 
@@ -111,9 +112,20 @@ impl Scene {
     }
 
     fn on(settings: &str, store: TestStore, far: FarEnd, clock: Clock) -> Self {
+        Self::under(policy(settings), store, far, clock)
+    }
+
+    /// The same parts under another policy, from a new start.
+    pub(crate) async fn with_policy(self, policy: Policy) -> Self {
+        let next = Self::under(policy, self.store, self.far, self.clock);
+        next.gateway.recover().await.unwrap();
+        next
+    }
+
+    fn under(policy: Policy, store: TestStore, far: FarEnd, clock: Clock) -> Self {
         let plugin = Scripted::default();
         let gateway = Arc::new(Gateway::new(
-            policy(settings),
+            policy,
             "{}".to_owned(),
             plugin.clone(),
             store.clone(),
@@ -315,7 +327,7 @@ impl Scripted {
             .iter()
             .filter_map(|input| match input {
                 Input::Work(work) => Some(work.clone()),
-                Input::Request(_) => None,
+                Input::Request(_) | Input::Operator(_) => None,
             })
             .collect()
     }
@@ -331,20 +343,20 @@ impl Runtime for Scripted {
     async fn open(&self, input: Input, _: Context) -> Result<ScriptedSession, Trap> {
         let hold = match &input {
             Input::Work(_) => self.hold.lock().unwrap().clone(),
-            Input::Request(_) => None,
+            Input::Request(_) | Input::Operator(_) => None,
         };
         self.inputs.lock().unwrap().push(input.clone());
         let mut written = None;
-        if let Input::Request(_) = input {
+        if let Input::Request(_) | Input::Operator(_) = input {
             written = self.requests.lock().unwrap().pop_front();
         }
         let written = written.or_else(|| self.sessions.lock().unwrap().pop_front());
         let running = match &input {
             Input::Work(work) => Some(Running::of(&self.running, &work.key)),
-            Input::Request(_) => None,
+            Input::Request(_) | Input::Operator(_) => None,
         };
         let steps = written.unwrap_or_else(|| match input {
-            Input::Request(_) => vec![Ok(vec![respond(200)])],
+            Input::Request(_) | Input::Operator(_) => vec![Ok(vec![respond(200)])],
             Input::Work(_) => vec![Ok(vec![finish(Verdict::Done)])],
         });
         Ok(ScriptedSession {
@@ -586,6 +598,12 @@ impl Environment for Clock {
     /// never the same twice.
     fn random(&self) -> u64 {
         self.dice.fetch_sub(1, Ordering::SeqCst)
+    }
+
+    /// Lets others run, and moves the clock.
+    async fn sleep(&self, ms: u64) {
+        self.advance(ms);
+        tokio::task::yield_now().await;
     }
 
     fn work_due(&self, due_ms: u64) {

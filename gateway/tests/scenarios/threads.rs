@@ -48,7 +48,9 @@ impl Runtime for Homebody {
 
     async fn open(&self, input: Input, _: Context) -> Result<Steps, Trap> {
         let steps = match input {
-            Input::Request(_) => vec![vec![schedule("pair", 0, "event"), respond(200)]],
+            Input::Request(_) | Input::Operator(_) => {
+                vec![vec![schedule("pair", 0, "event"), respond(200)]]
+            }
             Input::Work(_) => vec![
                 vec![Effect::Http(get("https://other.example.com/", None))],
                 vec![finish(Verdict::Done)],
@@ -100,6 +102,8 @@ impl Environment for Homebody {
     fn random(&self) -> u64 {
         4
     }
+
+    async fn sleep(&self, _: u64) {}
 
     fn work_due(&self, _: u64) {}
 }

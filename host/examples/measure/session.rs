@@ -18,6 +18,7 @@ use integration_gateway::contract::Effect;
 use integration_gateway::contract::Input;
 use integration_gateway::contract::Reply;
 use integration_gateway::contract::Request;
+use integration_gateway::contract::Standing;
 use integration_gateway::contract::Verdict;
 use integration_gateway::contract::Work;
 use serde_json::json;
@@ -128,6 +129,7 @@ impl Changes {
     async fn session(&mut self, input: Input) -> anyhow::Result<Duration> {
         let context = Context {
             configuration: self.configuration.clone(),
+            rehearsal: None,
         };
         let start = Instant::now();
         let mut session = self.runtime.open(input, context).await?;
@@ -156,6 +158,7 @@ impl Changes {
             Effect::Get(keys) => Reply::Entries(self.store.get(&keys).await?),
             Effect::Scan(scan) => Reply::Page(self.store.scan(&scan).await?),
             Effect::Write(write) => Reply::Written(self.store.write(write).await?.map_err(|_| ())),
+            Effect::AwaitWork(_) => Reply::Standing(Standing::None),
             Effect::Respond(response) => {
                 ensure!(
                     response.status == 200,

@@ -1,0 +1,98 @@
+//! Requests that wait for work, and work that is never forgotten.
+
+use crate::scene::*;
+use integration_gateway::Policy;
+use integration_gateway::contract::*;
+
+fn await_work(timeout_ms: u32) -> Effect {
+    Effect::AwaitWork(Awaiting {
+        key: "pair".to_owned(),
+        timeout_ms,
+    })
+}
+
+/// A request that schedules work, waits for it and answers; beside a worker.
+async fn awaited(scene: &Scene, ends: Vec<Effect>) -> Reply {
+    scene.plugin.next_request(vec![
+        vec![schedule("pair", 0, "event")],
+        vec![await_work(5_000)],
+        vec![respond(200)],
+    ]);
+    scene.plugin.next(vec![ends]);
+    let worker = async {
+        // Not before the request has scheduled it.
+        while scene.gateway.run_next().await != integration_gateway::Next::Ran {
+            tokio::task::yield_now().await;
+        }
+    };
+    let (answer, ()) = tokio::join!(scene.post(), worker);
+    assert_eq!(answer.status, 200);
+    let seen = scene.plugin.seen.lock().unwrap();
+    let standing = |reply: &&Reply| matches!(reply, Reply::Standing(_));
+    seen.iter().flatten().find(standing).unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_request_hears_how_the_work_that_it_waits_for_ended() {
+    for (verdict, expected) in [
+        (Verdict::Done, Standing::None),
+        (
+            Verdict::Park("no rights".into()),
+            Standing::Parked("no rights".into()),
+        ),
+    ] {
+        let reply = awaited(&Scene::new(), vec![finish(verdict)]).await;
+        assert_eq!(reply, Reply::Standing(expected));
+    }
+    let reply = awaited(&Scene::new(), vec![retry(true)]).await;
+    assert!(
+        matches!(&reply, Reply::Standing(Standing::Waiting(why)) if !why.is_empty()),
+        "{reply:?}"
+    );
+}
+
+#[tokio::test]
+async fn waiting_ends_when_its_time_is_up_and_the_work_goes_on() {
+    let scene = Scene::new();
+    let before = integration_gateway::Environment::now_ms(&scene.clock);
+    scene.plugin.next_request(vec![
+        vec![schedule("pair", 0, "event")],
+        vec![await_work(700)],
+        vec![respond(202)],
+    ]);
+    assert_eq!(scene.post().await.status, 202);
+    let waited = integration_gateway::Environment::now_ms(&scene.clock) - before;
+    assert!((700..800).contains(&waited), "{waited} ms");
+    let seen = scene.plugin.seen.lock().unwrap().concat();
+    assert!(
+        seen.contains(&Reply::Standing(Standing::UnderWay)),
+        "{seen:?}"
+    );
+    drop(seen);
+    assert_eq!(scene.run_all().await, 1);
+}
+
+#[tokio::test]
+async fn work_does_not_wait_for_work() {
+    let scene = Scene::new();
+    scene.schedule("pair", 0, "event").await;
+    scene.plugin.next(vec![vec![await_work(10)]]);
+    scene.gateway.run_next().await;
+    let page = scene.gateway.work(None).await.unwrap();
+    let failure = page.work[0].last_failure.clone().unwrap();
+    assert!(failure.contains("work does not wait for work"), "{failure}");
+}
+
+#[tokio::test]
+async fn standing_work_is_due_at_every_start() {
+    let scene = Scene::new();
+    let needs = Requirements {
+        standing: vec!["poll".to_owned()],
+        ..requirements()
+    };
+    let settings = toml::from_str(SETTINGS).unwrap();
+    let policy = Policy::build(&settings, "test", &needs, &resolve).unwrap();
+    let scene = scene.with_policy(policy).await;
+    assert_eq!(scene.run_all().await, 1);
+    assert_eq!(scene.plugin.keys(), ["poll"]);
+}
