@@ -301,7 +301,7 @@ async fn without_a_key_to_flashduty_the_webhook_is_the_source() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_closed_record_is_final_and_nothing_is_tried() {
+async fn a_closed_record_is_final_and_is_told_of_a_reopening() {
     let (world, incident, sys_id) = World::with_a_pair().await.unwrap();
     let closing = [
         ("state", "7"),
@@ -323,7 +323,13 @@ async fn a_closed_record_is_final_and_nothing_is_tried() {
     world.ana(&incident, &Action::Acknowledge);
     world.settled().await.unwrap();
     assert_eq!(world.column(&sys_id, "state"), "7");
-    assert_eq!(writes.in_servicenow(), [""; 0]);
+    assert_eq!(writes.in_servicenow().len(), 1);
+    let notes = world.journal(&sys_id, "work_notes");
+    let told = notes
+        .iter()
+        .filter(|n| n.starts_with("Reopened in Flashduty."))
+        .count();
+    assert_eq!(told, 1, "{notes:?}");
     // Nor is Flashduty's incident closed again behind Ana's back.
     assert_eq!(writes.in_flashduty(), [""; 0]);
     let work = world.host.as_ref().unwrap().gateway().status().work;

@@ -63,17 +63,21 @@ pub fn describe() -> Manifest {
 /// Opens a session. Natively, this is the whole plugin.
 pub fn open(input: Input, context: &Context) -> Driver {
     let configuration = Configuration::parse(&context.configuration);
+    let rehearsal = context.rehearsal.clone();
     Driver::start(|effects| async move {
         match input {
             Input::Request(request) => {
-                intake::receive(&effects, configuration, request).await;
+                let rehearsed = rehearsal.is_some();
+                intake::receive(&effects, configuration, rehearsed, request).await;
                 None
             }
             Input::Operator(request) => {
                 operator::receive(&effects, configuration, request).await;
                 None
             }
-            Input::Work(work) => Some(sync::run(&effects, configuration, work).await),
+            Input::Work(work) => {
+                Some(sync::run(&effects, configuration, rehearsal.as_deref(), work).await)
+            }
         }
     })
 }

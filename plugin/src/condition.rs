@@ -217,6 +217,19 @@ impl Condition {
         problems
     }
 
+    /// It, what was found for it, and whether it holds.
+    fn told(&self, incident: &Incident) -> String {
+        let found = match attribute(incident, &self.key) {
+            Some(attribute) => format!("\"{}\"", text::cut(&attribute, 60)),
+            None => "none".into(),
+        };
+        let verdict = match self.holds(incident) {
+            true => "holds",
+            false => "fails",
+        };
+        format!("{self} found {found}: {verdict}")
+    }
+
     /// Whether it holds for an incident.
     pub fn holds(&self, incident: &Incident) -> bool {
         let matched = attribute(incident, &self.key).is_some_and(|attribute| {
@@ -251,6 +264,22 @@ pub fn refusal(groups: &[Vec<Condition>], incident: &Incident) -> Option<String>
     (!failed.is_empty()).then(|| format!("no conditions hold: {}", failed.join("; ")))
 }
 
+/// Each condition, what was found for it, and whether it holds; groups are
+/// separated by `or`.
+pub fn explained(groups: &[Vec<Condition>], incident: &Incident) -> String {
+    let groups: Vec<String> = groups
+        .iter()
+        .map(|group| {
+            let told: Vec<String> = group.iter().map(|c| c.told(incident)).collect();
+            told.join(" and ")
+        })
+        .collect();
+    match groups.is_empty() {
+        true => "none, so every incident".into(),
+        false => groups.join(" or "),
+    }
+}
+
 fn is_known(key: &str) -> bool {
     match key.strip_prefix("labels.") {
         Some(name) => !name.is_empty(),
@@ -279,15 +308,17 @@ fn attribute(incident: &Incident, key: &str) -> Option<String> {
     let id = |id: i64| (id != 0).then(|| id.to_string());
     match key {
         "severity" | "alert_severity" | "incident_severity" | "event_severity" => {
-            text(&incident.incident_severity)
+            text(incident.text("incident_severity"))
         }
-        "status" | "alert_status" | "incident_status" => text(&incident.incident_status),
-        "title" => text(&incident.title),
-        "description" => text(&incident.description),
-        "dedup_key" => text(&incident.dedup_key).filter(|key| !key.is_empty()),
-        "data_source_id" | "integration_id" => id(incident.data_source_id),
-        "channel_id" => id(incident.channel_id),
-        _ => incident.labels.get(key.strip_prefix("labels.")?).cloned(),
+        "status" | "alert_status" | "incident_status" => text(incident.text("incident_status")),
+        "title" => text(incident.text("title")),
+        "description" => text(incident.text("description")),
+        "dedup_key" => text(incident.text("dedup_key")).filter(|key| !key.is_empty()),
+        "data_source_id" | "integration_id" => id(incident.number("data_source_id")),
+        "channel_id" => id(incident.number("channel_id")),
+        _ => incident
+            .label(key.strip_prefix("labels.")?)
+            .map(str::to_owned),
     }
 }
 

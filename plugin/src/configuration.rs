@@ -3,16 +3,40 @@
 //!
 //! Every problem is reported, not only the first, each at its place.
 
+mod check;
+mod closing;
+mod comments;
+mod conflict;
+mod explained;
+mod field;
+mod field_check;
+
+pub use closing::Closing;
+pub use closing::Ending;
+pub use closing::Reopening;
+pub use comments::Comments;
+pub use comments::Journal;
+pub use comments::Journals;
+pub use conflict::Conflict;
+pub use conflict::Preference;
+pub use field::ColumnType;
+pub use field::CustomFieldType;
+pub use field::FieldRule;
+pub use field::OnEmpty;
+pub use field::WriteMode;
+
 use crate::Destination;
 use crate::Problem;
 use crate::Requirements;
 use crate::Route;
 use crate::condition::Condition;
 use crate::severity::SeverityMap;
-use crate::text;
+use crate::template::Template;
+use explained::explained;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// The public Open API of Flashduty.
 const FLASHDUTY_URL: &str = "https://api.flashcat.cloud";
@@ -35,8 +59,17 @@ pub struct Integration {
     /// What people call it; the id unless given.
     #[serde(default)]
     pub name: String,
+    /// The team that may change this integration, as people know it.
+    #[serde(default)]
+    pub owner: String,
     /// Which way incidents and their changes travel.
     pub direction: Direction,
+    /// What sends a Flashduty incident to ServiceNow.
+    #[serde(default)]
+    pub trigger: Trigger,
+    /// Whether nothing is written anywhere: the log then tells what would be.
+    #[serde(default)]
+    pub dry_run: bool,
     /// Which Flashduty incidents are sent to ServiceNow: groups of conditions in Flashduty's
     /// filter language, of which one group must hold; every incident if there is none. They are
     /// looked at whenever an incident changes, until it has been sent.
@@ -48,6 +81,21 @@ pub struct Integration {
     /// How long Flashduty snoozes what is put on hold in ServiceNow: 1 to 1440 minutes.
     #[serde(default = "two_hours")]
     pub snooze_minutes: u16,
+    /// Whether the person on it travels, by e-mail address.
+    #[serde(default)]
+    pub assignee: bool,
+    /// Fields of the operator's own.
+    #[serde(default)]
+    pub field: Vec<FieldRule>,
+    /// Who wins where both sides changed a field.
+    #[serde(default)]
+    pub conflict: Conflict,
+    /// What happens when an incident is over.
+    #[serde(default)]
+    pub closing: Closing,
+    /// Which comments travel, and where to.
+    #[serde(default)]
+    pub comments: Comments,
     /// The Flashduty side.
     pub flashduty: FlashdutySide,
     /// The ServiceNow side.
@@ -79,6 +127,19 @@ impl Direction {
     }
 }
 
+/// What sends a Flashduty incident to ServiceNow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Trigger {
+    /// It meets the conditions.
+    #[default]
+    Auto,
+    /// A person, with a custom action in Flashduty that calls `/trigger/<id>`; it must meet the
+    /// conditions too.
+    Manual,
+}
+
 /// Where and how Flashduty is reached.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -95,6 +156,12 @@ pub struct FlashdutySide {
     /// from ServiceNow are created in the first.
     #[serde(default)]
     pub channels: Vec<i64>,
+    /// What the resolution of an incident says that is over in ServiceNow.
+    #[serde(default = "close_notes")]
+    pub resolution: Template,
+    /// What its root cause says then; not set where this comes out empty.
+    #[serde(default = "nothing")]
+    pub root_cause: Template,
 }
 
 /// Where and how ServiceNow is reached.
@@ -109,41 +176,24 @@ pub struct ServiceNowSide {
     #[serde(default)]
     pub credential: Option<String>,
     /// Resolution code for incidents that are closed in Flashduty; must be one of the
-    /// instance's.
+    /// instance's, by value or by label.
     #[serde(default = "solution_provided")]
-    pub close_code: String,
-    /// Resolution notes where Flashduty has neither resolution nor root cause.
-    #[serde(default = "closed_in_flashduty")]
-    pub close_notes: String,
+    pub close_code: Template,
+    /// Resolution notes for incidents that are closed in Flashduty. `{{handling}}` is the
+    /// resolution with the root cause.
+    #[serde(default = "handling")]
+    pub close_notes: Template,
     /// On hold reason for incidents that are snoozed in Flashduty: `1` awaiting caller, `3`
     /// problem, `4` vendor, `5` change.
     #[serde(default = "awaiting_vendor")]
     pub hold_reason: String,
-    /// Where Flashduty's comments go.
+    /// Labels of states in other languages than English, or of the instance's own, and the
+    /// value of each. Needed only without a credential: with it, values are read.
     #[serde(default)]
-    pub comments: Journal,
-}
-
-/// A journal of a ServiceNow incident.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum Journal {
-    /// Seen by those who work on it.
-    #[default]
-    WorkNotes,
-    /// Seen by, and mailed to, whoever reported it.
-    AdditionalComments,
-}
-
-impl Journal {
-    /// The column.
-    pub fn column(self) -> &'static str {
-        match self {
-            Self::WorkNotes => "work_notes",
-            Self::AdditionalComments => "comments",
-        }
-    }
+    pub state_labels: BTreeMap<String, String>,
+    /// Labels of urgencies, as `state-labels`.
+    #[serde(default)]
+    pub urgency_labels: BTreeMap<String, String>,
 }
 
 fn two_hours() -> u16 {
@@ -154,12 +204,20 @@ fn flashduty_url() -> String {
     FLASHDUTY_URL.into()
 }
 
-fn solution_provided() -> String {
+fn solution_provided() -> Template {
     "Solution provided".into()
 }
 
-fn closed_in_flashduty() -> String {
-    "Closed in Flashduty.".into()
+fn handling() -> Template {
+    "{{handling|Closed in Flashduty.}}".into()
+}
+
+fn close_notes() -> Template {
+    "{{close_notes|Resolved in ServiceNow.}}".into()
+}
+
+fn nothing() -> Template {
+    "".into()
 }
 
 fn awaiting_vendor() -> String {
@@ -240,6 +298,7 @@ impl Configuration {
                 id,
                 name,
                 direction,
+                trigger,
                 flashduty,
                 servicenow,
                 ..
@@ -255,6 +314,9 @@ impl Configuration {
                     "flashduty",
                     format!("Flashduty's incident webhook for {name}"),
                 );
+                if *trigger == Trigger::Manual {
+                    route("trigger", format!("Flashduty's custom action {name}"));
+                }
             }
             if direction.from_servicenow() {
                 route(
@@ -299,225 +361,6 @@ impl Integration {
             url.truncate(origin);
         }
     }
-
-    /// What is wrong beyond types.
-    fn problems(&self, at: &str) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        let mut check = |ok: bool, pointer: &str, message: String| {
-            if !ok {
-                problems.push(Problem {
-                    pointer: format!("{at}{pointer}"),
-                    message,
-                });
-            }
-        };
-        for (group, conditions) in self.conditions.iter().enumerate() {
-            let message = "expected at least one condition in the group, found none";
-            check(
-                !conditions.is_empty(),
-                &format!("/conditions/{group}"),
-                message.into(),
-            );
-            for (index, condition) in conditions.iter().enumerate() {
-                for (place, message) in condition.problems() {
-                    check(
-                        false,
-                        &format!("/conditions/{group}/{index}{place}"),
-                        message,
-                    );
-                }
-            }
-        }
-        let id_ok = (1..=32).contains(&self.id.len())
-            && self
-                .id
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        check(
-            id_ok,
-            "/id",
-            format!(
-                "expected 1 to 32 of a-z, 0-9 and -, found \"{}\"",
-                text::cut(&self.id, 40)
-            ),
-        );
-        check(
-            (1..=1440).contains(&self.snooze_minutes),
-            "/snooze-minutes",
-            format!("expected 1 to 1440 minutes, found {}", self.snooze_minutes),
-        );
-        for (url, pointer) in [
-            (&self.flashduty.url, "/flashduty/url"),
-            (&self.servicenow.url, "/servicenow/url"),
-        ] {
-            check(
-                is_origin(url),
-                pointer,
-                format!(
-                    "expected an origin such as https://example.service-now.com, found \"{url}\""
-                ),
-            );
-        }
-        if self.direction.from_servicenow() {
-            check(
-                self.flashduty.credential.is_some(),
-                "/flashduty",
-                "expected a credential, since this direction writes to Flashduty; add \
-                 credential = \"…\""
-                    .into(),
-            );
-            check(
-                !self.flashduty.channels.is_empty(),
-                "/flashduty",
-                "expected a channel in which to create ServiceNow's incidents; add \
-                 channels = [<channel id>]"
-                    .into(),
-            );
-            if let Some((a, b)) = self.severity.ambiguity() {
-                let (a, b) = (a.as_str(), b.as_str());
-                check(
-                    false,
-                    "/severity",
-                    format!(
-                        "{a} and {b} have the same urgency, so a change in ServiceNow could not \
-                         tell them apart; give each its own, or use direction = \"to-servicenow\""
-                    ),
-                );
-            }
-        }
-        if self.direction.to_servicenow() {
-            check(
-                self.servicenow.credential.is_some(),
-                "/servicenow",
-                "expected a credential, since this direction writes to ServiceNow; add \
-                 credential = \"…\""
-                    .into(),
-            );
-        }
-        for (value, pointer) in [
-            (&self.servicenow.close_code, "/servicenow/close-code"),
-            (&self.servicenow.close_notes, "/servicenow/close-notes"),
-        ] {
-            check(
-                !value.trim().is_empty(),
-                pointer,
-                "expected a text, found an empty one; ServiceNow does not resolve without".into(),
-            );
-        }
-        check(
-            matches!(self.servicenow.hold_reason.as_str(), "1" | "3" | "4" | "5"),
-            "/servicenow/hold-reason",
-            format!(
-                "expected \"1\" (caller), \"3\" (problem), \"4\" (vendor) or \"5\" (change), found \"{}\"",
-                text::cut(&self.servicenow.hold_reason, 40)
-            ),
-        );
-        problems
-    }
-}
-
-/// `scheme://host[:port]`. The gateway parses it again with care and decides
-/// whether it may be reached; here it only must not carry anything else.
-fn is_origin(url: &str) -> bool {
-    let host = url
-        .strip_prefix("https://")
-        .or_else(|| url.strip_prefix("http://"));
-    host.is_some_and(|host| {
-        !host.is_empty()
-            && host
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b))
-    })
-}
-
-/// Says what a parse error means, where it is, and what was perhaps meant.
-fn explained(at: &str, error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
-    let mut pointer = at.to_owned();
-    for segment in error.path().iter() {
-        use serde_path_to_error::Segment;
-        match segment {
-            Segment::Seq { index } => pointer += &format!("/{index}"),
-            Segment::Map { key } => pointer += &format!("/{key}"),
-            Segment::Enum { variant } => pointer += &format!("/{variant}"),
-            Segment::Unknown => {}
-        }
-    }
-    let message = error.inner().to_string();
-    let mut quoted = message.split('`').skip(1).step_by(2);
-    for (prefix, noun) in [("unknown field", "key"), ("unknown variant", "value")] {
-        if message.starts_with(prefix)
-            && let Some(found) = quoted.next()
-        {
-            let known: Vec<&str> = quoted.collect();
-            let end = format!("/{found}");
-            if noun == "key" && !pointer.ends_with(&end) {
-                pointer += &end;
-            }
-            let hint = nearest(found, &known).map_or_else(
-                || format!("expected one of {}", known.join(", ")),
-                |near| format!("did you mean \"{near}\"?"),
-            );
-            return Problem {
-                pointer,
-                message: format!("unknown {noun} \"{found}\"; {hint}"),
-            };
-        }
-    }
-    if let Some(missing) = message.strip_prefix("missing field ").and(quoted.next()) {
-        return Problem {
-            pointer,
-            message: format!("expected \"{missing}\", found none; add it"),
-        };
-    }
-    let parts = message.split_once(", expected ");
-    let found = parts.and_then(|(found, expected)| {
-        let found = found
-            .strip_prefix("invalid type: ")
-            .or_else(|| found.strip_prefix("invalid value: "))?;
-        Some(format!(
-            "expected {}, found {}",
-            in_words(expected),
-            found.replace('`', "")
-        ))
-    });
-    let message = found.unwrap_or(message);
-    Problem { pointer, message }
-}
-
-/// serde names types as Rust does; these are the ones that a key here can have.
-fn in_words(serde: &str) -> &str {
-    match serde.split(' ').next().unwrap_or_default() {
-        "u16" => "an integer from 0 to 65535",
-        "i64" => "an integer",
-        "struct" => "a table",
-        _ if serde.starts_with("a sequence") => "a list",
-        _ => serde,
-    }
-}
-
-/// The known word that differs from `found` by the fewest letters, if few.
-fn nearest<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
-    let near = known
-        .iter()
-        .map(|word| (distance(found, word), *word))
-        .min()?;
-    (near.0 <= 1 + found.len() / 4).then_some(near.1)
-}
-
-/// Letters to insert, delete or replace to make one word of the other.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (y, above) in b.bytes().zip(row.iter_mut().skip(1)) {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = *above;
-            left = replaced.min(left + 1).min(*above + 1);
-            *above = left;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -33,7 +33,15 @@ pub(crate) fn unix_ms(text: &str) -> Option<i64> {
 /// Writes Unix milliseconds as `YYYY-MM-DD HH:MM UTC`: for people, in a form
 /// that no locale can misread.
 pub(crate) fn minute(unix_ms: i64) -> String {
-    let minutes = unix_ms.clamp(0, 253_402_300_799_000) / 60_000;
+    let mut stamp = stamp(unix_ms);
+    stamp.truncate(16);
+    stamp + " UTC"
+}
+
+/// Writes Unix milliseconds as ServiceNow does: `YYYY-MM-DD HH:MM:SS`, in UTC.
+pub(crate) fn stamp(unix_ms: i64) -> String {
+    let seconds = unix_ms.clamp(0, 253_402_300_799_000) / 1000;
+    let (minutes, second) = (seconds / 60, seconds % 60);
     let (hour, minute) = (minutes / 60 % 24, minutes % 60);
     // From 1 March of the year 0.
     let days = minutes / (24 * 60) + 719_468;
@@ -44,7 +52,7 @@ pub(crate) fn minute(unix_ms: i64) -> String {
     let day = of_year - (153 * march + 2) / 5 + 1;
     let month = if march < 10 { march + 3 } else { march - 9 };
     let year = era * 400 + year_of_era + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
 }
 
 /// Days from the first of January 1970.
@@ -77,9 +85,8 @@ mod tests {
     fn every_day_of_a_century_is_read_as_it_was_written() {
         for day in 0..36_525 {
             let at = day * 86_400_000;
-            let written = minute(at);
-            let stamp = written.replace(" UTC", ":00");
-            assert_eq!(unix_ms(&stamp), Some(at), "{written}");
+            let written = stamp(at);
+            assert_eq!(unix_ms(&written), Some(at), "{written}");
         }
     }
 

@@ -33,13 +33,15 @@ struct Notice {
     hint: Hint,
 }
 
-/// Receives one request and answers it.
+/// Receives one request and answers it. In a rehearsal the hint keeps the whole
+/// incident, since nothing can be read.
 pub async fn receive(
     effects: &Effects,
     configuration: Result<Configuration, Vec<Problem>>,
+    rehearsed: bool,
     request: Request,
 ) {
-    let response = match accept(effects, configuration, request).await {
+    let response = match accept(effects, configuration, rehearsed, request).await {
         Ok(()) => answer(200, &json!({ "status": "accepted" })),
         Err((status, message)) => {
             effects
@@ -54,6 +56,7 @@ pub async fn receive(
 async fn accept(
     effects: &Effects,
     configuration: Result<Configuration, Vec<Problem>>,
+    rehearsed: bool,
     request: Request,
 ) -> Result<(), (u16, String)> {
     let configuration = configuration.map_err(|problems| {
@@ -81,7 +84,7 @@ async fn accept(
             )
         })?;
     let notice = match side {
-        "flashduty" => flashduty(integration, &request.body),
+        "flashduty" => flashduty(integration, rehearsed, &request.body),
         "servicenow" => servicenow(effects.now_ms(), &request.body),
         _ => return Err((404, "expected /flashduty/<id> or /servicenow/<id>".into())),
     };
@@ -112,7 +115,7 @@ pub(crate) async fn pair_of(effects: &Effects, integration: &str, about: &Entity
         .unwrap_or_else(|| about.clone())
 }
 
-fn flashduty(integration: &Integration, body: &[u8]) -> Result<Notice, String> {
+fn flashduty(integration: &Integration, rehearsed: bool, body: &[u8]) -> Result<Notice, String> {
     let event = Event::parse(body)?;
     let id = match &event.event_id {
         Some(id) => short_hash(id.as_bytes()),
@@ -125,7 +128,10 @@ fn flashduty(integration: &Integration, body: &[u8]) -> Result<Notice, String> {
             "Flashduty {}",
             text::cut(&text::single_line(&event.event_type), 40)
         ),
-        hint: Hint::from_event(event, integration.flashduty.credential.is_none()),
+        hint: Hint::from_event(
+            event,
+            rehearsed || integration.flashduty.credential.is_none(),
+        ),
     })
 }
 
@@ -137,7 +143,10 @@ fn servicenow(now_ms: u64, body: &[u8]) -> Result<Notice, String> {
         id: format!("{now_ms}-{}", short_hash(body)),
         reason: format!(
             "ServiceNow {}",
-            text::cut(&text::single_line(&hint.action_type), 40)
+            text::cut(
+                &text::single_line(hint.get("action_type").unwrap_or_default()),
+                40
+            )
         )
         .trim_end()
         .into(),

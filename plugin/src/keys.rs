@@ -64,6 +64,11 @@ pub(crate) fn hints(integration: &str, about: &Entity) -> String {
     format!("hint.{integration}.{about}.")
 }
 
+/// An answer of an integration's ServiceNow instance that is believed for a while.
+pub(crate) fn answer(integration: &str, name: &str) -> String {
+    format!("answer.{integration}.{name}")
+}
+
 /// What has been learnt about an integration's ServiceNow instance.
 pub(crate) fn instance(integration: &str) -> String {
     format!("instance.{integration}")

@@ -54,6 +54,7 @@ pub mod session;
 pub mod severity;
 pub mod state;
 pub mod sync;
+pub mod template;
 
 #[allow(missing_docs, unsafe_code, clippy::all, unreachable_pub)]
 mod contract {

@@ -8,6 +8,7 @@ use crate::state::Progress;
 use crate::state::State;
 use serde::Deserialize;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// The layout of the record. A record of another layout is left alone.
 pub const SCHEMA: u32 = 1;
@@ -38,6 +39,10 @@ pub struct Pair {
     pub snoozed_until_ms: u64,
     /// What both sides last agreed on.
     pub base: Base,
+    /// How often the base has changed: tells a note from an equal one that was
+    /// written before.
+    #[serde(default)]
+    pub edition: u64,
     /// Comments that are on both sides.
     pub carried: Carried,
     /// A hash of the additional comments as the record last showed them.
@@ -45,6 +50,12 @@ pub struct Pair {
     /// A comment that was sent and whose fate is unknown until then, in Unix
     /// milliseconds.
     pub unsettled_until_ms: Option<u64>,
+    /// When this product lately changed fields in Flashduty, in Unix milliseconds.
+    #[serde(default)]
+    pub flashduty_written_ms: Vec<u64>,
+    /// The same for ServiceNow.
+    #[serde(default)]
+    pub servicenow_written_ms: Vec<u64>,
     /// What was done lately, the newest last.
     pub history: Vec<Event>,
 }
@@ -76,6 +87,12 @@ pub struct Base {
     pub severity: Agreed<Severity, Grade>,
     /// Progress and state.
     pub state: Agreed<Progress, State>,
+    /// E-mail addresses.
+    #[serde(default)]
+    pub assignee: Agreed<String, String>,
+    /// The operator's own fields, by their keys.
+    #[serde(default)]
+    pub fields: BTreeMap<String, Agreed<String, String>>,
 }
 
 /// What each side held of one field.
@@ -136,9 +153,12 @@ impl Default for Pair {
             introduced: false,
             snoozed_until_ms: 0,
             base: Base::default(),
+            edition: 0,
             carried: Carried::default(),
             journal_seen: None,
             unsettled_until_ms: None,
+            flashduty_written_ms: Vec::new(),
+            servicenow_written_ms: Vec::new(),
             history: Vec::new(),
         }
     }

@@ -13,6 +13,7 @@ use servicenow_sync_plugin::pair::Base;
 use servicenow_sync_plugin::plan::FlashdutyView;
 use servicenow_sync_plugin::plan::Plan;
 use servicenow_sync_plugin::plan::ServiceNowView;
+use servicenow_sync_plugin::plan::Side;
 use servicenow_sync_plugin::plan::Situation;
 use servicenow_sync_plugin::plan::plan;
 use servicenow_sync_plugin::severity::Grade;
@@ -47,7 +48,7 @@ prop_compose! {
             severity: Some(severity),
             progress: Some(progress),
             awake: Some(if progress == Progress::Snoozed { under_snooze } else { progress }),
-            notes: String::new(),
+            ..FlashdutyView::default()
         }
     }
 }
@@ -66,7 +67,7 @@ prop_compose! {
             description: Some(description),
             grade: Some(Grade { impact, urgency }),
             state: Some(state),
-            notes: String::new(),
+            ..ServiceNowView::default()
         }
     }
 }
@@ -84,7 +85,12 @@ fn decide(
         flashduty: Some(f),
         servicenow: Some(s),
         signature: None,
-        born_in_servicenow: born,
+        born_in: match born {
+            true => Side::ServiceNow,
+            false => Side::Flashduty,
+        },
+        now_ms: 0,
+        explain: false,
     })
 }
 
@@ -130,6 +136,7 @@ fn carry_out(plan: &Plan, f: &mut FlashdutyView, s: &mut ServiceNowView) {
                 continue;
             }
             Step::Resolve { .. } => f.awake = Some(Progress::Closed),
+            Step::Assign { .. } | Step::Field { .. } => continue,
         }
         if !matches!(step, Step::Reset { .. }) {
             f.progress = f.awake;

@@ -13,6 +13,7 @@ use servicenow_sync_plugin::plan::FlashdutyView;
 use servicenow_sync_plugin::plan::Outcome;
 use servicenow_sync_plugin::plan::Plan;
 use servicenow_sync_plugin::plan::ServiceNowView;
+use servicenow_sync_plugin::plan::Side;
 use servicenow_sync_plugin::plan::Situation;
 use servicenow_sync_plugin::plan::confirm;
 use servicenow_sync_plugin::plan::plan;
@@ -44,14 +45,16 @@ fn in_step() -> Two {
         severity: Some(Severity::Warning),
         progress: Some(Progress::Triggered),
         awake: Some(Progress::Triggered),
-        notes: String::new(),
+        closing: ("Solution provided".into(), "Closed in Flashduty.".into()),
+        ..FlashdutyView::default()
     };
     let s = ServiceNowView {
         title: text("disk full"),
         description: text("on db-1"),
         grade: Some(grade(Scale::Medium)),
         state: Some(State::New),
-        notes: String::new(),
+        closing: ("Resolved in ServiceNow.".into(), String::new()),
+        ..ServiceNowView::default()
     };
     let base = Base {
         title: Agreed {
@@ -70,6 +73,7 @@ fn in_step() -> Two {
             flashduty: f.progress,
             servicenow: s.state,
         },
+        ..Base::default()
     };
     Two { f, s, base }
 }
@@ -81,7 +85,9 @@ fn decide(direction: &str, two: &Two) -> Plan {
         flashduty: Some(&two.f),
         servicenow: Some(&two.s),
         signature: None,
-        born_in_servicenow: false,
+        born_in: Side::Flashduty,
+        now_ms: 0,
+        explain: false,
     })
 }
 
@@ -154,6 +160,7 @@ fn every_state_has_its_progress() {
     let resolve = || {
         vec![Step::Resolve {
             resolution: "Resolved in ServiceNow.".into(),
+            root_cause: String::new(),
         }]
     };
     for (state, expected) in [
@@ -238,7 +245,7 @@ fn a_direction_writes_to_one_side_only() {
     assert!(
         plan.decisions
             .iter()
-            .any(|d| d.why.ends_with("the direction is from-servicenow"))
+            .any(|d| d.why.ends_with("whose changes do not travel"))
     );
 }
 
@@ -261,7 +268,12 @@ fn what_a_person_changed_between_reading_and_writing_is_not_lost() {
     two.s.state = Some(State::InProgress);
     two.s.title = Some("disk full on db-1".into());
     two.base = plan.base;
-    confirm(&mut two.base, &plan.columns, two.s.clone());
+    confirm(
+        &mut two.base,
+        &plan.columns,
+        two.s.clone(),
+        &integration("two-way"),
+    );
     let title = two.s.title.clone();
     let reset = Step::Reset {
         title,
@@ -277,7 +289,12 @@ fn a_column_that_servicenow_dropped_is_not_tried_again_until_a_side_moves() {
     two.f.title = Some("renamed".into());
     let plan = decide("two-way", &two);
     two.base = plan.base;
-    confirm(&mut two.base, &plan.columns, two.s.clone());
+    confirm(
+        &mut two.base,
+        &plan.columns,
+        two.s.clone(),
+        &integration("two-way"),
+    );
     assert_eq!(two.base.title.servicenow.as_deref(), Some("disk full"));
     assert!(decide("two-way", &two).decisions.is_empty());
 }
@@ -286,18 +303,19 @@ fn a_column_that_servicenow_dropped_is_not_tried_again_until_a_side_moves() {
 fn resolution_and_root_cause_become_the_close_notes_and_back() {
     let mut two = in_step();
     two.f.progress = Some(Progress::Closed);
-    two.f.notes = "grew the volume\n\nRoot cause: logs".into();
+    two.f.closing.1 = "grew the volume\n\nRoot cause: logs".into();
     assert_eq!(
         decide("two-way", &two).columns["close_notes"],
         "grew the volume\n\nRoot cause: logs"
     );
     let mut two = in_step();
     two.s.state = Some(State::Resolved);
-    two.s.notes = "grew the volume".into();
+    two.s.closing.0 = "grew the volume".into();
     assert_eq!(
         decide("two-way", &two).steps,
         [Step::Resolve {
-            resolution: "grew the volume".into()
+            resolution: "grew the volume".into(),
+            root_cause: String::new()
         }]
     );
 }

@@ -29,7 +29,7 @@ const TIMEOUT_MS: u32 = 30_000;
 const MAX_PAGES: u32 = 20;
 
 /// One step that moves an incident.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// Set what is given; what is not stays.
     Reset {
@@ -58,8 +58,22 @@ pub enum Step {
     },
     /// Anything to Closed.
     Resolve {
-        /// What was done about it.
+        /// What was done about it; not set if empty.
         resolution: String,
+        /// What was the cause; not set if empty.
+        root_cause: String,
+    },
+    /// Put a member on it, who is named by e-mail address.
+    Assign {
+        /// The address.
+        email: String,
+    },
+    /// Set a custom field.
+    Field {
+        /// Its name.
+        name: String,
+        /// Of the field's own type; none deletes it.
+        value: Option<Value>,
     },
 }
 
@@ -67,17 +81,23 @@ pub enum Step {
 pub struct FlashdutyApi<'a> {
     effects: &'a Effects,
     side: &'a FlashdutySide,
+    offline: bool,
 }
 
 impl<'a> FlashdutyApi<'a> {
-    /// Speaks through `effects` to the account that `side` names.
-    pub fn new(effects: &'a Effects, side: &'a FlashdutySide) -> Self {
-        Self { effects, side }
+    /// Speaks through `effects` to the account that `side` names; not at all
+    /// if `offline`.
+    pub fn new(effects: &'a Effects, side: &'a FlashdutySide, offline: bool) -> Self {
+        Self {
+            effects,
+            side,
+            offline,
+        }
     }
 
     /// Whether there is access to the API at all.
     pub fn is_available(&self) -> bool {
-        self.side.credential.is_some()
+        !self.offline && self.side.credential.is_some()
     }
 
     /// The incident as it is now.
@@ -85,7 +105,7 @@ impl<'a> FlashdutyApi<'a> {
         let data = self
             .call("/incident/info", &json!({ "incident_id": id }))
             .await?;
-        let incident = Incident::deserialize(&data)
+        let incident = Incident::try_from(data)
             .map_err(|e| Trouble::unreadable(format!("Flashduty's /incident/info: {e}")))?;
         if incident.incident_id != *id {
             let got = &incident.incident_id;
@@ -133,12 +153,8 @@ impl<'a> FlashdutyApi<'a> {
                 "limit": 100,
             });
             let data = self.call("/incident/list", &body).await?;
-            let items = list(&data["items"]);
-            found.extend(
-                items
-                    .iter()
-                    .filter_map(|item| Incident::deserialize(item).ok()),
-            );
+            let items = list(&data["items"]).iter().cloned();
+            found.extend(items.filter_map(|item| Incident::try_from(item).ok()));
             if data["has_next_page"] != Value::Bool(true) {
                 return Ok(found);
             }
@@ -151,8 +167,14 @@ impl<'a> FlashdutyApi<'a> {
 
     /// Carries out one step.
     pub async fn step(&self, id: &IncidentId, step: &Step) -> Result<(), Trouble> {
+        let (path, body) = Self::request(id, step);
+        self.call(path, &body).await.map(drop)
+    }
+
+    /// What a step sends: the path and the body.
+    pub fn request(id: &IncidentId, step: &Step) -> (&'static str, Value) {
         let ids = [id];
-        let (path, body) = match step {
+        match step {
             Step::Reset {
                 title,
                 description,
@@ -180,15 +202,33 @@ impl<'a> FlashdutyApi<'a> {
                 "/incident/reopen",
                 json!({ "incident_ids": ids, "reason": reason }),
             ),
-            Step::Resolve { resolution } => {
-                let resolution = text::cut(resolution, super::NOTE);
-                (
-                    "/incident/resolve",
-                    json!({ "incident_ids": ids, "resolution": resolution }),
-                )
+            Step::Resolve {
+                resolution,
+                root_cause,
+            } => {
+                let mut body = json!({ "incident_ids": ids });
+                for (name, text) in [("resolution", resolution), ("root_cause", root_cause)] {
+                    if !text.is_empty() {
+                        body[name] = json!(text::cut(text, super::NOTE));
+                    }
+                }
+                ("/incident/resolve", body)
             }
-        };
-        self.call(path, &body).await.map(drop)
+            Step::Assign { email } => (
+                "/incident/assign",
+                json!({
+                    "incident_id": id,
+                    "assigned_to": { "type": "reassign", "emails": [email] },
+                }),
+            ),
+            Step::Field { name, value } => {
+                let mut body = json!({ "incident_id": id, "field_name": name });
+                if let Some(value) = value {
+                    body["field_value"] = value.clone();
+                }
+                ("/incident/field/reset", body)
+            }
+        }
     }
 
     /// Writes a comment. Asking twice writes two.

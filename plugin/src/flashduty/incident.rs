@@ -1,10 +1,12 @@
+use crate::date;
+use crate::json::list;
 use crate::severity::Severity;
 use crate::state::Progress;
 use crate::text;
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use serde_json::Value;
 use std::fmt;
 
 /// The id of an incident: 24 hexadecimal digits.
@@ -58,75 +60,149 @@ pub struct Person {
     pub person_name: String,
 }
 
-/// An incident, as webhooks and the Open API show it: every field that is not
-/// needed is ignored, and only the id is insisted on, since both may grow.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// An incident, as webhooks and the Open API show it: a bag of values, of which
+/// only the id is insisted on, since both may grow.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Value", into = "Value")]
 pub struct Incident {
     /// Names the incident.
     pub incident_id: IncidentId,
-    /// One line; up to 512 characters.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub title: String,
-    /// Plain text, Markdown or HTML.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub description: String,
-    /// What people found to be the cause.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub root_cause: String,
-    /// What people did about it.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub resolution: String,
-    /// `Critical`, `Warning` or `Info`.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub incident_severity: String,
-    /// `Critical`, `Warning`, `Info` or `Ok`: follows the alerts, not the people.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub incident_status: String,
-    /// What alerts were grouped by.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub dedup_key: String,
-    /// The integration that the alerts came through; 0 if none did.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub data_source_id: i64,
-    /// Of the first alert; none if a person created the incident.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub labels: BTreeMap<String, String>,
-    /// `Triggered`, `Processing` or `Closed`; snoozing is not among them.
-    #[serde(default, deserialize_with = "null_is_default", rename = "progress")]
-    pub raw_progress: String,
-    /// When it was created, in Unix seconds.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub created_at: i64,
-    /// When it was last changed, in Unix seconds.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub updated_at: i64,
-    /// Until when it is snoozed, in Unix seconds; 0 if it is not.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub snoozed_before: i64,
-    /// 0 is outside every channel.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub channel_id: i64,
-    /// The channel's name.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub channel_name: String,
-    /// Where people look at it.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub detail_url: String,
-    /// Who is on it.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub responders: Vec<Person>,
+    values: Value,
+}
+
+impl TryFrom<Value> for Incident {
+    type Error = String;
+
+    fn try_from(values: Value) -> Result<Self, String> {
+        let id = &values["incident_id"];
+        let incident_id = id.as_str().and_then(IncidentId::parse).ok_or_else(|| {
+            let found = match id {
+                Value::Null => "none".into(),
+                other => text::cut(&other.to_string(), 40),
+            };
+            format!("expected \"incident_id\", 24 hexadecimal digits, found {found}")
+        })?;
+        Ok(Self {
+            incident_id,
+            values,
+        })
+    }
+}
+
+impl From<Incident> for Value {
+    fn from(incident: Incident) -> Self {
+        incident.values
+    }
 }
 
 impl Incident {
+    /// A text; empty if there is none.
+    pub fn text(&self, name: &str) -> &str {
+        self.values[name].as_str().unwrap_or_default()
+    }
+
+    /// A number: a time in Unix seconds, or an id; 0 if there is none.
+    pub fn number(&self, name: &str) -> i64 {
+        self.values[name].as_i64().unwrap_or_default()
+    }
+
+    /// A label of the first alert; none if a person created the incident.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.values["labels"][name].as_str()
+    }
+
+    /// A custom field as text: options separated by commas, `true` or `false`.
+    /// Empty if it is not set; none if it is not known which fields are.
+    pub fn custom_field(&self, name: &str) -> Option<String> {
+        let fields = self.values.get("fields")?;
+        Some(match &fields[name] {
+            Value::Array(options) => {
+                let options: Vec<&str> = options.iter().filter_map(Value::as_str).collect();
+                options.join(",")
+            }
+            value => plain(value).unwrap_or_default(),
+        })
+    }
+
+    /// Who is on it.
+    pub fn responders(&self) -> impl Iterator<Item = Person> {
+        let responders = list(&self.values["responders"]);
+        responders
+            .iter()
+            .filter_map(|r| Person::deserialize(r).ok())
+    }
+
+    /// E-mail address of who is on it: of those, the first who acknowledged.
+    pub fn assignee(&self) -> Option<&str> {
+        let responders = list(&self.values["responders"]);
+        let acknowledged = |r: &&Value| r["acknowledged_at"].as_i64().unwrap_or_default() > 0;
+        let first = responders
+            .iter()
+            .find(acknowledged)
+            .or(responders.first())?;
+        first["email"].as_str().filter(|email| !email.is_empty())
+    }
+
+    /// A value by the name that templates know it by.
+    pub fn value(&self, name: &str) -> Option<String> {
+        let place = name.split_once('.');
+        Some(match (place, name) {
+            (Some(("labels", label)), _) => self.label(label)?.into(),
+            (Some(("fields", field)), _) => self.custom_field(field)?,
+            (_, "labels") => self.all_labels(),
+            (_, "handling") => self.handling(),
+            (_, "assignee") => self.assignee()?.into(),
+            (_, "responders") => {
+                let names: Vec<String> = self.responders().map(|r| r.person_name).collect();
+                names.join(", ")
+            }
+            (_, "id") => self.incident_id.to_string(),
+            (_, "url") => self.text("detail_url").into(),
+            (_, "channel") => self.text("channel_name").into(),
+            (_, "severity" | "status") => self.text(&format!("incident_{name}")).into(),
+            (_, name) if TIMES.contains(&name) => match self.number(name) {
+                0 => String::new(),
+                seconds => date::stamp(seconds.saturating_mul(1000)),
+            },
+            (_, name) => plain(&self.values[name])?,
+        })
+    }
+
+    /// Whether [`value`](Self::value) knows a name, whatever an incident holds.
+    pub fn has_value(name: &str) -> bool {
+        match name.split_once('.') {
+            Some(("labels" | "fields", name)) => !name.is_empty(),
+            _ => VALUES.contains(&name) || TIMES.contains(&name),
+        }
+    }
+
+    /// What people did about it, and its cause.
+    pub fn handling(&self) -> String {
+        let resolution = text::normal(self.text("resolution"));
+        match text::normal(self.text("root_cause")).as_str() {
+            "" => resolution,
+            cause => format!("{resolution}\n\nRoot cause: {cause}").trim().into(),
+        }
+    }
+
+    fn all_labels(&self) -> String {
+        let labels = self.values["labels"].as_object();
+        let lines = labels.into_iter().flatten();
+        let lines: Vec<String> = lines
+            .filter_map(|(name, value)| Some(format!("{name}: {}", plain(value)?)))
+            .collect();
+        lines.join("\n")
+    }
+
     /// How grave it is, if it says so in a word that is known.
     pub fn severity(&self) -> Option<Severity> {
-        Severity::parse(&self.incident_severity)
+        Severity::parse(self.text("incident_severity"))
     }
 
     /// Where it stands at `now_ms`: snoozed if the deadline lies ahead,
     /// whatever event announced the incident.
     pub fn progress(&self, now_ms: u64) -> Option<Progress> {
-        match self.raw_progress.as_str() {
+        match self.text("progress") {
             "Closed" => Some(Progress::Closed),
             _ if self.snoozed_until_ms() > now_ms => Some(Progress::Snoozed),
             "Triggered" => Some(Progress::Triggered),
@@ -137,9 +213,51 @@ impl Incident {
 
     /// Until when it is snoozed, in Unix milliseconds; 0 if it is not.
     pub fn snoozed_until_ms(&self) -> u64 {
-        u64::try_from(self.snoozed_before)
+        u64::try_from(self.number("snoozed_before"))
             .unwrap_or(0)
             .saturating_mul(1000)
+    }
+}
+
+/// What templates can name, beside [`TIMES`], `labels.…` and `fields.…`.
+const VALUES: [&str; 18] = [
+    "title",
+    "description",
+    "severity",
+    "status",
+    "progress",
+    "impact",
+    "root_cause",
+    "resolution",
+    "handling",
+    "id",
+    "num",
+    "url",
+    "channel",
+    "channel_id",
+    "dedup_key",
+    "labels",
+    "assignee",
+    "responders",
+];
+
+/// Moments that templates can name.
+const TIMES: [&str; 6] = [
+    "created_at",
+    "updated_at",
+    "start_time",
+    "end_time",
+    "ack_time",
+    "close_time",
+];
+
+/// A scalar as text.
+fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(yes) => Some(yes.to_string()),
+        _ => None,
     }
 }
 
@@ -175,6 +293,44 @@ mod tests {
         assert_eq!(at("Triggered", 0), Some(Progress::Triggered));
         assert_eq!(at("Closed", 1001), Some(Progress::Closed));
         assert_eq!(at("Later", 0), None);
+    }
+
+    #[test]
+    fn values_have_the_names_that_templates_use() {
+        let incident: Incident = serde_json::from_value(serde_json::json!({
+            "incident_id": "6a1d2f45c0ffee0123456789",
+            "incident_severity": "Critical",
+            "start_time": 1_780_300_801,
+            "close_time": 0,
+            "labels": { "service": "checkout", "host": "a1" },
+            "fields": { "env": "prod", "areas": ["a", "b"], "public": true, "note": null },
+            "responders": [
+                { "person_id": 1, "person_name": "Ana", "email": "ana@example.com" },
+                { "person_id": 2, "person_name": "Bo", "email": "bo@example.com", "acknowledged_at": 5 },
+            ],
+            "resolution": "restarted",
+            "root_cause": "a leak",
+        }))
+        .unwrap();
+        for (name, value) in [
+            ("severity", "Critical"),
+            ("start_time", "2026-06-01 08:00:01"),
+            ("close_time", ""),
+            ("labels.service", "checkout"),
+            ("labels", "host: a1\nservice: checkout"),
+            ("fields.env", "prod"),
+            ("fields.areas", "a,b"),
+            ("fields.public", "true"),
+            ("fields.note", ""),
+            ("responders", "Ana, Bo"),
+            ("assignee", "bo@example.com"),
+            ("handling", "restarted\n\nRoot cause: a leak"),
+        ] {
+            assert!(Incident::has_value(name), "{name}");
+            assert_eq!(incident.value(name).as_deref(), Some(value), "{name}");
+        }
+        assert!(!Incident::has_value("labels."));
+        assert!(!Incident::has_value("titel"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::Query;
 use super::Record;
 use super::SysId;
 use crate::HttpRequest;
-use crate::configuration::ServiceNowSide;
+use crate::configuration::Integration;
 use crate::far_end::Trouble;
 use crate::far_end::json_answer;
 use crate::json::list;
@@ -28,23 +28,49 @@ const TIMEOUT_MS: u32 = 65_000;
 /// The Table API of one instance.
 pub struct ServiceNowApi<'a> {
     effects: &'a Effects,
-    side: &'a ServiceNowSide,
+    integration: &'a Integration,
+    offline: bool,
+}
+
+/// What a look-up of one record brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Just one.
+    One(SysId),
+    /// None.
+    None,
+    /// More than one.
+    Several,
+}
+
+/// One of the values that a choice column may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// What is stored.
+    pub value: String,
+    /// What people see, in one of the instance's languages.
+    pub label: String,
 }
 
 impl<'a> ServiceNowApi<'a> {
-    /// Speaks through `effects` to the instance that `side` names.
-    pub fn new(effects: &'a Effects, side: &'a ServiceNowSide) -> Self {
-        Self { effects, side }
+    /// Speaks through `effects` to the instance of an integration; not at all
+    /// if `offline`.
+    pub fn new(effects: &'a Effects, integration: &'a Integration, offline: bool) -> Self {
+        Self {
+            effects,
+            integration,
+            offline,
+        }
     }
 
     /// Whether there is access to the API at all.
     pub fn is_available(&self) -> bool {
-        self.side.credential.is_some()
+        !self.offline && self.integration.servicenow.credential.is_some()
     }
 
     /// The incident as it is now.
     pub async fn record(&self, id: &SysId) -> Result<Record, Trouble> {
-        let path = format!("incident/{id}?{}", Self::shape());
+        let path = format!("incident/{id}?{}", self.shape());
         let record = self.one("GET", &path, None).await?;
         if record.sys_id != *id {
             let got = record.sys_id;
@@ -65,7 +91,7 @@ impl<'a> ServiceNowApi<'a> {
         let path = format!(
             "incident?sysparm_query={}&sysparm_limit=10&{}",
             query.encoded(),
-            Self::shape()
+            self.shape()
         );
         let (_, result) = self.call("GET", &path, None).await?;
         let rows = list(&result);
@@ -86,15 +112,58 @@ impl<'a> ServiceNowApi<'a> {
         }
     }
 
+    /// The record of a table that holds a value in a column. Rows that hold
+    /// another one tell that the instance ignored the condition.
+    pub async fn find_by(&self, table: &str, by: &str, value: &str) -> Result<Found, Trouble> {
+        let query = Query::text(by, value)
+            .ok_or_else(|| Trouble::Refused(format!("\"{value}\" cannot be looked up")))?;
+        let path = format!(
+            "{table}?sysparm_query={}&sysparm_limit=2&sysparm_fields=sys_id,{by}",
+            query.encoded()
+        );
+        let (_, result) = self.call("GET", &path, None).await?;
+        let wanted = value.to_lowercase();
+        let mut found = list(&result)
+            .iter()
+            .filter(|row| {
+                row[by]
+                    .as_str()
+                    .is_some_and(|held| held.to_lowercase() == wanted)
+            })
+            .filter_map(|row| row["sys_id"].as_str().and_then(SysId::parse));
+        Ok(match (found.next(), found.next()) {
+            (None, _) => Found::None,
+            (Some(id), None) => Found::One(id),
+            (Some(_), Some(_)) => Found::Several,
+        })
+    }
+
+    /// The choices of a column of incidents, in every language. Empty also
+    /// where the user may not read them.
+    pub async fn choices(&self, column: &str) -> Result<Vec<Choice>, Trouble> {
+        let query = Query::choices(column)
+            .ok_or_else(|| Trouble::Refused(format!("\"{column}\" cannot be looked up")))?;
+        let path = format!(
+            "sys_choice?sysparm_query={}&sysparm_limit=1000&sysparm_fields=element,value,label",
+            query.encoded()
+        );
+        let (_, result) = self.call("GET", &path, None).await?;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        Ok(list(&result)
+            .iter()
+            .filter(|row| row["element"] == column)
+            .map(|row| Choice {
+                value: text(&row["value"]),
+                label: text(&row["label"]),
+            })
+            .collect())
+    }
+
     /// Creates an incident. Asking twice makes two, unless the instance
     /// honours the `sys_id` among the columns.
     pub async fn create(&self, columns: &Columns) -> Result<Record, Trouble> {
-        self.one(
-            "POST",
-            &format!("incident?{}", Self::shape()),
-            Some(columns),
-        )
-        .await
+        self.one("POST", &format!("incident?{}", self.shape()), Some(columns))
+            .await
     }
 
     /// Changes columns of an incident and returns it as it then is: a column
@@ -103,7 +172,7 @@ impl<'a> ServiceNowApi<'a> {
     pub async fn update(&self, id: &SysId, columns: &Columns) -> Result<Record, Trouble> {
         self.one(
             "PATCH",
-            &format!("incident/{id}?{}", Self::shape()),
+            &format!("incident/{id}?{}", self.shape()),
             Some(columns),
         )
         .await
@@ -130,18 +199,10 @@ impl<'a> ServiceNowApi<'a> {
             .collect())
     }
 
-    /// Where people look at an incident.
-    pub fn link(&self, id: &SysId) -> String {
-        format!(
-            "{}/nav_to.do?uri=incident.do%3Fsys_id%3D{id}",
-            self.side.url
-        )
-    }
-
-    fn shape() -> String {
+    fn shape(&self) -> String {
         format!(
             "sysparm_display_value=all&sysparm_exclude_reference_link=true&sysparm_fields={}",
-            Record::COLUMNS
+            Record::columns(self.integration)
         )
     }
 
@@ -170,10 +231,10 @@ impl<'a> ServiceNowApi<'a> {
         });
         let request = HttpRequest {
             method: method.into(),
-            url: format!("{}/api/now/table/{path}", self.side.url),
+            url: format!("{}/api/now/table/{path}", self.integration.servicenow.url),
             headers,
             body: body.unwrap_or_default(),
-            credential: self.side.credential.clone(),
+            credential: self.integration.servicenow.credential.clone(),
             timeout_ms: TIMEOUT_MS,
         };
         let table = path.split(['?', '/']).next().unwrap_or_default();

@@ -7,10 +7,13 @@ mod query;
 mod record;
 mod webhook;
 
+pub use api::Choice;
 pub use api::Columns;
+pub use api::Found;
 pub use api::ServiceNowApi;
 pub use journal::Entry;
 pub use query::Query;
+pub(crate) use query::is_name;
 pub use record::Record;
 pub use record::SysId;
 pub use webhook::Body;

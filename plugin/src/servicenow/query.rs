@@ -4,8 +4,9 @@
 //! condition, and a value that begins with `javascript:` is run. A condition
 //! with an empty value matches every record that lacks one, and a condition on
 //! an unknown column is ignored, so that more rows come back, not fewer.
-//! Therefore values are ids and nothing else, an empty value does not build,
-//! and whoever asks compares the key of every row that comes back.
+//! Therefore values are ids, or text without anything that a query could take
+//! for its own; an empty value does not build; and whoever asks compares the
+//! key of every row that comes back.
 
 /// One encoded query.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,24 @@ impl Query {
                 .all(|b| b.is_ascii_alphanumeric() || b"_:-".contains(&b))
             && !value.starts_with("javascript:");
         ok.then(|| Self(format!("{column}={value}")))
+    }
+
+    /// `column = value` for text that people wrote. None if the text holds
+    /// anything that means something to a query: `^`, control characters, or
+    /// `javascript:` at its beginning.
+    pub fn text(column: &str, value: &str) -> Option<Self> {
+        let ok = (1..=200).contains(&value.len())
+            && is_name(column)
+            && !value.contains(|c: char| c == '^' || c.is_control())
+            && !value.to_lowercase().trim_start().starts_with("javascript");
+        ok.then(|| Self(format!("{column}={value}")))
+    }
+
+    /// The choices of a column of the incident table, which has some of them
+    /// from the table that it extends.
+    pub fn choices(column: &str) -> Option<Self> {
+        let condition = format!("nameINincident,task^element={column}^inactive=false");
+        is_name(column).then_some(Self(condition))
     }
 
     /// Either of two conditions.
@@ -40,11 +59,25 @@ impl Query {
 
     /// As a value in a URL's query.
     pub fn encoded(&self) -> String {
-        self.0
-            .replace('^', "%5E")
-            .replace('=', "%3D")
-            .replace(':', "%3A")
+        let mut encoded = String::new();
+        for byte in self.0.bytes() {
+            match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
+                    encoded.push(char::from(byte));
+                }
+                _ => encoded.push_str(&format!("%{byte:02X}")),
+            }
+        }
+        encoded
     }
+}
+
+/// Whether a text is the name of a table or column: `a-z`, `0-9` and `_`.
+pub(crate) fn is_name(text: &str) -> bool {
+    (1..=80).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
 #[cfg(test)]
@@ -64,6 +97,16 @@ mod tests {
         ] {
             assert_eq!(Query::equals("correlation_id", value), None, "{value}");
         }
+    }
+
+    #[test]
+    fn text_with_a_meaning_to_queries_does_not_build() {
+        for value in ["", "a^ORa=b", "a\nb", "javascript:x", " JavaScript:gs.x"] {
+            assert_eq!(Query::text("name", value), None, "{value}");
+        }
+        assert_eq!(Query::text("na^me", "x"), None);
+        let query = Query::text("email", "ana+1@example.com").unwrap();
+        assert_eq!(query.encoded(), "email%3Dana%2B1%40example.com");
     }
 
     #[test]

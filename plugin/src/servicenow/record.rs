@@ -1,5 +1,4 @@
-use crate::severity::Step;
-use crate::state::State;
+use crate::configuration::Integration;
 use crate::text;
 use serde::Deserialize;
 use serde::Serialize;
@@ -31,6 +30,11 @@ impl SysId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Where people look at the incident.
+    pub fn link(&self, instance: &str) -> String {
+        format!("{instance}/nav_to.do?uri=incident.do%3Fsys_id%3D{self}")
+    }
 }
 
 impl fmt::Display for SysId {
@@ -56,10 +60,27 @@ impl TryFrom<String> for SysId {
     }
 }
 
+impl TryFrom<Value> for Record {
+    type Error = String;
+
+    fn try_from(columns: Value) -> Result<Self, String> {
+        Self::from_result(columns).ok_or_else(|| "a record has no sys_id".into())
+    }
+}
+
+/// The columns that every integration reads.
+const COLUMNS: &str = "sys_id,number,short_description,description,state,impact,urgency,\
+    priority,correlation_id,comments,work_notes,close_notes,resolved_at,sys_mod_count,\
+    sys_created_on,sys_updated_on,sys_updated_by";
+
+/// The name of the link to the record, among templates' values.
+const LINK: &str = "link";
+
 /// An incident record, read with `sysparm_display_value=all`: every column is
 /// a pair of a raw value and what people see. A column that the user may not
 /// read is missing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Value")]
 pub struct Record {
     /// The primary key.
     pub sys_id: SysId,
@@ -67,15 +88,42 @@ pub struct Record {
 }
 
 impl Record {
-    /// The columns that the sync reads.
-    pub const COLUMNS: &str = "sys_id,number,short_description,description,state,impact,urgency,\
-        priority,correlation_id,comments,work_notes,close_notes,sys_mod_count,sys_created_on,\
-        sys_updated_on,sys_updated_by";
+    /// The columns that the sync reads for an integration, separated by commas.
+    pub fn columns(integration: &Integration) -> String {
+        let mut columns = String::from(COLUMNS);
+        let mut add = |column: &str| {
+            if !columns.split(',').any(|known| known == column) && column != LINK {
+                columns.push(',');
+                columns.push_str(column);
+            }
+        };
+        if integration.assignee {
+            add("assigned_to");
+            add("assigned_to.email");
+        }
+        let side = &integration.flashduty;
+        for name in side.resolution.names().chain(side.root_cause.names()) {
+            add(name);
+        }
+        for rule in &integration.field {
+            rule.column.iter().for_each(|column| add(column));
+            rule.shown_in().iter().for_each(|column| add(column));
+            if rule.column.is_none() {
+                rule.value.iter().flat_map(|v| v.names()).for_each(&mut add);
+            }
+        }
+        columns
+    }
 
     /// Takes the `result` of a Table API answer.
     pub fn from_result(columns: Value) -> Option<Self> {
         let sys_id = raw(&columns, "sys_id").and_then(SysId::parse)?;
         Some(Self { sys_id, columns })
+    }
+
+    /// A record of these columns.
+    pub(super) fn new(sys_id: SysId, columns: Value) -> Self {
+        Self { sys_id, columns }
     }
 
     /// The human id, for example `INC0010001`.
@@ -90,24 +138,27 @@ impl Record {
 
     /// What people see in a column.
     pub fn display(&self, column: &str) -> &str {
-        self.columns[column]["display_value"]
-            .as_str()
-            .unwrap_or_default()
+        self.shown(column).unwrap_or_default()
     }
 
-    /// Where it stands, if that is a state this product knows.
-    pub fn state(&self) -> Option<State> {
-        State::parse(self.raw("state"))
+    /// A column's stored value; none if it did not come along.
+    pub fn stored(&self, column: &str) -> Option<&str> {
+        raw(&self.columns, column)
     }
 
-    /// How long it can wait.
-    pub fn urgency(&self) -> Option<Step> {
-        Step::parse(self.raw("urgency"))
+    /// What people see in a column; none if it did not come along.
+    pub fn shown(&self, column: &str) -> Option<&str> {
+        let column = &self.columns[column];
+        column["display_value"].as_str().or(column.as_str())
     }
 
-    /// How many are affected.
-    pub fn impact(&self) -> Option<Step> {
-        Step::parse(self.raw("impact"))
+    /// A value by the name that templates know it by: a column as people see
+    /// it, or the link to the record at the instance.
+    pub fn value(&self, name: &str, instance: &str) -> Option<String> {
+        match name {
+            LINK => Some(self.sys_id.link(instance)),
+            column => self.shown(column).map(str::to_owned),
+        }
     }
 
     /// Whether a text stands in one of the record's journals.

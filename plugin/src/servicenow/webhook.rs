@@ -1,10 +1,14 @@
+use super::Record;
 use super::SysId;
 use crate::text;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::json;
+use std::collections::BTreeMap;
 
-/// What a business rule or a UI action pushes: labels, no version, no author.
+/// What a business rule or a UI action pushes: labels, no version, no author,
+/// and whatever columns the operator added.
 ///
 /// What it says is a hint. Only where no access to the Table API is configured
 /// is it also the source of the values; a key that is missing then leaves the
@@ -13,24 +17,7 @@ use serde_json::Value;
 pub struct Body {
     /// Names the record.
     pub sys_id: SysId,
-    /// `insert`, `update` or `rule_update`; the scripts guess, so it means
-    /// nothing.
-    pub action_type: String,
-    /// The human id.
-    pub number: Option<String>,
-    /// One line.
-    pub short_description: Option<String>,
-    /// More lines.
-    pub description: Option<String>,
-    /// A label, in the language of whoever saved the record; the newer manual
-    /// script leaves it out.
-    pub state: Option<String>,
-    /// A label, or the raw value.
-    pub urgency: Option<String>,
-    /// A label.
-    pub impact: Option<String>,
-    /// The newest additional comment, repeated on every later update.
-    pub comments: Option<String>,
+    values: BTreeMap<String, String>,
 }
 
 impl Body {
@@ -49,32 +36,55 @@ impl Body {
                  send current.getUniqueValue()"
             ));
         };
-        Ok(Self {
-            sys_id,
-            action_type: field(&body, "action_type").unwrap_or_default(),
-            number: field(&body, "number"),
-            short_description: field(&body, "short_description"),
-            description: field(&body, "description"),
-            state: field(&body, "state"),
-            urgency: field(&body, "urgency"),
-            impact: field(&body, "impact"),
-            comments: field(&body, "comments"),
-        })
+        let values = body.as_object().into_iter().flatten();
+        let values = values
+            .filter_map(|(name, value)| Some((name.clone(), field(value)?)))
+            .collect();
+        Ok(Self { sys_id, values })
+    }
+
+    /// What stands under a key; empty if it is empty, none if it is missing.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.values.get(key).map(String::as_str)
+    }
+
+    /// E-mail addresses of people whom the newer manual script wants told.
+    pub fn people(&self) -> impl Iterator<Item = &str> {
+        let people = self.get(PEOPLE).unwrap_or_default();
+        people.split(',').filter(|email| !email.is_empty())
+    }
+
+    /// What a record would show that holds just this. Labels stand for values,
+    /// since nothing else is known of them.
+    pub fn as_record(&self) -> Record {
+        let columns = self.values.iter().map(|(name, value)| {
+            let both = json!({ "value": value, "display_value": value });
+            (name.clone(), both)
+        });
+        Record::new(self.sys_id.clone(), Value::Object(columns.collect()))
     }
 }
 
 /// A scalar as text. An empty column arrives as `null`, or, from a script that
 /// glues strings together, as the word `null`.
-fn field(body: &Value, name: &str) -> Option<String> {
-    match &body[name] {
+fn field(value: &Value) -> Option<String> {
+    match value {
         Value::String(text) if text == "null" => Some(String::new()),
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
         Value::Bool(yes) => Some(yes.to_string()),
-        Value::Null if body.get(name).is_some() => Some(String::new()),
-        _ => None,
+        Value::Null => Some(String::new()),
+        // `notify_members`, in the newer manual script.
+        Value::Array(people) => {
+            let emails: Vec<&str> = people.iter().filter_map(|p| p["email"].as_str()).collect();
+            Some(emails.join(","))
+        }
+        Value::Object(_) => None,
     }
 }
+
+/// Where the newer manual script lists people.
+const PEOPLE: &str = "notify_members";
 
 #[cfg(test)]
 mod tests {
@@ -90,10 +100,10 @@ mod tests {
     fn a_missing_key_is_not_an_empty_value() {
         let body = body(r#","description":null,"short_description":"null","urgency":2"#);
         assert_eq!(body.sys_id.as_str(), ID.to_ascii_lowercase());
-        assert_eq!(body.state, None);
-        assert_eq!(body.description.as_deref(), Some(""));
-        assert_eq!(body.short_description.as_deref(), Some(""));
-        assert_eq!(body.urgency.as_deref(), Some("2"));
+        assert_eq!(body.get("state"), None);
+        assert_eq!(body.get("description"), Some(""));
+        assert_eq!(body.get("short_description"), Some(""));
+        assert_eq!(body.get("urgency"), Some("2"));
     }
 
     #[test]

@@ -24,14 +24,14 @@ use crate::flashduty::IncidentId;
 use crate::json;
 use crate::keys;
 use crate::keys::Entity;
-use crate::pair::Agreed;
 use crate::pair::Base;
 use crate::pair::Creating;
 use crate::pair::Pair;
 use crate::plan;
 use crate::plan::FlashdutyView;
 use crate::plan::ServiceNowView;
-use crate::servicenow;
+use crate::plan::Side;
+use crate::plan::Situation;
 use crate::servicenow::Columns;
 use crate::servicenow::Record;
 use crate::servicenow::SysId;
@@ -77,7 +77,7 @@ impl Case<'_> {
             Err(Stop::Trouble(Trouble::Missing(why))) => return Ok(Birth::NotWanted(why)),
             Err(stop) => return Err(stop),
         };
-        if let Some(sys_id) = signed_with(&incident.description)
+        if let Some(sys_id) = signed_with(incident.text("description"))
             && self.belongs_to(&sys_id, id).await?
         {
             return Ok(Birth::Elsewhere);
@@ -86,8 +86,8 @@ impl Case<'_> {
             return Ok(Birth::NotWanted("the direction is from-servicenow".into()));
         }
         let channels = &integration.flashduty.channels;
-        if !channels.is_empty() && !channels.contains(&incident.channel_id) {
-            let channel = incident.channel_id;
+        if !channels.is_empty() && !channels.contains(&incident.number("channel_id")) {
+            let channel = incident.number("channel_id");
             return Ok(Birth::NotWanted(format!("channel {channel} takes no part")));
         }
 
@@ -97,10 +97,19 @@ impl Case<'_> {
         {
             return Ok(Birth::NotWanted(refusal));
         }
+        if self.explain {
+            let conditions = condition::explained(&integration.conditions, &incident);
+            self.log(Level::Info, "trigger", &[("conditions", &conditions)])
+                .await;
+        }
 
         let correlation = correlation(&integration.id, id);
         let derived = SysId::derived_from(&correlation);
-        let found = self.servicenow.find(&derived, &correlation).await?;
+        let found = match self.servicenow.is_available() {
+            true => self.servicenow.find(&derived, &correlation).await?,
+            // In a rehearsal nothing is looked for.
+            false => Vec::new(),
+        };
         if found.len() > 1 {
             let numbers: Vec<_> = found.iter().map(Record::number).collect();
             let numbers = numbers.join(", ");
@@ -123,25 +132,10 @@ impl Case<'_> {
         // A record that nobody has touched since its creation has not moved:
         // whatever differs is what Flashduty says by now.
         let base = if record.raw("sys_mod_count") == "0" {
-            let held = ServiceNowView::from(&record);
-            Base {
-                title: Agreed {
-                    flashduty: None,
-                    servicenow: held.title,
-                },
-                description: Agreed {
-                    flashduty: None,
-                    servicenow: held.description,
-                },
-                severity: Agreed {
-                    flashduty: None,
-                    servicenow: held.grade,
-                },
-                state: Agreed {
-                    flashduty: None,
-                    servicenow: held.state,
-                },
-            }
+            plan::held(
+                ServiceNowView::new(&record, self.integration),
+                self.integration,
+            )
         } else {
             Base::default()
         };
@@ -157,6 +151,14 @@ impl Case<'_> {
         derived: SysId,
         correlation: &str,
     ) -> Result<Record, Stop> {
+        let mut columns = self.columns_of_creation(incident).await?;
+        columns.insert("sys_id".into(), json!(derived.as_str()));
+        columns.insert("correlation_id".into(), json!(correlation));
+        if self.is_dry {
+            return Err(self
+                .would_create("ServiceNow", "POST incident", columns)
+                .await);
+        }
         let fact = keys::instance(&self.integration.id);
         let [fact] = self.effects.get([fact]).await;
         let honours_sys_id = fact.is_some();
@@ -164,33 +166,6 @@ impl Case<'_> {
             self.wait_until_settled(SERVICENOW_SETTLES_MS, "ServiceNow")?;
         }
         self.about_to_create().await?;
-
-        let view = FlashdutyView::new(incident, None, self.effects.now_ms());
-        let title = view
-            .title
-            .as_deref()
-            .filter(|title| !title.is_empty())
-            .unwrap_or("(no title)");
-        let description = view.description.as_deref().unwrap_or_default();
-        let mut columns = Columns::new();
-        let mut set = |column: &str, value: String| columns.insert(column.into(), json!(value));
-        set("sys_id", derived.to_string());
-        set(
-            "short_description",
-            text::cut(title, servicenow::SHORT_DESCRIPTION),
-        );
-        set(
-            "description",
-            text::cut(description, servicenow::DESCRIPTION),
-        );
-        set("correlation_id", correlation.to_owned());
-        set("correlation_display", "Flashduty".into());
-        set("work_notes", introduction(incident));
-        if let Some(severity) = view.severity {
-            let grade = self.integration.severity.grade(severity);
-            set("impact", grade.impact.value().into());
-            set("urgency", grade.urgency.value().into());
-        }
         let record = match self.servicenow.create(&columns).await {
             Ok(record) => record,
             Err(Trouble::Refused(why)) => {
@@ -224,6 +199,35 @@ impl Case<'_> {
         )
         .await;
         Ok(record)
+    }
+
+    /// What a new record holds, but for what names it. State and comments
+    /// follow once it is there.
+    async fn columns_of_creation(&mut self, incident: &Incident) -> Result<Columns, Stop> {
+        let now_ms = self.effects.now_ms();
+        let mut view = FlashdutyView::new(incident, self.integration, None, now_ms);
+        view.progress = None;
+        if view.title.as_deref() == Some("") {
+            view.title = Some("(no title)".into());
+        }
+        let mut plan = plan::plan(Situation {
+            integration: self.integration,
+            base: &Base::default(),
+            flashduty: Some(&view),
+            servicenow: None,
+            signature: None,
+            born_in: Side::Flashduty,
+            now_ms,
+            explain: false,
+        });
+        self.report(&plan.decisions).await;
+        if self.servicenow.is_available() {
+            self.look_up(&mut plan).await?;
+        }
+        let mut columns = plan.columns;
+        columns.insert("correlation_display".into(), json!("Flashduty"));
+        columns.insert("work_notes".into(), json!(introduction(incident)));
+        Ok(columns)
     }
 
     /// Remembers that a record got the `sys_id` that it was created with.
@@ -269,8 +273,9 @@ impl Case<'_> {
             Some(record) => Some(record.number().to_owned()),
             None => self
                 .servicenow_bodies()
-                .filter_map(|body| body.number.clone())
-                .last(),
+                .filter_map(|body| body.get("number"))
+                .last()
+                .map(str::to_owned),
         };
         self.pair.number = number.filter(|number| !number.is_empty());
 
@@ -301,7 +306,7 @@ impl Case<'_> {
             .await?;
         let found = incidents
             .iter()
-            .find(|incident| signed_with(&incident.description).as_ref() == Some(id));
+            .find(|incident| signed_with(incident.text("description")).as_ref() == Some(id));
         if found.is_none() {
             self.wait_until_settled(FLASHDUTY_SETTLES_MS, "Flashduty")?;
         }
@@ -323,6 +328,15 @@ impl Case<'_> {
                  set one in ServiceNow or in [integration.severity]"
             )));
         };
+        if self.is_dry {
+            let mut columns = Columns::new();
+            columns.insert("title".into(), json!(view.title));
+            columns.insert("incident_severity".into(), json!(severity.as_str()));
+            columns.insert("channel_id".into(), json!(self.channel()));
+            return Err(self
+                .would_create("Flashduty", "POST /incident/create", columns)
+                .await);
+        }
         self.about_to_create().await?;
         let title = view
             .title
@@ -492,11 +506,11 @@ impl Case<'_> {
 /// again by the link in it.
 pub(super) fn introduction(incident: &Incident) -> String {
     let id = &incident.incident_id;
-    let link = match incident.detail_url.as_str() {
+    let link = match incident.text("detail_url") {
         "" => id.as_str(),
         url => url,
     };
-    let channel = match incident.channel_name.as_str() {
+    let channel = match incident.text("channel_name") {
         "" => String::new(),
         name => format!(
             " in channel {}",

@@ -1,6 +1,7 @@
 //! What a session knows about the pair it works on.
 
 use super::Stop;
+use super::rehearsal::Supposed;
 use crate::KeyedEntry;
 use crate::Level;
 use crate::Precondition;
@@ -16,6 +17,7 @@ use crate::keys;
 use crate::keys::Entity;
 use crate::pair::Pair;
 use crate::pair::SCHEMA;
+use crate::plan::Side;
 use crate::servicenow::Body;
 use crate::servicenow::Record;
 use crate::servicenow::ServiceNowApi;
@@ -37,6 +39,10 @@ pub(super) struct Case<'a> {
     pub(super) servicenow: ServiceNowApi<'a>,
     /// The incident in which the pair was born, which names it.
     pub(super) name: Entity,
+    /// Whether nothing may be changed, here or at the far ends.
+    pub(super) is_dry: bool,
+    /// Whether fields that nobody changed are told of too.
+    pub(super) explain: bool,
     pub(super) pair: Pair,
     revision: Option<u64>,
     hints: Vec<(String, u64, Kept)>,
@@ -60,6 +66,7 @@ impl<'a> Case<'a> {
         effects: &'a Effects,
         integration: &'a Integration,
         name: Entity,
+        supposed: Option<Supposed>,
     ) -> Result<Loaded<'a>, Stop> {
         let id = &integration.id;
         let [entry, member] = effects
@@ -94,20 +101,34 @@ impl<'a> Case<'a> {
                 (pair, Some(entry.revision))
             }
         };
+        let rehearsed = supposed.is_some();
         let mut case = Self {
             effects,
             integration,
-            flashduty: FlashdutyApi::new(effects, &integration.flashduty),
-            servicenow: ServiceNowApi::new(effects, &integration.servicenow),
+            flashduty: FlashdutyApi::new(effects, &integration.flashduty, rehearsed),
+            servicenow: ServiceNowApi::new(effects, integration, rehearsed),
             name,
+            is_dry: integration.dry_run || rehearsed,
+            explain: rehearsed,
             pair,
             revision,
             hints: Vec::new(),
             incident: None,
             record: None,
         };
+        if let Some(supposed) = supposed {
+            case.suppose(supposed);
+        }
         case.take_hints().await;
         Ok(Loaded::Case(Box::new(case)))
+    }
+
+    /// The side where the pair was born.
+    pub(super) fn born_in(&self) -> Side {
+        match self.name {
+            Entity::Flashduty(_) => Side::Flashduty,
+            Entity::ServiceNow(_) => Side::ServiceNow,
+        }
     }
 
     /// The Flashduty incident's id, if there is one yet.
@@ -126,10 +147,6 @@ impl<'a> Case<'a> {
         }
     }
 
-    pub(super) fn is_born_in_servicenow(&self) -> bool {
-        matches!(self.name, Entity::ServiceNow(_))
-    }
-
     /// What stands under the description of the Flashduty incident of a pair
     /// that was born in ServiceNow: where it came from, for people and for
     /// whoever looks for it after a lost answer.
@@ -140,7 +157,7 @@ impl<'a> Case<'a> {
         let number = self.pair.number.as_deref().unwrap_or("incident");
         Some(format!(
             "ServiceNow {number} {} [snow:{id}]",
-            self.servicenow.link(id)
+            id.link(&self.integration.servicenow.url)
         ))
     }
 
@@ -202,15 +219,12 @@ impl<'a> Case<'a> {
     }
 
     /// People whose names are known without asking.
-    pub(super) fn people(&self) -> impl Iterator<Item = &Person> {
+    pub(super) fn people(&self) -> impl Iterator<Item = Person> {
         let persons = self.hints().filter_map(|hint| match hint {
-            Hint::Flashduty { person, .. } => person.as_ref(),
+            Hint::Flashduty { person, .. } => person.clone(),
             Hint::ServiceNow { .. } => None,
         });
-        let responders = self
-            .incident
-            .iter()
-            .flat_map(|incident| &incident.responders);
+        let responders = self.incident.iter().flat_map(Incident::responders);
         persons.chain(responders)
     }
 
@@ -233,7 +247,9 @@ impl<'a> Case<'a> {
             Hint::Flashduty { incident, .. } => incident.as_deref(),
             Hint::ServiceNow { .. } => None,
         });
-        shown.max_by_key(|incident| incident.updated_at).cloned()
+        shown
+            .max_by_key(|incident| incident.number("updated_at"))
+            .cloned()
     }
 
     /// Reads the ServiceNow incident unless that has been done. None without
@@ -248,8 +264,29 @@ impl<'a> Case<'a> {
         Ok(self.record.as_ref())
     }
 
-    /// Stores the pair.
+    /// Takes for granted what somebody says that the far ends hold.
+    fn suppose(&mut self, supposed: Supposed) {
+        let Supposed {
+            flashduty,
+            servicenow,
+            base,
+        } = supposed;
+        if let (Some(incident), Some(record)) = (&flashduty, &servicenow) {
+            self.pair.flashduty = Some(incident.incident_id.clone());
+            self.pair.servicenow = Some(record.sys_id.clone());
+            self.pair.number = Some(record.number().to_owned());
+            self.pair.introduced = true;
+            self.pair.base = base;
+        }
+        self.incident = flashduty;
+        self.record = servicenow;
+    }
+
+    /// Stores the pair; in a rehearsal there is nothing to store.
     pub(super) async fn save(&mut self) -> Result<(), Stop> {
+        if self.is_dry {
+            return Ok(());
+        }
         let value = serde_json::to_vec(&self.pair)
             .map_err(|e| Stop::Park(format!("the pair cannot be written: {e}")))?;
         let precondition = self

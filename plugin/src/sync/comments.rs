@@ -9,6 +9,7 @@ use super::case::Case;
 use crate::Level;
 use crate::comment;
 use crate::comment::Origin;
+use crate::configuration::Journal;
 use crate::far_end::Trouble;
 use crate::flashduty;
 use crate::flashduty::short_hash;
@@ -67,6 +68,11 @@ impl Case<'_> {
         let (Some(id), Some(sys_id)) = (self.incident_id(), self.sys_id()) else {
             return Ok(());
         };
+        let column = match self.integration.comments.to_servicenow {
+            Journal::WorkNotes => "work_notes",
+            Journal::AdditionalComments => "comments",
+            Journal::None => return Ok(()),
+        };
         let mut comments = self.flashduty.comments(&id).await?;
         comments.retain(|comment| {
             !comment::is_carried(&comment.text)
@@ -93,10 +99,7 @@ impl Case<'_> {
                     .map_or("Somebody", |(_, name)| name.as_str());
                 let text = comment::for_servicenow(&comment, author);
                 let mut columns = Columns::new();
-                columns.insert(
-                    self.integration.servicenow.comments.column().into(),
-                    json!(text),
-                );
+                columns.insert(column.into(), json!(text));
                 let sent = self.servicenow.update(&sys_id, &columns).await;
                 self.record = Some(self.settled(sent).await?);
                 self.pair.note(
@@ -201,7 +204,7 @@ impl Case<'_> {
     fn comments_of_webhooks(&self) -> Vec<servicenow::Entry> {
         let now_ms = self.effects.now_ms();
         self.servicenow_bodies()
-            .filter_map(|body| servicenow::Entry::from_webhook(body.comments.as_deref()?, now_ms))
+            .filter_map(|body| servicenow::Entry::from_webhook(body.get("comments")?, now_ms))
             .collect()
     }
 
@@ -210,7 +213,7 @@ impl Case<'_> {
         let mut names: Vec<(i64, String)> = self
             .people()
             .filter(|person| !person.person_name.is_empty())
-            .map(|person| (person.person_id, person.person_name.clone()))
+            .map(|person| (person.person_id, person.person_name))
             .collect();
         let authors: BTreeSet<i64> = comments.iter().map(|comment| comment.creator_id).collect();
         let is_known = |id: i64| names.iter().any(|(known, _)| *known == id);

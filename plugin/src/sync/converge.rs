@@ -8,16 +8,27 @@
 use super::Stop;
 use super::case::Case;
 use crate::Level;
+use crate::far_end::Trouble;
+use crate::flashduty::IncidentId;
 use crate::flashduty::Step;
+use crate::pair::Base;
 use crate::plan::Decision;
 use crate::plan::FlashdutyView;
+use crate::plan::Note;
 use crate::plan::Outcome;
 use crate::plan::Plan;
 use crate::plan::ServiceNowView;
 use crate::plan::Situation;
 use crate::plan::confirm;
 use crate::plan::plan;
-use crate::servicenow::Record;
+use crate::servicenow::Columns;
+use serde_json::json;
+
+/// A pair whose fields are written this often on *each* side within the window
+/// is held up: three times to and fro are six writes, and the next is one too
+/// many.
+const BRAKE_WRITES: usize = 4;
+const BRAKE_WINDOW_MS: u64 = 10 * 60 * 1000;
 
 impl Case<'_> {
     /// Reads, plans, and carries the plan out.
@@ -35,41 +46,36 @@ impl Case<'_> {
             self.read_record().await?;
             plan = self.plan();
         }
+        if self.is_dry {
+            self.report(&plan.decisions).await;
+            self.rehearse(&plan).await;
+            return Ok(());
+        }
+        self.brake(&plan).await?;
+        let unknown = self.look_up(&mut plan).await?;
         let Plan {
             decisions,
             columns,
             steps,
+            notes,
             mut base,
+            ..
         } = plan;
-        if !columns.is_empty()
-            && let Some(id) = self.sys_id()
-        {
-            let record = self.servicenow.update(&id, &columns).await?;
-            let dropped: Vec<&str> = columns
-                .iter()
-                .filter(|(column, value)| record.raw(column) != value.as_str().unwrap_or_default())
-                .filter(|(column, _)| record.has(column))
-                .map(|(column, _)| column.as_str())
-                .collect();
-            if !dropped.is_empty() {
-                let dropped = dropped.join(", ");
-                self.log(
-                    Level::Warn,
-                    "ServiceNow did not take a column as it was sent; may the user write it?",
-                    &[("columns", &dropped)],
-                )
-                .await;
-            }
-            confirm(&mut base, &columns, (&record).into());
-            self.record = Some(record);
+        if let Some(record) = &self.record {
+            // What could not be looked up is not agreed on.
+            let held = ServiceNowView::new(record, self.integration);
+            confirm(&mut base, &unknown, held, self.integration);
         }
+        // Before the values that they tell of are written over.
+        self.tell_flashduty(&notes).await?;
+        self.write_record(columns, &notes, &mut base).await?;
         let mut snoozed_until_ms = match &self.incident {
             Some(incident) => incident.snoozed_until_ms(),
             None => self.pair.snoozed_until_ms,
         };
         if let Some(id) = self.incident_id() {
             for step in &steps {
-                self.flashduty.step(&id, step).await?;
+                self.take(&id, step).await?;
                 if let Step::Snooze { minutes } = step {
                     snoozed_until_ms = self.effects.now_ms() + u64::from(*minutes) * 60_000;
                 }
@@ -80,6 +86,7 @@ impl Case<'_> {
         }
         if base != self.pair.base || snoozed_until_ms != self.pair.snoozed_until_ms {
             self.pair.base = base;
+            self.pair.edition += 1;
             self.pair.snoozed_until_ms = snoozed_until_ms;
             for decision in decisions.iter().filter(|d| d.outcome != Outcome::InStep) {
                 self.pair.note(self.effects.now_ms(), decision.to_string());
@@ -90,12 +97,121 @@ impl Case<'_> {
         Ok(())
     }
 
+    /// Writes columns and notes, and takes over what the record then holds.
+    async fn write_record(
+        &mut self,
+        mut columns: Columns,
+        notes: &[Note],
+        base: &mut Base,
+    ) -> Result<(), Stop> {
+        let Some(id) = self.sys_id().filter(|_| self.servicenow.is_available()) else {
+            return Ok(());
+        };
+        if let Some(record) = &self.record {
+            // A label or a name may have turned out to be what stands there.
+            columns.retain(|column, value| record.stored(column) != value.as_str());
+        }
+        let told = self.notes_for_servicenow(notes).await?;
+        if let Some(told) = &told {
+            self.wait_for_comment()?;
+            self.about_to_comment().await?;
+            columns.insert("work_notes".into(), json!(told));
+        }
+        if columns.is_empty() {
+            return Ok(());
+        }
+        let sent = self.servicenow.update(&id, &columns).await;
+        let record = match told {
+            Some(_) => self.settled(sent).await?,
+            None => sent?,
+        };
+        let dropped: Vec<&str> = columns
+            .iter()
+            .filter(|(column, _)| *column != "work_notes")
+            .filter(|(column, value)| {
+                record
+                    .stored(column)
+                    .is_some_and(|held| Some(held) != value.as_str())
+            })
+            .map(|(column, _)| column.as_str())
+            .collect();
+        if !dropped.is_empty() {
+            let dropped = dropped.join(", ");
+            self.log(
+                Level::Warn,
+                "ServiceNow did not take a column as it was sent; may the user write it?",
+                &[("columns", &dropped)],
+            )
+            .await;
+        }
+        let held = ServiceNowView::new(&record, self.integration);
+        confirm(base, &columns, held, self.integration);
+        self.record = Some(record);
+        Ok(())
+    }
+
+    /// Takes one step in Flashduty. A custom field or a person that Flashduty
+    /// does not take must not hold up everything else.
+    async fn take(&mut self, id: &IncidentId, step: &Step) -> Result<(), Stop> {
+        let (what, why) = match (self.flashduty.step(id, step).await, step) {
+            (Ok(()), _) => return Ok(()),
+            (Err(Trouble::Refused(why)), Step::Field { name, .. }) => (name.as_str(), why),
+            (Err(Trouble::Refused(why)), Step::Assign { .. }) => ("assignee", why),
+            (Err(trouble), _) => return Err(trouble.into()),
+        };
+        let now_ms = self.effects.now_ms();
+        self.pair
+            .note(now_ms, format!("{what} is left alone: {why}"));
+        let fields = [("field", what), ("why", &why)];
+        self.log(Level::Warn, "a field is left alone", &fields)
+            .await;
+        Ok(())
+    }
+
+    /// Holds up a pair that is written to and fro: something else changes its
+    /// fields back. People's changes go one way at a time.
+    async fn brake(&mut self, plan: &Plan) -> Result<(), Stop> {
+        let now_ms = self.effects.now_ms();
+        let pair = &mut self.pair;
+        let written = [
+            (&mut pair.flashduty_written_ms, plan.writes_to_flashduty()),
+            (&mut pair.servicenow_written_ms, plan.writes_to_servicenow()),
+        ];
+        let mut free_at_ms = Vec::new();
+        for (times, writes) in written {
+            times.retain(|at| *at <= now_ms && now_ms - at < BRAKE_WINDOW_MS);
+            if writes {
+                times.push(now_ms);
+            }
+            let surplus = times.len().checked_sub(BRAKE_WRITES);
+            free_at_ms.extend(
+                surplus
+                    .and_then(|n| times.get(n))
+                    .map(|at| at + BRAKE_WINDOW_MS),
+            );
+        }
+        // Only if it is so on both sides.
+        let [a, b] = free_at_ms[..] else {
+            return Ok(());
+        };
+        let reason = "fields were written to and fro within ten minutes; look for a rule on \
+                      either side that changes them back";
+        self.log(Level::Error, "brake", &[("reason", reason)]).await;
+        Err(Stop::Wait {
+            until_ms: a.min(b),
+            reason: reason.into(),
+        })
+    }
+
     /// What ServiceNow holds: as read, else as the newest webhook shows it.
     pub(super) fn servicenow_view(&self) -> Option<ServiceNowView> {
         match &self.record {
-            Some(record) => Some(record.into()),
+            Some(record) => Some(ServiceNowView::new(record, self.integration)),
             None if self.servicenow.is_available() => None,
-            None => self.servicenow_bodies().last().map(ServiceNowView::from),
+            None => {
+                let body = self.servicenow_bodies().last()?;
+                Some(ServiceNowView::new(&body.as_record(), self.integration))
+            }
         }
     }
 
@@ -106,32 +222,33 @@ impl Case<'_> {
         let flashduty = self
             .incident
             .as_ref()
-            .map(|i| FlashdutyView::new(i, signature, now_ms));
+            .map(|i| FlashdutyView::new(i, self.integration, signature, now_ms));
         plan(Situation {
             integration: self.integration,
             base: &self.pair.base,
             flashduty: flashduty.as_ref(),
             servicenow: self.servicenow_view().as_ref(),
             signature,
-            born_in_servicenow: self.is_born_in_servicenow(),
+            born_in: self.born_in(),
+            now_ms,
+            explain: self.explain,
         })
     }
 
-    async fn report(&self, decisions: &[Decision]) {
+    pub(super) async fn report(&self, decisions: &[Decision]) {
         for decision in decisions {
             let level = match decision.outcome {
                 Outcome::InStep => Level::Debug,
                 _ => Level::Info,
             };
-            self.log(level, "decided", &[("decision", &decision.to_string())])
-                .await;
+            let fields = [
+                ("field", decision.field.as_str()),
+                ("outcome", decision.outcome.as_str()),
+                ("flashduty", &decision.flashduty),
+                ("servicenow", &decision.servicenow),
+                ("why", &decision.why),
+            ];
+            self.log(level, "decided", &fields).await;
         }
-    }
-}
-
-impl Record {
-    /// Whether a column came back at all; journals and unreadable ones do not.
-    fn has(&self, column: &str) -> bool {
-        Self::COLUMNS.split(',').any(|known| known.trim() == column)
     }
 }

@@ -5,6 +5,7 @@ use super::birth;
 use super::case::Case;
 use crate::comment;
 use crate::flashduty::short_hash;
+use crate::plan::Side;
 use crate::servicenow::Columns;
 use serde_json::json;
 
@@ -15,9 +16,9 @@ impl Case<'_> {
         if self.pair.introduced {
             return Ok(());
         }
-        match self.is_born_in_servicenow() {
-            true => self.introduce_to_servicenow().await?,
-            false => self.introduce_to_flashduty().await?,
+        match self.born_in() {
+            Side::ServiceNow => self.introduce_to_servicenow().await?,
+            Side::Flashduty => self.introduce_to_flashduty().await?,
         }
         self.pair.introduced = true;
         self.save().await
@@ -37,7 +38,7 @@ impl Case<'_> {
         let number = self.pair.number.as_deref().unwrap_or("incident");
         let text = format!(
             "ServiceNow {number}: {}\n{mark}",
-            self.servicenow.link(&sys_id)
+            sys_id.link(&self.integration.servicenow.url)
         );
         let comments = self.flashduty.comments(&id).await?;
         if !comments.iter().any(|comment| comment.text.contains(&mark)) {

@@ -15,6 +15,9 @@ mod case;
 mod comments;
 mod converge;
 mod introduce;
+mod lookup;
+mod notes;
+mod rehearsal;
 
 use crate::Level;
 use crate::Problem;
@@ -28,6 +31,7 @@ use crate::session::Effects;
 use birth::Birth;
 use case::Case;
 use case::Loaded;
+use rehearsal::Supposed;
 
 /// How often a refusal is believed to be of the moment, and how long to wait
 /// after each: business rules and locks pass, missing rights do not.
@@ -44,6 +48,8 @@ pub(crate) enum Stop {
     Overtaken,
     /// An operator has to look at it.
     Park(String),
+    /// Nothing more can be told without changing something.
+    Rehearsed,
 }
 
 impl From<Trouble> for Stop {
@@ -81,6 +87,7 @@ impl Stop {
                 }
             }
             Self::Trouble(Trouble::Forbidden(reason)) | Self::Park(reason) => Verdict::Park(reason),
+            Self::Rehearsed => Verdict::Done,
         }
     }
 }
@@ -89,6 +96,7 @@ impl Stop {
 pub async fn run(
     effects: &Effects,
     configuration: Result<Configuration, Vec<Problem>>,
+    rehearsal: Option<&str>,
     work: Work,
 ) -> Verdict {
     let integration = keys::parse_work(&work.key)
@@ -99,9 +107,19 @@ pub async fn run(
             work.key
         ));
     };
+    let supposed = match rehearsal.map(Supposed::parse).transpose() {
+        Ok(supposed) => supposed,
+        Err(why) => return Verdict::Park(why),
+    };
     let outcome = async {
-        match Case::load(effects, integration, entity).await? {
-            Loaded::Case(case) => bring_in_step(*case).await,
+        match Case::load(effects, integration, entity, supposed).await? {
+            Loaded::Case(mut case) => match bring_in_step(&mut case).await {
+                Ok(()) | Err(Stop::Rehearsed) => {
+                    case.drop_hints().await;
+                    Ok(())
+                }
+                stopped => stopped,
+            },
             Loaded::Elsewhere => Ok(()),
         }
     };
@@ -111,7 +129,7 @@ pub async fn run(
     }
 }
 
-async fn bring_in_step(mut case: Case<'_>) -> Result<(), Stop> {
+async fn bring_in_step(case: &mut Case<'_>) -> Result<(), Stop> {
     let newly_linked = if case.pair.is_linked() {
         false
     } else {
@@ -121,16 +139,17 @@ async fn bring_in_step(mut case: Case<'_>) -> Result<(), Stop> {
             Birth::NotWanted(why) => {
                 case.log(Level::Debug, "not synced", &[("reason", &why)])
                     .await;
-                case.drop_hints().await;
                 return Ok(());
             }
         }
     };
     case.converge(newly_linked).await?;
+    if case.is_dry {
+        return Ok(());
+    }
     case.introduce().await?;
     case.carry_comments(newly_linked).await?;
     case.watch_snooze().await;
-    case.drop_hints().await;
     Ok(())
 }
 

@@ -1,0 +1,176 @@
+//! What can be wrong with an integration beyond types.
+
+use super::Integration;
+use crate::Problem;
+use crate::flashduty::Incident;
+use crate::servicenow::is_name;
+use crate::severity::Step;
+use crate::state::State;
+use crate::text;
+
+impl Integration {
+    /// What is wrong beyond types.
+    pub(super) fn problems(&self, at: &str) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut check = |ok: bool, pointer: &str, message: String| {
+            if !ok {
+                problems.push(Problem {
+                    pointer: format!("{at}{pointer}"),
+                    message,
+                });
+            }
+        };
+        for (group, conditions) in self.conditions.iter().enumerate() {
+            let message = "expected at least one condition in the group, found none";
+            check(
+                !conditions.is_empty(),
+                &format!("/conditions/{group}"),
+                message.into(),
+            );
+            for (index, condition) in conditions.iter().enumerate() {
+                for (place, message) in condition.problems() {
+                    check(
+                        false,
+                        &format!("/conditions/{group}/{index}{place}"),
+                        message,
+                    );
+                }
+            }
+        }
+        let id_ok = (1..=32).contains(&self.id.len())
+            && self
+                .id
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        check(
+            id_ok,
+            "/id",
+            format!(
+                "expected 1 to 32 of a-z, 0-9 and -, found \"{}\"",
+                text::cut(&self.id, 40)
+            ),
+        );
+        check(
+            (1..=1440).contains(&self.snooze_minutes),
+            "/snooze-minutes",
+            format!("expected 1 to 1440 minutes, found {}", self.snooze_minutes),
+        );
+        for (url, pointer) in [
+            (&self.flashduty.url, "/flashduty/url"),
+            (&self.servicenow.url, "/servicenow/url"),
+        ] {
+            check(
+                is_origin(url),
+                pointer,
+                format!(
+                    "expected an origin such as https://example.service-now.com, found \"{url}\""
+                ),
+            );
+        }
+        if self.direction.from_servicenow() {
+            check(
+                self.flashduty.credential.is_some(),
+                "/flashduty",
+                "expected a credential, since this direction writes to Flashduty; add \
+                 credential = \"…\""
+                    .into(),
+            );
+            check(
+                !self.flashduty.channels.is_empty(),
+                "/flashduty",
+                "expected a channel in which to create ServiceNow's incidents; add \
+                 channels = [<channel id>]"
+                    .into(),
+            );
+            if let Some((a, b)) = self.severity.ambiguity() {
+                let (a, b) = (a.as_str(), b.as_str());
+                check(
+                    false,
+                    "/severity",
+                    format!(
+                        "{a} and {b} have the same urgency, so a change in ServiceNow could not \
+                         tell them apart; give each its own, or use direction = \"to-servicenow\""
+                    ),
+                );
+            }
+        }
+        if self.direction.to_servicenow() {
+            check(
+                self.servicenow.credential.is_some(),
+                "/servicenow",
+                "expected a credential, since this direction writes to ServiceNow; add \
+                 credential = \"…\""
+                    .into(),
+            );
+        }
+        for (value, pointer) in [
+            (&self.servicenow.close_code, "/servicenow/close-code"),
+            (&self.servicenow.close_notes, "/servicenow/close-notes"),
+        ] {
+            check(
+                !value.as_str().trim().is_empty(),
+                pointer,
+                "expected a text, found an empty one; ServiceNow does not resolve without".into(),
+            );
+            if let Some(problem) = value.problem(&Incident::has_value) {
+                check(false, pointer, problem);
+            }
+        }
+        for (value, pointer) in [
+            (&self.flashduty.resolution, "/flashduty/resolution"),
+            (&self.flashduty.root_cause, "/flashduty/root-cause"),
+        ] {
+            if let Some(problem) = value.problem(&|name| name.split('.').all(is_name)) {
+                check(false, pointer, problem);
+            }
+        }
+        for (place, message) in self.field_problems() {
+            check(false, &format!("/field{place}"), message);
+        }
+        for (labels, pointer) in [
+            (&self.servicenow.state_labels, "/servicenow/state-labels"),
+            (
+                &self.servicenow.urgency_labels,
+                "/servicenow/urgency-labels",
+            ),
+        ] {
+            let is_state = pointer.ends_with("state-labels");
+            for (label, value) in labels {
+                let known = match is_state {
+                    true => State::parse(value).is_some(),
+                    false => Step::parse(value).is_some(),
+                };
+                check(
+                    known,
+                    &format!("{pointer}/{label}"),
+                    format!(
+                        "expected a value that ServiceNow stores, such as 1, found \"{value}\""
+                    ),
+                );
+            }
+        }
+        check(
+            matches!(self.servicenow.hold_reason.as_str(), "1" | "3" | "4" | "5"),
+            "/servicenow/hold-reason",
+            format!(
+                "expected \"1\" (caller), \"3\" (problem), \"4\" (vendor) or \"5\" (change), found \"{}\"",
+                text::cut(&self.servicenow.hold_reason, 40)
+            ),
+        );
+        problems
+    }
+}
+
+/// `scheme://host[:port]`. The gateway parses it again with care and decides
+/// whether it may be reached; here it only must not carry anything else.
+fn is_origin(url: &str) -> bool {
+    let host = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"));
+    host.is_some_and(|host| {
+        !host.is_empty()
+            && host
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b))
+    })
+}

@@ -1,0 +1,215 @@
+//! What can be wrong with the operator's own fields: names, combinations, maps
+//! that lose a value on the way back, and values that feed themselves.
+
+use super::ColumnType;
+use super::FieldRule;
+use super::Integration;
+use crate::flashduty::Incident;
+use crate::servicenow::is_name;
+use std::collections::BTreeMap;
+
+/// Columns that the sync writes by rules of its own, or that nobody may write.
+const OWN_COLUMNS: [&str; 19] = [
+    "sys_id",
+    "number",
+    "short_description",
+    "description",
+    "state",
+    "incident_state",
+    "impact",
+    "urgency",
+    "priority",
+    "hold_reason",
+    "close_code",
+    "close_notes",
+    "comments",
+    "work_notes",
+    "correlation_id",
+    "correlation_display",
+    "sys_mod_count",
+    "sys_created_on",
+    "sys_updated_on",
+];
+
+impl Integration {
+    /// What is wrong with the fields: each problem with the key it is at,
+    /// behind `/field`.
+    pub(super) fn field_problems(&self) -> Vec<(String, String)> {
+        let mut problems = Vec::new();
+        for (index, rule) in self.field.iter().enumerate() {
+            let mut report = |key: &str, message: String| {
+                problems.push((format!("/{index}{key}"), message));
+            };
+            if let Err(message) = self.shape(rule) {
+                report("", message);
+                continue;
+            }
+            self.names(rule, &mut report);
+            Self::lossy(self.travels(rule), rule, &mut report);
+            let earlier = self.field.iter().take(index);
+            let is_twin = |other: &FieldRule| {
+                let same = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;
+                same(&rule.column, &other.column) || same(&rule.custom_field, &other.custom_field)
+            };
+            if earlier.clone().any(is_twin) {
+                let name = rule.key();
+                report(
+                    "",
+                    format!("\"{name}\" is filled by an earlier field; remove one"),
+                );
+            }
+        }
+        if problems.is_empty()
+            && let Some(cycle) = self.cycle()
+        {
+            let cycle = cycle.join(" -> ");
+            let message = format!("these values feed each other for ever: {cycle}; remove one");
+            problems.push((String::new(), message));
+        }
+        problems
+    }
+
+    /// Which sides a field is sent to: ServiceNow, Flashduty.
+    fn travels(&self, rule: &FieldRule) -> (bool, bool) {
+        let own = rule.direction.unwrap_or(self.direction);
+        let (to, from) = (
+            self.direction.to_servicenow() && own.to_servicenow(),
+            self.direction.from_servicenow() && own.from_servicenow(),
+        );
+        (
+            to && rule.column.is_some(),
+            from && rule.custom_field.is_some(),
+        )
+    }
+
+    fn shape(&self, rule: &FieldRule) -> Result<(), String> {
+        let given = [
+            rule.custom_field.is_some(),
+            rule.column.is_some(),
+            rule.value.is_some(),
+        ];
+        if given.iter().filter(|given| **given).count() != 2 {
+            return Err(
+                "expected two of custom-field, column and value: a custom field and a column \
+                 follow each other, a value fills the one beside it"
+                    .into(),
+            );
+        }
+        if self.travels(rule) == (false, false) {
+            return Err("it never travels; look at its direction and the integration's".into());
+        }
+        if (rule.kind == ColumnType::Reference) != rule.table.is_some() {
+            return Err("expected type = \"reference\" and a table together".into());
+        }
+        Ok(())
+    }
+
+    fn names(&self, rule: &FieldRule, report: &mut dyn FnMut(&str, String)) {
+        if let Some(column) = &rule.column {
+            if !is_name(column) {
+                let message = "expected the name of a column, such as u_service, found";
+                report("/column", format!("{message} \"{column}\""));
+            } else if OWN_COLUMNS.contains(&column.as_str()) {
+                report(
+                    "/column",
+                    format!("\"{column}\" is written by the sync itself"),
+                );
+            }
+        }
+        if let Some(name) = &rule.custom_field {
+            let ok = (1..=40).contains(&name.len())
+                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+                && !name.starts_with(|c: char| c.is_ascii_digit());
+            if !ok {
+                let message = "expected the name of a custom field, such as env, found";
+                report("/custom-field", format!("{message} \"{name}\""));
+            }
+        }
+        for (key, name) in [("/table", rule.table.as_ref()), ("/by", Some(&rule.by))] {
+            if let Some(name) = name.filter(|name| !is_name(name)) {
+                report(
+                    key,
+                    format!("expected a name such as sys_user, found \"{name}\""),
+                );
+            }
+        }
+        if let Some(value) = &rule.value {
+            let problem = match rule.column.is_some() {
+                true => value.problem(&Incident::has_value),
+                false => value.problem(&|name| name.split('.').all(is_name)),
+            };
+            if let Some(problem) = problem {
+                report("/value", problem);
+            }
+        }
+        if !(1..=4000).contains(&rule.max_length) {
+            let found = rule.max_length;
+            report("/max-length", format!("expected 1 to 4000, found {found}"));
+        }
+    }
+
+    /// A map whose values do not come back as what they were.
+    fn lossy(travels: (bool, bool), rule: &FieldRule, report: &mut dyn FnMut(&str, String)) {
+        if travels != (true, true) {
+            return;
+        }
+        let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+        for (from, to) in &rule.map {
+            if let Some(other) = seen.insert(to, from) {
+                report(
+                    "/map",
+                    format!(
+                        "\"{other}\" and \"{from}\" are both \"{to}\" in ServiceNow, so the way \
+                         back could not tell them apart; give each its own, or a direction"
+                    ),
+                );
+            }
+        }
+        if rule.default.is_some() {
+            let message = "a default would come back as another value; remove it, or use \
+                           direction = \"to-servicenow\"";
+            report("/default", message.into());
+        }
+    }
+
+    /// A way from a field over values to itself. A custom field and the column
+    /// that it follows are one place; each value is a step from the places that
+    /// it names to the one that it fills.
+    fn cycle(&self) -> Option<Vec<String>> {
+        let place = |name: &str| {
+            let same = self.field.iter().find(|rule| {
+                rule.value.is_none()
+                    && (rule.column.as_deref() == Some(name)
+                        || rule.custom_field.as_deref() == name.strip_prefix("fields."))
+            });
+            same.map_or_else(|| name.to_owned(), |rule| rule.key().to_owned())
+        };
+        let mut steps: Vec<(String, String)> = Vec::new();
+        for rule in &self.field {
+            let Some(value) = &rule.value else { continue };
+            let target = match &rule.column {
+                Some(column) => place(column),
+                None => place(&format!("fields.{}", rule.key())),
+            };
+            steps.extend(value.names().map(|name| (place(name), target.clone())));
+        }
+        steps.iter().find_map(|(start, _)| {
+            let mut way = vec![start.clone()];
+            follow(&steps, start, &mut way).then_some(way)
+        })
+    }
+}
+
+/// Extends `way` until it is back at `start`; false if no way leads there.
+fn follow(steps: &[(String, String)], start: &str, way: &mut Vec<String>) -> bool {
+    let at = way.last().cloned().unwrap_or_default();
+    for (_, to) in steps.iter().filter(|(from, _)| *from == at) {
+        let seen = way.contains(to);
+        way.push(to.clone());
+        if to == start || (!seen && follow(steps, start, way)) {
+            return true;
+        }
+        way.pop();
+    }
+    false
+}

@@ -1,0 +1,78 @@
+use crate::text;
+use serde::Serialize;
+use std::fmt;
+
+/// What happens to a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Flashduty's value goes to ServiceNow.
+    ToServicenow,
+    /// ServiceNow's value goes to Flashduty.
+    ToFlashduty,
+    /// Both sides hold the same already.
+    InStep,
+    /// The other side is left as it is.
+    Kept,
+    /// Neither side changed it since they last agreed.
+    Unmoved,
+}
+
+impl Outcome {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ToServicenow => "to-servicenow",
+            Self::ToFlashduty => "to-flashduty",
+            Self::InStep => "in-step",
+            Self::Kept => "kept",
+            Self::Unmoved => "unmoved",
+        }
+    }
+}
+
+/// Why a field was or was not written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Decision {
+    /// `title`, `description`, `severity`, `state`, `assignee`, or what the operator's own
+    /// field is called.
+    pub field: String,
+    /// What happens.
+    pub outcome: Outcome,
+    /// What Flashduty holds, or will.
+    pub flashduty: String,
+    /// What ServiceNow holds, or will.
+    pub servicenow: String,
+    /// The rule that decided.
+    pub why: String,
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            field,
+            outcome,
+            flashduty,
+            servicenow,
+            why,
+        } = self;
+        let (from, to, system) = match outcome {
+            Outcome::ToServicenow => (flashduty, servicenow, "ServiceNow"),
+            Outcome::ToFlashduty => (servicenow, flashduty, "Flashduty"),
+            Outcome::InStep => return write!(f, "{field}: in step ({why})"),
+            Outcome::Kept | Outcome::Unmoved => {
+                let word = outcome.as_str();
+                return write!(
+                    f,
+                    "{field}: {flashduty} in Flashduty, {servicenow} in ServiceNow; {word} ({why})"
+                );
+            }
+        };
+        write!(f, "{field}: {from} -> {to} in {system} ({why})")
+    }
+}
+
+/// A text as decisions show it.
+pub(super) fn quoted(text: &str) -> String {
+    format!("\"{}\"", text::cut(&text.replace('\n', " "), 60))
+}

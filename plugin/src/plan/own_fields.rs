@@ -1,0 +1,146 @@
+//! The operator's own fields: what each side holds, and how one becomes the
+//! other. A value that does not fit is never guessed at.
+
+use crate::configuration::ColumnType;
+use crate::configuration::CustomFieldType;
+use crate::configuration::FieldRule;
+use crate::configuration::OnEmpty;
+use crate::date;
+use crate::flashduty::Incident;
+use crate::servicenow::Record;
+use crate::text;
+use serde_json::Value;
+use serde_json::json;
+
+/// The longest text of a custom field.
+const CUSTOM_FIELD: usize = 3000;
+
+impl FieldRule {
+    /// The column in which a record shows the value: for a reference, what
+    /// stands in the record that it points to.
+    pub(crate) fn shown_in(&self) -> Option<String> {
+        let column = self.column.as_deref()?;
+        Some(match self.kind {
+            ColumnType::Reference if self.by != "sys_id" => format!("{column}.{}", self.by),
+            _ => column.into(),
+        })
+    }
+
+    /// What Flashduty holds; none where that is unknown.
+    pub(super) fn in_flashduty(&self, incident: &Incident) -> Option<String> {
+        match (&self.custom_field, &self.value) {
+            (Some(name), _) => incident.custom_field(name),
+            (None, Some(value)) => Some(value.render(&|name| incident.value(name))),
+            (None, None) => None,
+        }
+        .map(|value| self.canonical(&value))
+    }
+
+    /// What ServiceNow holds; none where that is unknown.
+    pub(super) fn in_servicenow(&self, record: &Record, instance: &str) -> Option<String> {
+        let Some(column) = self.shown_in() else {
+            let value = self.value.as_ref()?;
+            return Some(value.render(&|name| record.value(name, instance)));
+        };
+        let value = match self.kind {
+            ColumnType::Choice if self.map.is_empty() => record.shown(&column),
+            _ => record.stored(&column),
+        };
+        value.map(|value| self.canonical(value))
+    }
+
+    /// One form for values that mean the same: addresses and user names in
+    /// lower case.
+    fn canonical(&self, value: &str) -> String {
+        let value = text::normal(value);
+        match (self.kind, self.by.as_str()) {
+            (ColumnType::Reference, "email" | "user_name") => value.to_lowercase(),
+            _ => value,
+        }
+    }
+
+    /// What a value of Flashduty's becomes in ServiceNow.
+    pub(super) fn to_servicenow(&self, value: &str) -> Result<String, String> {
+        if value.is_empty() {
+            return self.emptied("Flashduty");
+        }
+        let mapped = match self.map.get(value).or(self.default.as_ref()) {
+            Some(mapped) => mapped,
+            None if self.map.is_empty() => value,
+            None => return Err(format!("map has no entry for \"{value}\", and no default")),
+        };
+        match self.kind {
+            ColumnType::Text => Ok(text::cut(mapped, usize::from(self.max_length))),
+            ColumnType::Choice | ColumnType::Reference => Ok(mapped.trim().into()),
+            ColumnType::Boolean => truth(mapped).map(|yes| yes.to_string()),
+            ColumnType::Integer => match mapped.trim().parse::<i64>() {
+                Ok(number) => Ok(number.to_string()),
+                Err(_) => Err(format!("expected a whole number, found \"{mapped}\"")),
+            },
+            ColumnType::DateTime => moment(mapped),
+        }
+    }
+
+    /// What a value of ServiceNow's becomes in Flashduty.
+    pub(super) fn to_flashduty(&self, value: &str) -> Result<String, String> {
+        if value.is_empty() {
+            return self.emptied("ServiceNow");
+        }
+        let mapped = match self.map.iter().find(|(_, to)| *to == value) {
+            Some((from, _)) => from,
+            None if self.map.is_empty() => value,
+            None => return Err(format!("nothing in map leads to \"{value}\"")),
+        };
+        match self.custom_field_type {
+            CustomFieldType::Text => Ok(text::cut(mapped, CUSTOM_FIELD)),
+            CustomFieldType::SingleSelect => Ok(mapped.into()),
+            CustomFieldType::MultiSelect => Ok(options(mapped).collect::<Vec<_>>().join(",")),
+            CustomFieldType::Checkbox => truth(mapped).map(|yes| yes.to_string()),
+        }
+    }
+
+    fn emptied(&self, where_to: &str) -> Result<String, String> {
+        match self.on_empty {
+            OnEmpty::Clear => Ok(String::new()),
+            OnEmpty::Keep => Err(format!("it is empty in {where_to}, and on-empty is keep")),
+        }
+    }
+
+    /// A value as the custom field takes it; none deletes it.
+    pub(super) fn custom_field_value(&self, value: &str) -> Option<Value> {
+        if value.is_empty() {
+            return None;
+        }
+        Some(match self.custom_field_type {
+            CustomFieldType::MultiSelect => json!(options(value).collect::<Vec<_>>()),
+            CustomFieldType::Checkbox => json!(value == "true"),
+            CustomFieldType::Text | CustomFieldType::SingleSelect => json!(value),
+        })
+    }
+}
+
+fn options(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim).filter(|o| !o.is_empty())
+}
+
+fn truth(text: &str) -> Result<bool, String> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "yes" | "1" | "on" => Ok(true),
+        "false" | "no" | "0" | "off" => Ok(false),
+        _ => Err(format!("expected true or false, found \"{text}\"")),
+    }
+}
+
+/// A moment as ServiceNow stores it.
+fn moment(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    // As RFC 3339 writes it, in UTC.
+    let plain = text.trim_end_matches('Z').replacen('T', " ", 1);
+    let ms = date::unix_ms(&plain).or_else(|| text.parse::<i64>().ok()?.checked_mul(1000));
+    match ms {
+        Some(ms) => Ok(date::stamp(ms)),
+        None => Err(format!(
+            "expected YYYY-MM-DD HH:MM:SS in UTC or Unix seconds, found \"{text}\""
+        )),
+    }
+}

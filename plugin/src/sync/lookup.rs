@@ -1,0 +1,161 @@
+//! Values that only the instance knows: which record a name means, and which
+//! choice a label.
+
+use super::Stop;
+use super::case::Case;
+use crate::Level;
+use crate::Precondition;
+use crate::far_end::Trouble;
+use crate::flashduty::short_hash;
+use crate::json;
+use crate::keys;
+use crate::plan::Plan;
+use crate::plan::Reference;
+use crate::servicenow::Columns;
+use crate::servicenow::Found;
+use serde::Deserialize;
+use serde::Serialize;
+use serde_json::json;
+
+/// How long an answer is believed.
+const FRESH_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// An answer as it is remembered.
+#[derive(Serialize, Deserialize)]
+struct Remembered {
+    at_ms: u64,
+    value: String,
+}
+
+impl Case<'_> {
+    /// Puts looked-up values into the plan's columns. Returns the columns
+    /// whose values the instance does not know: they are not written.
+    pub(super) async fn look_up(&mut self, plan: &mut Plan) -> Result<Columns, Stop> {
+        let mut unknown = Columns::new();
+        for reference in std::mem::take(&mut plan.references) {
+            let Reference {
+                column,
+                table,
+                by,
+                value,
+            } = &reference;
+            let found = match value.as_str() {
+                "" => Ok(String::new()),
+                _ => self.reference(table, by, value).await?,
+            };
+            match found {
+                Ok(sys_id) => {
+                    plan.columns.insert(column.clone(), json!(sys_id));
+                }
+                Err(why) => {
+                    self.give_up(column, &why).await;
+                    unknown.insert(column.clone(), json!(value));
+                }
+            }
+        }
+        for column in std::mem::take(&mut plan.choices) {
+            let Some(value) = plan.columns.get(&column).and_then(|v| v.as_str()) else {
+                continue;
+            };
+            let value = value.to_owned();
+            match self.choice(&column, &value).await? {
+                Ok(known) => {
+                    plan.columns.insert(column, json!(known));
+                }
+                // Without it ServiceNow refuses to resolve, and says less why.
+                Err(why) if column == "close_code" => return Err(Trouble::Refused(why).into()),
+                Err(why) => {
+                    self.give_up(&column, &why).await;
+                    plan.columns.remove(&column);
+                    unknown.insert(column, json!(value));
+                }
+            }
+        }
+        Ok(unknown)
+    }
+
+    async fn give_up(&mut self, column: &str, why: &str) {
+        let now_ms = self.effects.now_ms();
+        self.pair
+            .note(now_ms, format!("{column} is left alone: {why}"));
+        let fields = [("column", column), ("why", why)];
+        self.log(Level::Warn, "a column is left alone", &fields)
+            .await;
+    }
+
+    /// The `sys_id` of the one record that holds a value, or why there is none.
+    async fn reference(
+        &self,
+        table: &str,
+        by: &str,
+        value: &str,
+    ) -> Result<Result<String, String>, Stop> {
+        let name = format!("{table} {by} {value}");
+        if let Some(known) = self.remembered(&name).await {
+            return Ok(Ok(known));
+        }
+        match self.servicenow.find_by(table, by, value).await {
+            Ok(Found::One(sys_id)) => {
+                self.remember(&name, sys_id.as_str()).await;
+                Ok(Ok(sys_id.to_string()))
+            }
+            Ok(Found::None) => Ok(Err(format!("no {table} has {by} \"{value}\""))),
+            Ok(Found::Several) => Ok(Err(format!("several {table} have {by} \"{value}\""))),
+            Err(Trouble::Refused(why) | Trouble::Missing(why)) => Ok(Err(why)),
+            Err(trouble) => Err(trouble.into()),
+        }
+    }
+
+    /// The value of a choice that is given by value or by label, or why it is
+    /// none. Where the list cannot be read, everything is believed.
+    async fn choice(&self, column: &str, given: &str) -> Result<Result<String, String>, Stop> {
+        let name = format!("sys_choice {column} {given}");
+        if let Some(known) = self.remembered(&name).await {
+            return Ok(Ok(known));
+        }
+        let choices = match self.servicenow.choices(column).await {
+            Ok(choices) => choices,
+            Err(Trouble::Refused(_) | Trouble::Missing(_)) => Vec::new(),
+            Err(trouble) => return Err(trouble.into()),
+        };
+        if given.is_empty() || choices.is_empty() {
+            return Ok(Ok(given.to_owned()));
+        }
+        let label = given.to_lowercase();
+        let by_value = choices.iter().find(|choice| choice.value == given);
+        let by_label = || choices.iter().find(|c| c.label.to_lowercase() == label);
+        let Some(choice) = by_value.or_else(by_label) else {
+            let mut values: Vec<&str> = choices.iter().map(|c| c.value.as_str()).collect();
+            values.dedup();
+            return Ok(Err(format!(
+                "{column} has no choice \"{given}\" at the instance; it has {}",
+                values.join(", ")
+            )));
+        };
+        self.remember(&name, &choice.value).await;
+        Ok(Ok(choice.value.clone()))
+    }
+
+    async fn remembered(&self, name: &str) -> Option<String> {
+        let key = keys::answer(&self.integration.id, &short_hash(name.as_bytes()));
+        let [entry] = self.effects.get([key]).await;
+        let answer: Remembered = json::read(&entry?.value).ok()?;
+        let age_ms = self.effects.now_ms().checked_sub(answer.at_ms)?;
+        (age_ms < FRESH_MS).then_some(answer.value)
+    }
+
+    async fn remember(&self, name: &str, value: &str) {
+        let key = keys::answer(&self.integration.id, &short_hash(name.as_bytes()));
+        let answer = Remembered {
+            at_ms: self.effects.now_ms(),
+            value: value.to_owned(),
+        };
+        let Ok(bytes) = serde_json::to_vec(&answer) else {
+            return;
+        };
+        let [entry] = self.effects.get([key.clone()]).await;
+        let precondition =
+            entry.map_or(Precondition::Absent, |e| Precondition::Revision(e.revision));
+        self.effects.write(key, precondition, Some(bytes)).await;
+    }
+}

@@ -1,0 +1,77 @@
+//! What people are told beside the fields: a value that lost, an end or a
+//! reopening that the other side does not follow. Each note is written once.
+
+use super::Stop;
+use super::case::Case;
+use crate::comment;
+use crate::comment::Origin;
+use crate::flashduty;
+use crate::flashduty::short_hash;
+use crate::plan::Note;
+use crate::plan::Side;
+use crate::servicenow;
+use crate::text;
+
+impl Case<'_> {
+    /// Comments in Flashduty what is to be told there.
+    pub(super) async fn tell_flashduty(&mut self, notes: &[Note]) -> Result<(), Stop> {
+        let marked = self.marked(notes, Side::Flashduty);
+        let Some(id) = self.incident_id().filter(|_| self.flashduty.is_available()) else {
+            return Ok(());
+        };
+        if marked.is_empty() {
+            return Ok(());
+        }
+        let there = self.flashduty.comments(&id).await?;
+        for (mark, text) in marked {
+            if there.iter().any(|comment| comment.text.contains(&mark)) {
+                continue;
+            }
+            self.wait_for_comment()?;
+            self.about_to_comment().await?;
+            let sent = self.flashduty.comment(&id, &text).await;
+            self.settled(sent).await?;
+        }
+        Ok(())
+    }
+
+    /// The work note that tells ServiceNow what is to be told there, unless it
+    /// is there already.
+    pub(super) async fn notes_for_servicenow(
+        &mut self,
+        notes: &[Note],
+    ) -> Result<Option<String>, Stop> {
+        let marked = self.marked(notes, Side::ServiceNow);
+        if marked.is_empty() {
+            return Ok(None);
+        }
+        let Some(record) = self.read_record().await? else {
+            return Ok(None);
+        };
+        let missing: Vec<String> = marked
+            .into_iter()
+            .filter(|(mark, _)| !record.journals_contain(mark))
+            .map(|(_, text)| text)
+            .collect();
+        Ok((!missing.is_empty()).then(|| missing.join("\n")))
+    }
+
+    /// The notes for one side, each with the mark that it ends in.
+    fn marked(&self, notes: &[Note], side: Side) -> Vec<(String, String)> {
+        let (origin, longest) = match side {
+            Side::Flashduty => (Origin::ServiceNow, flashduty::NOTE),
+            Side::ServiceNow => (Origin::Flashduty, servicenow::JOURNAL),
+        };
+        let edition = self.pair.edition;
+        let notes = notes.iter().filter(|note| note.to == side);
+        notes
+            .map(|note| {
+                let identity = format!("{edition} {}", note.text);
+                let mark = comment::mark(origin, &short_hash(identity.as_bytes()));
+                let text = text::without_markup(&text::normal(&note.text));
+                let text = text::cut(&text, longest.saturating_sub(mark.len() + 1));
+                (mark.clone(), format!("{text}\n{mark}"))
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,97 @@
+//! A session that changes nothing, and tells what it would do: where the
+//! integration says `dry-run`, and where the gateway only rehearses.
+
+use super::Stop;
+use super::case::Case;
+use crate::Level;
+use crate::flashduty::FlashdutyApi;
+use crate::flashduty::Incident;
+use crate::pair::Base;
+use crate::plan::Note;
+use crate::plan::Plan;
+use crate::plan::Side;
+use crate::servicenow::Columns;
+use crate::servicenow::Record;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// What the far ends shall be taken to hold, as far as somebody has said.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Supposed {
+    /// An incident as Flashduty's Open API shows it.
+    pub(crate) flashduty: Option<Incident>,
+    /// A record as ServiceNow's Table API shows it.
+    pub(crate) servicenow: Option<Record>,
+    /// What both agreed on before; nothing unless given.
+    pub(crate) base: Base,
+}
+
+impl Supposed {
+    /// Reads the text of a rehearsal; an empty one supposes nothing.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        let explained = |e: serde_json::Error| {
+            format!(
+                "expected {{\"flashduty\": <incident>, \"servicenow\": <record>, \"base\": <what \
+                 they agreed on>}}, each of which may be left out: {e}"
+            )
+        };
+        let value: Value = serde_json::from_str(text).map_err(explained)?;
+        Self::deserialize(&value).map_err(explained)
+    }
+}
+
+impl Case<'_> {
+    /// Tells what a plan would send.
+    pub(super) async fn rehearse(&self, plan: &Plan) {
+        let mut columns = plan.columns.clone();
+        for reference in &plan.references {
+            let shown = format!(
+                "<the {} whose {} is {}>",
+                reference.table, reference.by, reference.value
+            );
+            columns.insert(reference.column.clone(), shown.into());
+        }
+        if let Some(id) = self.sys_id().filter(|_| !columns.is_empty()) {
+            self.would_send(
+                "ServiceNow",
+                &format!("PATCH incident/{id}"),
+                columns.into(),
+            )
+            .await;
+        }
+        if let Some(id) = self.incident_id() {
+            for step in &plan.steps {
+                let (path, body) = FlashdutyApi::request(&id, step);
+                self.would_send("Flashduty", &format!("POST {path}"), body)
+                    .await;
+            }
+        }
+        for Note { to, text } in &plan.notes {
+            let system = match to {
+                Side::Flashduty => "Flashduty",
+                Side::ServiceNow => "ServiceNow",
+            };
+            self.would_send(system, "a note", text.as_str().into())
+                .await;
+        }
+    }
+
+    /// Tells what a creation would send, and ends the session.
+    pub(super) async fn would_create(&self, system: &str, request: &str, columns: Columns) -> Stop {
+        self.would_send(system, request, columns.into()).await;
+        Stop::Rehearsed
+    }
+
+    async fn would_send(&self, system: &str, request: &str, body: Value) {
+        let fields = [
+            ("to", system),
+            ("request", request),
+            ("body", &body.to_string()),
+        ];
+        self.log(Level::Info, "would send", &fields).await;
+    }
+}

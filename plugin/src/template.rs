@@ -1,0 +1,142 @@
+//! Text with places that an incident fills in.
+//!
+//! `{{name}}` stands for a value of the incident, `{{name|other words}}` for the
+//! value or, where it is empty, for the other words. That is all: no loops, no
+//! conditions, nothing that could run long or fail. A template engine would be
+//! larger than the whole plugin.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+/// A template as it is written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(transparent)]
+pub struct Template(String);
+
+impl From<&str> for Template {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl Template {
+    /// As it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The text with every place filled in by `value`; what it does not know
+    /// is empty.
+    pub fn render(&self, value: &dyn Fn(&str) -> Option<String>) -> String {
+        let mut text = String::new();
+        for part in self.parts() {
+            match part {
+                Part::Text(part) => text.push_str(part),
+                Part::Place { name, otherwise } => {
+                    let found = value(name).filter(|found| !found.is_empty());
+                    text.push_str(found.as_deref().unwrap_or(otherwise));
+                }
+            }
+        }
+        text
+    }
+
+    /// The names of the places.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.parts().filter_map(|part| match part {
+            Part::Place { name, .. } => Some(name),
+            Part::Text(_) => None,
+        })
+    }
+
+    /// What is wrong with it, if `is_known` tells which names there are.
+    pub fn problem(&self, is_known: &dyn Fn(&str) -> bool) -> Option<String> {
+        if self.0.matches("{{").count() != self.0.matches("}}").count() {
+            return Some(format!(
+                "expected a }}}} for every {{{{, found \"{}\"",
+                self.0
+            ));
+        }
+        let unknown = self.names().find(|name| !is_known(name))?;
+        Some(format!("\"{unknown}\" is no value of an incident"))
+    }
+
+    fn parts(&self) -> impl Iterator<Item = Part<'_>> {
+        let mut rest = self.0.as_str();
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            if let Some((place, behind)) = rest
+                .strip_prefix("{{")
+                .and_then(|inside| inside.split_once("}}"))
+            {
+                rest = behind;
+                let (name, otherwise) = place.split_once('|').unwrap_or((place, ""));
+                let name = name.trim();
+                return Some(Part::Place { name, otherwise });
+            }
+            // Behind the first character, which may be the brace of no place.
+            let next = rest
+                .char_indices()
+                .skip(1)
+                .find(|(at, _)| rest.get(*at..).is_some_and(|r| r.starts_with("{{")));
+            let (text, behind) = rest.split_at(next.map_or(rest.len(), |(at, _)| at));
+            rest = behind;
+            Some(Part::Text(text))
+        })
+    }
+}
+
+enum Part<'a> {
+    Text(&'a str),
+    Place { name: &'a str, otherwise: &'a str },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn render(template: &str) -> String {
+        Template::from(template).render(&|name| match name {
+            "title" => Some("disk full".into()),
+            "labels.host" => Some(String::new()),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn places_are_filled_in_and_text_stays() {
+        assert_eq!(render("{{title}}"), "disk full");
+        assert_eq!(render("[{{ title }}] on äö {x}"), "[disk full] on äö {x}");
+        assert_eq!(render("no place"), "no place");
+        assert_eq!(render(""), "");
+    }
+
+    #[test]
+    fn what_is_empty_or_missing_is_replaced_by_the_other_words() {
+        assert_eq!(render("{{labels.host|unknown host}}"), "unknown host");
+        assert_eq!(render("{{labels.other|}}{{labels.other}}"), "");
+    }
+
+    #[test]
+    fn a_value_that_looks_like_a_place_is_not_filled_in_again() {
+        let template = Template::from("{{title}}");
+        assert_eq!(template.render(&|_| Some("{{title}}".into())), "{{title}}");
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_told() {
+        let problem = |text: &str| Template::from(text).problem(&|name| name == "title");
+        assert_eq!(problem("{{title}} {{title|x}}"), None);
+        assert_eq!(
+            problem("{{title}").unwrap(),
+            "expected a }} for every {{, found \"{{title}\""
+        );
+        assert_eq!(
+            problem("{{titel}}").unwrap(),
+            "\"titel\" is no value of an incident"
+        );
+    }
+}
