@@ -7,7 +7,6 @@ mod check;
 mod closing;
 mod comments;
 mod conflict;
-mod explained;
 mod field;
 mod field_check;
 
@@ -30,13 +29,14 @@ use crate::Problem;
 use crate::Requirements;
 use crate::Route;
 use crate::condition::Condition;
+use crate::json;
 use crate::severity::SeverityMap;
 use crate::template::Template;
-use explained::explained;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
 use serde::Deserialize;
 use serde::Serialize;
-use serde_json::Value;
-use std::collections::BTreeMap;
 
 /// The public Open API of Flashduty.
 const FLASHDUTY_URL: &str = "https://api.flashcat.cloud";
@@ -233,7 +233,7 @@ impl Configuration {
                 message,
             }]
         };
-        let document: Value = serde_json::from_str(document)
+        let document = json::parse(document.as_bytes())
             .map_err(|e| problem("", format!("expected a JSON document: {e}")))?;
         let keys = document.as_object().into_iter().flat_map(|o| o.keys());
         let mut problems: Vec<Problem> = keys
@@ -256,7 +256,7 @@ impl Configuration {
         let mut integrations: Vec<Integration> = Vec::new();
         for (index, value) in list.iter().enumerate() {
             let at = format!("/integration/{index}");
-            match serde_path_to_error::deserialize::<_, Integration>(value) {
+            match json::from_value::<Integration>(value) {
                 Ok(mut integration) => {
                     integration.complete();
                     problems.extend(integration.problems(&at));
@@ -269,7 +269,10 @@ impl Configuration {
                     }
                     integrations.push(integration);
                 }
-                Err(error) => problems.push(explained(&at, &error)),
+                Err(json::Error(problem)) => problems.push(Problem {
+                    pointer: format!("{at}{}", problem.pointer),
+                    message: problem.message,
+                }),
             }
         }
         if problems.is_empty() {
@@ -366,6 +369,9 @@ impl Integration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::borrow::ToOwned;
+    use alloc::string::ToString;
+    use serde_json::Value;
     use serde_json::json;
 
     fn integration() -> Value {

@@ -3,7 +3,9 @@
 
 use crate::HttpFailure;
 use crate::Response;
+use crate::json;
 use crate::text;
+use alloc::string::String;
 use serde_json::Value;
 
 /// Why a call did not bring what was asked for. The texts are for operators.
@@ -70,7 +72,7 @@ pub(crate) fn json_answer(
         .split(';')
         .next()
         .is_some_and(|t| t.trim().ends_with("json"));
-    match serde_json::from_slice(&response.body) {
+    match json::parse(&response.body) {
         Ok(value) if is_json => Ok((status, value)),
         _ => {
             let kind = text::cut(&text::single_line(content_type), 60);

@@ -16,11 +16,16 @@ use crate::flashduty::Event;
 use crate::flashduty::short_hash;
 use crate::hint::Hint;
 use crate::hint::Kept;
+use crate::json;
 use crate::keys;
 use crate::keys::Entity;
 use crate::servicenow::Body;
 use crate::session::Effects;
 use crate::text;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::string::ToString;
+use alloc::vec::Vec;
 use serde_json::json;
 
 /// What a webhook's body is about.
@@ -95,7 +100,7 @@ async fn accept(
         received_ms: effects.now_ms(),
         hint: notice.hint,
     };
-    let value = serde_json::to_vec(&kept).map_err(|e| (500, e.to_string()))?;
+    let value = json::write(&kept).map_err(|e| (500, e.to_string()))?;
     let key = keys::hints(id, &notice.about) + &notice.id;
     // A refusal means that this very event is there already. It is scheduled
     // all the same: nobody knows whether that happened the first time.
@@ -111,7 +116,7 @@ async fn accept(
 pub(crate) async fn pair_of(effects: &Effects, integration: &str, about: &Entity) -> Entity {
     let [member] = effects.get([keys::member(integration, about)]).await;
     member
-        .and_then(|entry| Entity::parse(std::str::from_utf8(&entry.value).ok()?))
+        .and_then(|entry| Entity::parse(core::str::from_utf8(&entry.value).ok()?))
         .unwrap_or_else(|| about.clone())
 }
 

@@ -15,11 +15,16 @@ use crate::configuration::Configuration;
 use crate::flashduty::IncidentId;
 use crate::intake::answer;
 use crate::intake::pair_of;
+use crate::json;
 use crate::keys;
 use crate::keys::Entity;
 use crate::servicenow::SysId;
 use crate::session::Effects;
 use crate::text;
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::string::ToString;
+use alloc::vec::Vec;
 use serde_json::Value;
 use serde_json::json;
 
@@ -72,13 +77,13 @@ async fn carry_out(
 fn named(body: &[u8]) -> Result<Entity, String> {
     const EXPECTED: &str = "expected {\"flashduty\": \"<incident id>\"} or \
                             {\"servicenow\": \"<sys_id>\"}";
-    let body: Value = serde_json::from_slice(body).map_err(|e| format!("{EXPECTED}: {e}"))?;
+    let body = json::parse(body).map_err(|e| format!("{EXPECTED}: {e}"))?;
     let flashduty = body["flashduty"].as_str().and_then(IncidentId::parse);
     let servicenow = body["servicenow"].as_str().and_then(SysId::parse);
     flashduty
         .map(Entity::Flashduty)
         .or(servicenow.map(Entity::ServiceNow))
-        .ok_or_else(|| format!("{EXPECTED}, found {}", text::cut(&body.to_string(), 80)))
+        .ok_or_else(|| format!("{EXPECTED}, found {}", text::cut(&json::text(&body), 80)))
 }
 
 /// How work stands, in a sentence.

@@ -6,9 +6,12 @@ use crate::severity::Grade;
 use crate::severity::Severity;
 use crate::state::Progress;
 use crate::state::State;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
 use serde::Deserialize;
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// The layout of the record. A record of another layout is left alone.
 pub const SCHEMA: u32 = 1;

@@ -36,11 +36,14 @@ use crate::servicenow;
 use crate::servicenow::Columns;
 use crate::severity::Grade;
 use crate::text;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
 use merge::Field;
 use merge::Merge;
 use merge::Merged;
 use serde_json::json;
-use std::collections::BTreeMap;
 
 /// One of the two systems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -453,7 +456,7 @@ pub fn sign(description: &str, signature: Option<&str>) -> String {
 /// `reserved` characters are added to it later.
 fn fit(
     text: &str,
-    limits: std::ops::RangeInclusive<usize>,
+    limits: core::ops::RangeInclusive<usize>,
     reserved: usize,
 ) -> Result<String, String> {
     let (min, max) = limits.into_inner();

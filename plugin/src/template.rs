@@ -5,6 +5,7 @@
 //! conditions, nothing that could run long or fail. A template engine would be
 //! larger than the whole plugin.
 
+use alloc::string::String;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -64,7 +65,7 @@ impl Template {
 
     fn parts(&self) -> impl Iterator<Item = Part<'_>> {
         let mut rest = self.0.as_str();
-        std::iter::from_fn(move || {
+        core::iter::from_fn(move || {
             if rest.is_empty() {
                 return None;
             }

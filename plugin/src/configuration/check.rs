@@ -7,6 +7,8 @@ use crate::servicenow::is_name;
 use crate::severity::Step;
 use crate::state::State;
 use crate::text;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 impl Integration {
     /// What is wrong beyond types.

@@ -4,9 +4,10 @@
 use super::Direction;
 use super::Preference;
 use crate::template::Template;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
 use serde::Deserialize;
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// What travels beyond the built-in fields. Two of `custom-field`, `column` and `value` say which
 /// way: a custom field and a column follow each other, a value fills the one beside it.

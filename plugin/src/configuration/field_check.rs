@@ -6,7 +6,10 @@ use super::FieldRule;
 use super::Integration;
 use crate::flashduty::Incident;
 use crate::servicenow::is_name;
-use std::collections::BTreeMap;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 /// Columns that the sync writes by rules of its own, or that nobody may write.
 const OWN_COLUMNS: [&str; 19] = [

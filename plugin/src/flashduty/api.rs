@@ -12,11 +12,13 @@ use crate::HttpRequest;
 use crate::configuration::FlashdutySide;
 use crate::far_end::Trouble;
 use crate::far_end::json_answer;
+use crate::json;
 use crate::json::list;
 use crate::session::Effects;
 use crate::severity::Severity;
 use crate::text;
-use serde::Deserialize;
+use alloc::string::String;
+use alloc::vec::Vec;
 use serde_json::Value;
 use serde_json::json;
 
@@ -131,7 +133,7 @@ impl<'a> FlashdutyApi<'a> {
             "channel_id": channel,
         });
         let data = self.call("/incident/create", &body).await?;
-        IncidentId::deserialize(&data["incident_id"])
+        json::from_value(&data["incident_id"])
             .map_err(|e| Trouble::Unknown(format!("Flashduty's /incident/create: {e}")))
     }
 
@@ -277,7 +279,7 @@ impl<'a> FlashdutyApi<'a> {
         let items = list(&data["items"]);
         Ok(items
             .iter()
-            .filter_map(|item| Person::deserialize(item).ok())
+            .filter_map(|item| json::from_value(item).ok())
             .collect())
     }
 
@@ -286,7 +288,7 @@ impl<'a> FlashdutyApi<'a> {
             method: "POST".into(),
             url: format!("{}{path}", self.side.url),
             headers: vec![("content-type".into(), "application/json".into())],
-            body: body.to_string().into_bytes(),
+            body: json::text(body).into_bytes(),
             credential: self.side.credential.clone(),
             timeout_ms: TIMEOUT_MS,
         };

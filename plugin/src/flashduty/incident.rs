@@ -1,13 +1,16 @@
 use crate::date;
+use crate::json;
 use crate::json::list;
 use crate::severity::Severity;
 use crate::state::Progress;
 use crate::text;
+use alloc::string::String;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::fmt;
 use serde::Deserialize;
-use serde::Deserializer;
 use serde::Serialize;
 use serde_json::Value;
-use std::fmt;
 
 /// The id of an incident: 24 hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +59,7 @@ pub struct Person {
     /// The member's id.
     pub person_id: i64,
     /// The name shown to others.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default)]
     pub person_name: String,
 }
 
@@ -78,7 +81,7 @@ impl TryFrom<Value> for Incident {
         let incident_id = id.as_str().and_then(IncidentId::parse).ok_or_else(|| {
             let found = match id {
                 Value::Null => "none".into(),
-                other => text::cut(&other.to_string(), 40),
+                other => text::cut(&json::text(other), 40),
             };
             format!("expected \"incident_id\", 24 hexadecimal digits, found {found}")
         })?;
@@ -127,9 +130,7 @@ impl Incident {
     /// Who is on it.
     pub fn responders(&self) -> impl Iterator<Item = Person> {
         let responders = list(&self.values["responders"]);
-        responders
-            .iter()
-            .filter_map(|r| Person::deserialize(r).ok())
+        responders.iter().filter_map(|r| json::from_value(r).ok())
     }
 
     /// E-mail address of who is on it: of those, the first who acknowledged.
@@ -255,19 +256,9 @@ const TIMES: [&str; 6] = [
 fn plain(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(yes) => Some(yes.to_string()),
+        Value::Number(_) | Value::Bool(_) => Some(json::text(value)),
         _ => None,
     }
-}
-
-/// Both systems write `null` where they mean nothing.
-pub(super) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -275,7 +266,7 @@ mod tests {
     use super::*;
 
     fn incident(progress: &str, snoozed_before: i64) -> Incident {
-        serde_json::from_value(serde_json::json!({
+        json::from_value(&serde_json::json!({
             "incident_id": "6A1d2f45c0ffee0123456789",
             "progress": progress,
             "snoozed_before": snoozed_before,
@@ -297,7 +288,7 @@ mod tests {
 
     #[test]
     fn values_have_the_names_that_templates_use() {
-        let incident: Incident = serde_json::from_value(serde_json::json!({
+        let incident: Incident = json::from_value(&serde_json::json!({
             "incident_id": "6a1d2f45c0ffee0123456789",
             "incident_severity": "Critical",
             "start_time": 1_780_300_801,

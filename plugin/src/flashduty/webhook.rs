@@ -1,6 +1,8 @@
 use super::Incident;
 use super::Person;
-use serde::Deserialize;
+use crate::json;
+use alloc::borrow::ToOwned;
+use alloc::string::String;
 use serde_json::Value;
 
 /// What an incident webhook or a custom action says. The type is kept as text:
@@ -21,7 +23,7 @@ impl Event {
     /// Reads a webhook's body, or tells what is wrong with it in a sentence
     /// for whoever set the webhook up.
     pub fn parse(body: &[u8]) -> Result<Self, String> {
-        let mut body: Value = serde_json::from_slice(body)
+        let mut body = json::parse(body)
             .map_err(|e| format!("expected a Flashduty incident event as JSON: {e}"))?;
         let text = |value: &Value| value.as_str().filter(|s| !s.is_empty()).map(str::to_owned);
         const REMEDY: &str = "leave the webhook's body at its default";
@@ -35,7 +37,7 @@ impl Event {
         Ok(Self {
             event_id,
             event_type,
-            person: Person::deserialize(&body["person"]).ok(),
+            person: json::from_value(&body["person"]).ok(),
             incident,
         })
     }

@@ -1,6 +1,7 @@
 use crate::text;
+use alloc::string::String;
+use core::fmt;
 use serde::Serialize;
-use std::fmt;
 
 /// What happens to a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

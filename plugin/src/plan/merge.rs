@@ -7,6 +7,8 @@ use super::Side;
 use super::decision::quoted;
 use crate::configuration::Preference;
 use crate::pair::Agreed;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 /// What Flashduty's value becomes in a record that holds the second argument,
 /// or why it cannot be there.

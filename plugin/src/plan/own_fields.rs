@@ -9,6 +9,9 @@ use crate::date;
 use crate::flashduty::Incident;
 use crate::servicenow::Record;
 use crate::text;
+use alloc::string::String;
+use alloc::string::ToString;
+use alloc::vec::Vec;
 use serde_json::Value;
 use serde_json::json;
 

@@ -20,6 +20,8 @@ use crate::servicenow;
 use crate::state::Progress;
 use crate::state::State;
 use crate::text;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 const DAY_MS: i64 = 86_400_000;
 

@@ -8,7 +8,9 @@ use crate::severity::Severity;
 use crate::state::Progress;
 use crate::state::State;
 use crate::text;
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 /// What Flashduty holds, in the terms of the plan. A field that is absent is
 /// not known and counts as unmoved.

@@ -12,9 +12,13 @@ use crate::HttpRequest;
 use crate::configuration::Integration;
 use crate::far_end::Trouble;
 use crate::far_end::json_answer;
+use crate::json;
 use crate::json::list;
 use crate::session::Effects;
 use crate::text;
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
 use serde_json::Map;
 use serde_json::Value;
 
@@ -227,7 +231,7 @@ impl<'a> ServiceNowApi<'a> {
         let mut headers = vec![("accept".to_owned(), "application/json".to_owned())];
         let body = columns.map(|columns| {
             headers.push(("content-type".into(), "application/json".into()));
-            Value::Object(columns.clone()).to_string().into_bytes()
+            json::text(&Value::Object(columns.clone())).into_bytes()
         });
         let request = HttpRequest {
             method: method.into(),

@@ -1,11 +1,14 @@
 use super::Record;
 use super::SysId;
+use crate::json;
 use crate::text;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::json;
-use std::collections::BTreeMap;
 
 /// What a business rule or a UI action pushes: labels, no version, no author,
 /// and whatever columns the operator added.
@@ -24,12 +27,12 @@ impl Body {
     /// Reads a webhook's body, or tells what is wrong with it in a sentence
     /// for whoever maintains the script.
     pub fn parse(body: &[u8]) -> Result<Self, String> {
-        let body: Value = serde_json::from_slice(body)
+        let body = json::parse(body)
             .map_err(|e| format!("expected a ServiceNow incident as JSON: {e}"))?;
         let Some(sys_id) = body["sys_id"].as_str().and_then(SysId::parse) else {
             let found = match &body["sys_id"] {
                 Value::Null => "none".into(),
-                other => text::cut(&other.to_string(), 40),
+                other => text::cut(&json::text(other), 40),
             };
             return Err(format!(
                 "expected \"sys_id\", 32 hexadecimal digits, found {found}; \
@@ -71,8 +74,7 @@ fn field(value: &Value) -> Option<String> {
     match value {
         Value::String(text) if text == "null" => Some(String::new()),
         Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(yes) => Some(yes.to_string()),
+        Value::Number(_) | Value::Bool(_) => Some(json::text(value)),
         Value::Null => Some(String::new()),
         // `notify_members`, in the newer manual script.
         Value::Array(people) => {

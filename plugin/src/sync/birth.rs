@@ -37,6 +37,10 @@ use crate::servicenow::Record;
 use crate::servicenow::SysId;
 use crate::state::Progress;
 use crate::text;
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::string::ToString;
+use alloc::vec::Vec;
 use serde_json::json;
 
 /// ServiceNow cancels a transaction after 60 s; add queueing and a margin.
@@ -407,7 +411,7 @@ impl Case<'_> {
                 introduced: true,
                 ..Pair::default()
             };
-            let value = serde_json::to_vec(&pair).map_err(|e| Stop::Park(e.to_string()))?;
+            let value = json::write(&pair).map_err(|e| Stop::Park(e.to_string()))?;
             let key = keys::pair(integration, &owner);
             self.effects
                 .write(key, Precondition::Absent, Some(value))

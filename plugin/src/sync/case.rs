@@ -24,6 +24,11 @@ use crate::servicenow::ServiceNowApi;
 use crate::servicenow::SysId;
 use crate::session::Effects;
 use crate::state::Progress;
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::string::ToString;
+use alloc::vec::Vec;
 
 /// How many hints are taken into one session; the rest waits for the next.
 const HINTS: u32 = 200;
@@ -287,7 +292,7 @@ impl<'a> Case<'a> {
         if self.is_dry {
             return Ok(());
         }
-        let value = serde_json::to_vec(&self.pair)
+        let value = json::write(&self.pair)
             .map_err(|e| Stop::Park(format!("the pair cannot be written: {e}")))?;
         let precondition = self
             .revision

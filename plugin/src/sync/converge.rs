@@ -22,6 +22,8 @@ use crate::plan::Situation;
 use crate::plan::confirm;
 use crate::plan::plan;
 use crate::servicenow::Columns;
+use alloc::string::ToString;
+use alloc::vec::Vec;
 use serde_json::json;
 
 /// A pair whose fields are written this often on *each* side within the window

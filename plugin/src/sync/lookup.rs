@@ -13,6 +13,10 @@ use crate::plan::Plan;
 use crate::plan::Reference;
 use crate::servicenow::Columns;
 use crate::servicenow::Found;
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::string::ToString;
+use alloc::vec::Vec;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::json;
@@ -32,7 +36,7 @@ impl Case<'_> {
     /// whose values the instance does not know: they are not written.
     pub(super) async fn look_up(&mut self, plan: &mut Plan) -> Result<Columns, Stop> {
         let mut unknown = Columns::new();
-        for reference in std::mem::take(&mut plan.references) {
+        for reference in core::mem::take(&mut plan.references) {
             let Reference {
                 column,
                 table,
@@ -53,7 +57,7 @@ impl Case<'_> {
                 }
             }
         }
-        for column in std::mem::take(&mut plan.choices) {
+        for column in core::mem::take(&mut plan.choices) {
             let Some(value) = plan.columns.get(&column).and_then(|v| v.as_str()) else {
                 continue;
             };
@@ -150,7 +154,7 @@ impl Case<'_> {
             at_ms: self.effects.now_ms(),
             value: value.to_owned(),
         };
-        let Ok(bytes) = serde_json::to_vec(&answer) else {
+        let Ok(bytes) = json::write(&answer) else {
             return;
         };
         let [entry] = self.effects.get([key.clone()]).await;

@@ -11,6 +11,8 @@ use crate::plan::Note;
 use crate::plan::Side;
 use crate::servicenow;
 use crate::text;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 impl Case<'_> {
     /// Comments in Flashduty what is to be told there.

@@ -6,12 +6,14 @@ use super::case::Case;
 use crate::Level;
 use crate::flashduty::FlashdutyApi;
 use crate::flashduty::Incident;
+use crate::json;
 use crate::pair::Base;
 use crate::plan::Note;
 use crate::plan::Plan;
 use crate::plan::Side;
 use crate::servicenow::Columns;
 use crate::servicenow::Record;
+use alloc::string::String;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -33,14 +35,12 @@ impl Supposed {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
-        let explained = |e: serde_json::Error| {
+        json::read(text.as_bytes()).map_err(|e| {
             format!(
                 "expected {{\"flashduty\": <incident>, \"servicenow\": <record>, \"base\": <what \
                  they agreed on>}}, each of which may be left out: {e}"
             )
-        };
-        let value: Value = serde_json::from_str(text).map_err(explained)?;
-        Self::deserialize(&value).map_err(explained)
+        })
     }
 }
 
@@ -90,7 +90,7 @@ impl Case<'_> {
         let fields = [
             ("to", system),
             ("request", request),
-            ("body", &body.to_string()),
+            ("body", &json::text(&body)),
         ];
         self.log(Level::Info, "would send", &fields).await;
     }
