@@ -54,7 +54,7 @@ impl Plugin<'_> {
                 (func (export "{name}#describe") (result i32) (i32.const 0))
                 (func (export "{name}#configure") (param i32 i32) (result i32) {configure})
                 (func (export "{name}#[constructor]session")
-                    (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+                    (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
                     (call $new (i32.const 1)))
                 (func $recurse (param i64 i64 i64 i64) (result i64)
                     (i64.add (local.get 0)
