@@ -1,5 +1,5 @@
 //! What can be wrong with the operator's own fields: names, combinations, maps
-//! that lose a value on the way back, and values that feed themselves.
+//! that lose a value on the way back, and values that are made from values.
 
 use super::ColumnType;
 use super::FieldRule;
@@ -63,10 +63,14 @@ impl Integration {
             }
         }
         if problems.is_empty()
-            && let Some(cycle) = self.cycle()
+            && let Some(chain) = self.chain()
         {
-            let cycle = cycle.join(" -> ");
-            let message = format!("these values feed each other for ever: {cycle}; remove one");
+            let is_cycle = chain.first() == chain.last();
+            let chain = chain.join(" -> ");
+            let message = match is_cycle {
+                true => format!("these values would feed each other for ever: {chain}; remove one"),
+                false => format!("a value is made from another value: {chain}; name its source"),
+            };
             problems.push((String::new(), message));
         }
         problems
@@ -175,44 +179,28 @@ impl Integration {
         }
     }
 
-    /// A way from a field over values to itself. A custom field and the column
-    /// that it follows are one place; each value is a step from the places that
-    /// it names to the one that it fills.
-    fn cycle(&self) -> Option<Vec<String>> {
-        let place = |name: &str| {
-            let same = self.field.iter().find(|rule| {
-                rule.value.is_none()
-                    && (rule.column.as_deref() == Some(name)
-                        || rule.custom_field.as_deref() == name.strip_prefix("fields."))
-            });
-            same.map_or_else(|| name.to_owned(), |rule| rule.key().to_owned())
-        };
-        let mut steps: Vec<(String, String)> = Vec::new();
-        for rule in &self.field {
-            let Some(value) = &rule.value else { continue };
-            let target = match &rule.column {
-                Some(column) => place(column),
-                None => place(&format!("fields.{}", rule.key())),
-            };
-            steps.extend(value.names().map(|name| (place(name), target.clone())));
-        }
-        steps.iter().find_map(|(start, _)| {
-            let mut way = vec![start.clone()];
-            follow(&steps, start, &mut way).then_some(way)
+    /// A value that is made from another value: the place where the first comes
+    /// from, the place that it fills, and the place that is filled from that.
+    /// Where the last is the first, they would feed each other for ever; and
+    /// even where it is not, one change would need several writes.
+    fn chain(&self) -> Option<[String; 3]> {
+        let values: Vec<(String, Vec<String>)> = self
+            .field
+            .iter()
+            .filter_map(|rule| {
+                let value = rule.value.as_ref()?;
+                let names = value.names().map(str::to_owned).collect();
+                let filled = match &rule.column {
+                    Some(column) => column.clone(),
+                    None => format!("fields.{}", rule.key()),
+                };
+                Some((filled, names))
+            })
+            .collect();
+        values.iter().find_map(|(filled, names)| {
+            let (last, _) = values.iter().find(|(_, names)| names.contains(filled))?;
+            let first = names.iter().find(|name| *name == last).or(names.first())?;
+            Some([first.clone(), filled.clone(), last.clone()])
         })
     }
-}
-
-/// Extends `way` until it is back at `start`; false if no way leads there.
-fn follow(steps: &[(String, String)], start: &str, way: &mut Vec<String>) -> bool {
-    let at = way.last().cloned().unwrap_or_default();
-    for (_, to) in steps.iter().filter(|(from, _)| *from == at) {
-        let seen = way.contains(to);
-        way.push(to.clone());
-        if to == start || (!seen && follow(steps, start, way)) {
-            return true;
-        }
-        way.pop();
-    }
-    false
 }

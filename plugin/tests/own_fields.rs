@@ -1,0 +1,394 @@
+//! Fields of the operator's own: every type, write mode and policy, through the
+//! plan that production uses, and what the linter refuses.
+#![allow(clippy::unwrap_used)]
+
+mod fixture;
+
+use fixture::configured;
+use serde_json::Value;
+use serde_json::json;
+use servicenow_sync_plugin::Problem;
+use servicenow_sync_plugin::configuration::Integration;
+use servicenow_sync_plugin::flashduty::Incident;
+use servicenow_sync_plugin::flashduty::Step;
+use servicenow_sync_plugin::pair::Base;
+use servicenow_sync_plugin::plan::FlashdutyView;
+use servicenow_sync_plugin::plan::Plan;
+use servicenow_sync_plugin::plan::ServiceNowView;
+use servicenow_sync_plugin::plan::Side;
+use servicenow_sync_plugin::plan::Situation;
+use servicenow_sync_plugin::plan::plan;
+use servicenow_sync_plugin::servicenow::Record;
+
+fn with_field(direction: &str, field: &Value) -> Result<Integration, Vec<Problem>> {
+    configured(direction, &json!({ "field": [field] }))
+}
+
+fn incident(rest: &Value) -> Incident {
+    let mut incident = json!({
+        "incident_id": "6a1d2f45c0ffee0123456789",
+        "title": "disk full",
+        "incident_severity": "Critical",
+        "progress": "Triggered",
+        "start_time": 1_780_300_801,
+        "labels": { "service": "checkout", "env": "prod" },
+        "fields": {},
+    });
+    for (name, value) in rest.as_object().unwrap() {
+        incident[name] = value.clone();
+    }
+    Incident::try_from(incident).unwrap()
+}
+
+fn record(columns: &Value) -> Record {
+    let mut record = json!({
+        "sys_id": "00000000000000000000000000000001",
+        "number": "INC0010001",
+        "short_description": "disk full",
+        "description": "",
+        "state": "1",
+        "impact": "1",
+        "urgency": "1",
+    });
+    for (name, value) in columns.as_object().unwrap() {
+        record[name] = value.clone();
+    }
+    Record::from_result(record).unwrap()
+}
+
+fn decide(integration: &Integration, base: &Base, f: &Value, s: &Value) -> Plan {
+    let f = FlashdutyView::new(&incident(f), integration, None, 0);
+    let s = ServiceNowView::new(&record(s), integration);
+    plan(Situation {
+        integration,
+        base,
+        flashduty: Some(&f),
+        servicenow: Some(&s),
+        signature: None,
+        born_in: Side::Flashduty,
+        now_ms: 0,
+        explain: false,
+    })
+}
+
+/// What a field of these settings sends to ServiceNow for this value of a
+/// custom field, or why nothing.
+fn sent(settings: &Value, value: &Value) -> Result<String, String> {
+    let mut field = json!({ "custom-field": "f", "column": "u_x", "direction": "to-servicenow" });
+    for (name, setting) in settings.as_object().unwrap() {
+        field[name] = setting.clone();
+    }
+    let integration = with_field("two-way", &field).unwrap();
+    let plan = decide(
+        &integration,
+        &Base::default(),
+        &json!({ "fields": { "f": value } }),
+        &json!({ "u_x": "was" }),
+    );
+    let decision = plan.decisions.iter().find(|d| d.field == "u_x").unwrap();
+    match plan.columns.get("u_x") {
+        Some(value) => Ok(value.as_str().unwrap().to_owned()),
+        None => Err(decision.why.clone()),
+    }
+}
+
+#[test]
+fn each_type_of_column_takes_what_it_can_hold_and_nothing_else() {
+    let of = |kind: &str| json!({ "type": kind });
+    assert_eq!(sent(&of("text"), &json!("a\r\nb")).unwrap(), "a\nb");
+    assert_eq!(sent(&of("boolean"), &json!(true)).unwrap(), "true");
+    assert_eq!(sent(&of("boolean"), &json!("No")).unwrap(), "false");
+    assert_eq!(
+        sent(&of("boolean"), &json!("perhaps")).unwrap_err(),
+        "changed in Flashduty; expected true or false, found \"perhaps\""
+    );
+    assert_eq!(sent(&of("integer"), &json!(" 12 ")).unwrap(), "12");
+    assert_eq!(sent(&of("integer"), &json!(-3)).unwrap(), "-3");
+    assert_eq!(
+        sent(&of("integer"), &json!("12.5")).unwrap_err(),
+        "changed in Flashduty; expected a whole number, found \"12.5\""
+    );
+    for moment in ["2026-06-01 08:00:01", "2026-06-01T08:00:01Z", "1780300801"] {
+        assert_eq!(
+            sent(&of("date-time"), &json!(moment)).unwrap(),
+            "2026-06-01 08:00:01"
+        );
+    }
+    assert_eq!(
+        sent(&of("date-time"), &json!("tomorrow")).unwrap_err(),
+        "changed in Flashduty; expected YYYY-MM-DD HH:MM:SS in UTC or Unix seconds, found \
+         \"tomorrow\""
+    );
+    assert_eq!(sent(&of("choice"), &json!(" High ")).unwrap(), "High");
+    let cut = sent(&json!({ "max-length": 4 }), &json!("abcdef")).unwrap();
+    assert_eq!(cut, "abc\u{2026}");
+}
+
+#[test]
+fn a_map_without_an_entry_says_so_and_never_guesses() {
+    let map = json!({ "map": { "gold": "1", "silver": "2" } });
+    assert_eq!(sent(&map, &json!("gold")).unwrap(), "1");
+    assert_eq!(
+        sent(&map, &json!("bronze")).unwrap_err(),
+        "changed in Flashduty; map has no entry for \"bronze\", and no default"
+    );
+    let with_default = json!({ "map": { "gold": "1" }, "default": "9" });
+    assert_eq!(sent(&with_default, &json!("bronze")).unwrap(), "9");
+}
+
+#[test]
+fn an_empty_value_leaves_the_column_alone_unless_it_shall_clear_it() {
+    assert_eq!(
+        sent(&json!({}), &json!("")).unwrap_err(),
+        "changed in Flashduty; it is empty in Flashduty, and on-empty is keep"
+    );
+    assert_eq!(
+        sent(&json!({ "on-empty": "clear" }), &json!("")).unwrap(),
+        ""
+    );
+}
+
+#[test]
+fn a_column_is_written_once_or_while_empty_if_the_operator_wants_that() {
+    let if_empty = json!({ "write": "if-empty" });
+    assert_eq!(
+        sent(&if_empty, &json!("x")).unwrap_err(),
+        "changed in Flashduty; the column is not empty, and write is if-empty"
+    );
+    let field = json!({ "value": "{{labels.service}}", "column": "u_service", "write": "once" });
+    let integration = with_field("to-servicenow", &field).unwrap();
+    let empty = json!({ "u_service": "" });
+    let first = decide(&integration, &Base::default(), &json!({}), &empty);
+    assert_eq!(first.columns["u_service"], "checkout");
+    let changed = json!({ "labels": { "service": "payments" } });
+    let held = json!({ "u_service": "checkout" });
+    let second = decide(&integration, &first.base, &changed, &held);
+    assert_eq!(second.columns.get("u_service"), None);
+    assert_eq!(
+        second.decisions[0].why,
+        "changed in Flashduty; write is once"
+    );
+}
+
+#[test]
+fn labels_times_and_words_make_a_value() {
+    for (value, expected) in [
+        ("{{labels.service}}", "checkout"),
+        ("{{labels}}", "env: prod\nservice: checkout"),
+        (
+            "{{title}} on {{labels.host|some host}}",
+            "disk full on some host",
+        ),
+        ("{{start_time}}", "2026-06-01 08:00:01"),
+        ("constant", "constant"),
+    ] {
+        let field = json!({ "value": value, "column": "u_text" });
+        let integration = with_field("to-servicenow", &field).unwrap();
+        let empty = json!({ "u_text": "" });
+        let plan = decide(&integration, &Base::default(), &json!({}), &empty);
+        assert_eq!(plan.columns["u_text"], expected, "{value}");
+    }
+}
+
+#[test]
+fn a_reference_is_looked_up_by_the_column_that_holds_the_value() {
+    let field = json!({
+        "value": "{{labels.owner}}",
+        "column": "u_owner",
+        "type": "reference",
+        "table": "sys_user",
+        "by": "email",
+    });
+    let integration = with_field("to-servicenow", &field).unwrap();
+    let f = json!({ "labels": { "owner": "Ana@example.com" } });
+    let empty = json!({ "u_owner": "", "u_owner.email": "" });
+    let plan = decide(&integration, &Base::default(), &f, &empty);
+    assert_eq!(plan.columns.get("u_owner"), None);
+    let [reference] = &plan.references[..] else {
+        panic!("{:?}", plan.references)
+    };
+    assert_eq!(reference.column, "u_owner");
+    assert_eq!(reference.table, "sys_user");
+    assert_eq!(reference.by, "email");
+    assert_eq!(reference.value, "ana@example.com");
+    let there = json!({ "u_owner": "7", "u_owner.email": "ana@EXAMPLE.com" });
+    let plan = decide(&integration, &Base::default(), &f, &there);
+    assert_eq!(plan.references, []);
+}
+
+#[test]
+fn custom_fields_of_every_type_get_values_of_their_own_type() {
+    for (kind, column, expected) in [
+        ("text", "some text", Some(json!("some text"))),
+        ("single-select", "gold", Some(json!("gold"))),
+        ("multi-select", "a, b,", Some(json!(["a", "b"]))),
+        ("checkbox", "true", Some(json!(true))),
+        ("text", "", None),
+    ] {
+        let field = json!({
+            "custom-field": "f",
+            "column": "u_x",
+            "custom-field-type": kind,
+            "on-empty": "clear",
+        });
+        let integration = with_field("from-servicenow", &field).unwrap();
+        let f = json!({ "fields": { "f": "before" } });
+        let plan = decide(
+            &integration,
+            &Base::default(),
+            &f,
+            &json!({ "u_x": column }),
+        );
+        let step = Step::Field {
+            name: "f".into(),
+            value: expected,
+        };
+        assert!(plan.steps.contains(&step), "{kind}: {:?}", plan.steps);
+    }
+}
+
+#[test]
+fn a_value_of_servicenow_fills_a_custom_field() {
+    let field = json!({ "custom-field": "ticket", "value": "{{number}} {{link}}" });
+    let integration = with_field("two-way", &field).unwrap();
+    let plan = decide(&integration, &Base::default(), &json!({}), &json!({}));
+    let value = "INC0010001 https://example.service-now.com/nav_to.do?uri=incident.do%3Fsys_id%3D\
+                 00000000000000000000000000000001";
+    let step = Step::Field {
+        name: "ticket".into(),
+        value: Some(json!(value)),
+    };
+    assert!(plan.steps.contains(&step), "{:?}", plan.steps);
+    // A person who changes it in Flashduty changes nothing in ServiceNow.
+    let edited = json!({ "fields": { "ticket": "mine" } });
+    let plan = decide(&integration, &plan.base, &edited, &json!({}));
+    assert_eq!(plan.columns.len(), 0);
+}
+
+#[test]
+fn a_column_that_the_user_may_not_read_counts_as_unmoved() {
+    let field = json!({ "custom-field": "f", "column": "u_secret" });
+    let integration = with_field("from-servicenow", &field).unwrap();
+    let f = json!({ "fields": { "f": "x" } });
+    let plan = decide(&integration, &Base::default(), &f, &json!({}));
+    assert_eq!(plan.steps, []);
+}
+
+#[test]
+fn a_value_that_lost_a_conflict_is_kept_as_a_note_on_its_own_side() {
+    let field = json!({ "custom-field": "f", "column": "u_x", "conflict": "servicenow" });
+    let integration = with_field("two-way", &field).unwrap();
+    let at = |f: &str, s: &str| (json!({ "fields": { "f": f } }), json!({ "u_x": s }));
+    let (f, s) = at("a", "a");
+    let agreed = decide(&integration, &Base::default(), &f, &s).base;
+    let (f, s) = at("b", "c");
+    let plan = decide(&integration, &agreed, &f, &s);
+    assert!(plan.steps.contains(&Step::Field {
+        name: "f".into(),
+        value: Some(json!("c")),
+    }));
+    let [note] = &plan.notes[..] else {
+        panic!("{:?}", plan.notes)
+    };
+    assert_eq!(note.to, Side::Flashduty);
+    assert_eq!(
+        note.text,
+        "Both sides had changed the u_x. This value was replaced by the other side's, \"c\":\nb"
+    );
+}
+
+#[test]
+fn the_newest_change_wins_where_the_operator_wants_that() {
+    let integration = configured("two-way", &json!({ "conflict": { "title": "newest" } })).unwrap();
+    let agreed = decide(&integration, &Base::default(), &json!({}), &json!({})).base;
+    let f = json!({ "title": "from flashduty", "updated_at": 1_780_300_900 });
+    for (updated, winner) in [
+        ("2026-06-01 08:00:00", Side::Flashduty),
+        ("2026-06-01 09:00:00", Side::ServiceNow),
+    ] {
+        let s = json!({ "short_description": "from servicenow", "sys_updated_on": updated });
+        let plan = decide(&integration, &agreed, &f, &s);
+        let to_servicenow = plan.columns.contains_key("short_description");
+        assert_eq!(to_servicenow, winner == Side::Flashduty, "{updated}");
+    }
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_with_its_place_and_remedy() {
+    let problem = |fields: Value| {
+        let mut problems = configured("two-way", &json!({ "field": fields })).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        let problem = problems.remove(0);
+        (problem.pointer, problem.message)
+    };
+    let at = |place: &str, message: &str| (format!("/integration/0/field{place}"), message.into());
+    assert_eq!(
+        problem(json!([{ "column": "u_x" }])),
+        at(
+            "/0",
+            "expected two of custom-field, column and value: a custom field and a column follow \
+             each other, a value fills the one beside it"
+        )
+    );
+    assert_eq!(
+        problem(json!([{ "value": "{{labels.}}", "column": "u_x" }])),
+        at("/0/value", "\"labels.\" is no value of an incident")
+    );
+    assert_eq!(
+        problem(json!([{ "value": "x", "column": "state" }])),
+        at("/0/column", "\"state\" is written by the sync itself")
+    );
+    assert_eq!(
+        problem(json!([{ "value": "x", "column": "Service Name" }])),
+        at(
+            "/0/column",
+            "expected the name of a column, such as u_service, found \"Service Name\""
+        )
+    );
+    assert_eq!(
+        problem(json!([{ "value": "x", "column": "u_x", "direction": "from-servicenow" }])),
+        at(
+            "/0",
+            "it never travels; look at its direction and the integration's"
+        )
+    );
+    assert_eq!(
+        problem(json!([{ "value": "x", "column": "u_x", "type": "reference" }])),
+        at("/0", "expected type = \"reference\" and a table together")
+    );
+    assert_eq!(
+        problem(json!([
+            { "value": "x", "column": "u_x" },
+            { "value": "y", "column": "u_x" },
+        ])),
+        at("/1", "\"u_x\" is filled by an earlier field; remove one")
+    );
+}
+
+#[test]
+fn a_map_that_loses_a_value_and_values_that_feed_each_other_are_refused_and_shown() {
+    let message = |fields: Value| {
+        let problems = configured("two-way", &json!({ "field": fields })).unwrap_err();
+        problems[0].message.clone()
+    };
+    let map = json!({ "gold": "1", "silver": "1" });
+    assert_eq!(
+        message(json!([{ "custom-field": "f", "column": "u_x", "map": map }])),
+        "\"gold\" and \"silver\" are both \"1\" in ServiceNow, so the way back could not tell \
+         them apart; give each its own, or a direction"
+    );
+    assert_eq!(
+        message(json!([
+            { "value": "{{fields.a}}!", "column": "u_x" },
+            { "custom-field": "a", "value": "{{u_x}}" },
+        ])),
+        "these values would feed each other for ever: fields.a -> u_x -> fields.a; remove one"
+    );
+    assert_eq!(
+        message(json!([
+            { "value": "{{labels.a}}", "column": "u_x" },
+            { "custom-field": "b", "value": "{{u_x}}" },
+        ])),
+        "a value is made from another value: labels.a -> u_x -> fields.b; name its source"
+    );
+}
