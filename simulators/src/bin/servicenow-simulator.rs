@@ -14,6 +14,7 @@ use simulators::server::ServerOptions;
 use simulators::servicenow;
 use simulators::servicenow::BusinessRule;
 use simulators::servicenow::CustomField;
+use simulators::servicenow::CustomKind;
 use simulators::servicenow::ServiceNow;
 
 /// A ServiceNow instance on this machine: the Table API, the rules of the
@@ -99,6 +100,10 @@ struct Arguments {
     #[arg(long)]
     hide_journal: bool,
 
+    /// Let only admin read sys_choice; others see no rows there
+    #[arg(long)]
+    hide_choices: bool,
+
     /// Ignore the sys_id in a POST: the instance always chooses its own
     #[arg(long)]
     own_sys_ids: bool,
@@ -115,7 +120,8 @@ struct Arguments {
     #[arg(long, value_enum, default_value_t = CloseCodes::Current)]
     close_codes: CloseCodes,
 
-    /// A text column to add to incidents, as u_name:Label; may be repeated
+    /// A text column to add to incidents beside the six that are there, as
+    /// u_name:Label; may be repeated
     #[arg(long, value_name = "COLUMN:LABEL", value_parser = custom_field)]
     custom_field: Vec<CustomField>,
 
@@ -178,11 +184,7 @@ fn custom_field(text: &str) -> Result<CustomField, String> {
                 .to_owned(),
         );
     }
-    Ok(CustomField {
-        name: name.to_owned(),
-        label: label.trim().to_owned(),
-        max_length: 255,
-    })
+    Ok(CustomField::new(name, label.trim(), CustomKind::Text(255)))
 }
 
 impl Arguments {
@@ -206,8 +208,9 @@ impl Arguments {
             oauth_clients,
             basic_auth_restriction: self.basic_auth_restriction,
             hide_journal: self.hide_journal,
+            hide_choices: self.hide_choices,
             accept_caller_sys_id: !self.own_sys_ids,
-            custom_fields: self.custom_field.clone(),
+            custom_fields: [CustomField::examples(), self.custom_field.clone()].concat(),
             close_codes: match self.close_codes {
                 CloseCodes::Current => servicenow::CloseCodes::Current,
                 CloseCodes::Legacy => servicenow::CloseCodes::Legacy,
@@ -244,7 +247,9 @@ async fn main() -> anyhow::Result<()> {
     let (user, password) = (&arguments.user, &arguments.password);
     println!("ServiceNow simulator at {url}");
     println!("  integration user   {user} / {password}");
-    println!("  people             admin, abel.tuter, beth.anglin / {people_password}");
+    println!(
+        "  people             admin, abel.tuter, beth.anglin, ana.silva, bo.chen / {people_password}"
+    );
     println!("  OAuth client       flashduty-client / flashduty-client-secret");
     println!("  API key            x-sn-apikey: flashduty-api-key");
     match &arguments.business_rule_url {

@@ -371,7 +371,8 @@ fn get_value<'a>(incident: &'a Record, column: &str) -> Option<&'a str> {
 }
 
 fn label(instance: &Instance, incident: &Record, column: &str) -> String {
-    instance.label("incident", column, value(incident, column))
+    let language = &instance.options.language;
+    instance.label(language, "incident", column, value(incident, column))
 }
 
 fn newest_comment(instance: &Instance, incident: &Record) -> String {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use super::business_rule::BusinessRule;
+use super::custom_field::CustomField;
 
 /// The configuration of a simulated instance.
 #[derive(Clone, Debug)]
@@ -16,7 +17,7 @@ pub struct Options {
     pub seed: u64,
     /// The URL in links; by default that of the request's `Host`.
     pub base_url: Option<String>,
-    /// Language of labels, `en` or `de`.
+    /// Language of labels, `en` or `de`, for users who prefer none.
     pub language: String,
     /// User name of the integration user.
     pub integration_user: String,
@@ -53,8 +54,13 @@ pub struct Options {
     /// Columns of `incident` that only `admin` may read; they are missing
     /// from the records that others get.
     pub unreadable_fields: BTreeSet<String>,
-    /// Columns that this instance adds to `incident`.
+    /// Columns that this instance adds to `incident`; by default those of
+    /// [`CustomField::examples`].
     pub custom_fields: Vec<CustomField>,
+    /// Whether the choices of columns that `incident` has from `task` are
+    /// those of `task`, and `task` has states of its own; else all choices
+    /// are those of `incident`.
+    pub choices_of_task: bool,
     /// The choices of `close_code`.
     pub close_codes: CloseCodes,
     /// Whether going On Hold needs `hold_reason` through the API too.
@@ -93,7 +99,8 @@ impl Default for Options {
             invalid_query_returns_no_rows: false,
             read_only_fields: BTreeSet::new(),
             unreadable_fields: BTreeSet::new(),
-            custom_fields: Vec::new(),
+            custom_fields: CustomField::examples(),
+            choices_of_task: false,
             close_codes: CloseCodes::Current,
             hold_reason_mandatory: false,
             forbidden_state: ForbiddenState::Refused,
@@ -112,17 +119,6 @@ pub struct OAuthClient {
     pub client_secret: String,
     /// Whom it acts as with `client_credentials`; none refuses that grant.
     pub user: Option<String>,
-}
-
-/// A text column that an instance adds.
-#[derive(Clone, Debug)]
-pub struct CustomField {
-    /// Column name, `u_…` or `x_…`.
-    pub name: String,
-    /// What people see.
-    pub label: String,
-    /// Characters it holds; longer text is cut.
-    pub max_length: usize,
 }
 
 /// The generation of an instance's resolution codes.

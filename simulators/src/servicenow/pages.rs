@@ -150,7 +150,9 @@ impl ServiceNow {
         match column {
             "caller_id" | "assigned_to" => self.instance.reference_name("sys_user", raw, NO_LAG),
             "assignment_group" => self.instance.reference_name("sys_user_group", raw, NO_LAG),
-            _ => self.instance.label("incident", column, raw),
+            _ => self
+                .instance
+                .label(&self.instance.options.language, "incident", column, raw),
         }
     }
 }

@@ -21,6 +21,8 @@ pub(super) struct Session {
     pub(super) user_name: String,
     pub(super) user_id: String,
     roles: BTreeSet<String>,
+    /// Of the labels that the user sees.
+    pub(super) language: String,
     pub(super) times: TimeStyle,
 }
 
@@ -29,10 +31,15 @@ impl Session {
     pub(super) fn of(instance: &Instance, user_name: &str) -> Option<Session> {
         let account = instance.accounts.get(user_name)?;
         let user = instance.record("sys_user", &account.sys_id)?;
+        let language = match value(user, "preferred_language") {
+            "" => &instance.options.language,
+            preferred => preferred,
+        };
         Some(Session {
             user_name: user_name.to_owned(),
             user_id: account.sys_id.clone(),
             roles: account.roles.clone(),
+            language: language.to_owned(),
             times: TimeStyle::new(value(user, "time_zone"), value(user, "date_format")),
         })
     }

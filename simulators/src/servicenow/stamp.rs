@@ -26,6 +26,11 @@ pub(super) fn utc(now_ms: u64) -> String {
         .unwrap_or_default()
 }
 
+/// Whether a text is a stamp.
+pub(super) fn is_utc(text: &str) -> bool {
+    PrimitiveDateTime::parse(text, STORED).is_ok()
+}
+
 /// The zone and the format in which one user sees times.
 #[derive(Clone, Debug)]
 pub(super) struct TimeStyle {

@@ -167,20 +167,21 @@ impl ServiceNow {
         if !instance.may_see(table, "", call.session) {
             return Ok(Vec::new());
         }
-        let mut query = match call.parameters.get("sysparm_query") {
-            Some(text) => {
-                let javascript = |script: &str| match script {
-                    "gs.getUserID()" => Some(call.session.user_id.clone()),
-                    "gs.getUserName()" => Some(call.session.user_name.clone()),
-                    _ => None,
-                };
-                Query::parse(text, &javascript)
-                    .map_err(|unsupported| Refusal::unsupported(&unsupported.0))?
-            }
-            None => Query::of_equalities(call.parameters.conditions().map(|(field, value)| {
-                (field.to_owned(), self.value_of_shown(table, field, value))
-            })),
-        };
+        let mut query =
+            match call.parameters.get("sysparm_query") {
+                Some(text) => {
+                    let javascript = |script: &str| match script {
+                        "gs.getUserID()" => Some(call.session.user_id.clone()),
+                        "gs.getUserName()" => Some(call.session.user_name.clone()),
+                        _ => None,
+                    };
+                    Query::parse(text, &javascript)
+                        .map_err(|unsupported| Refusal::unsupported(&unsupported.0))?
+                }
+                None => Query::of_equalities(call.parameters.conditions().map(|(field, value)| {
+                    (field.to_owned(), self.value_of_shown(call, field, value))
+                })),
+            };
         let dropped = query.drop_unknown(|path| instance.schema.walk(table, path).is_some());
         if dropped && instance.options.invalid_query_returns_no_rows {
             return Ok(Vec::new());
@@ -195,14 +196,18 @@ impl ServiceNow {
     }
 
     /// Conditions outside of `sysparm_query` may name what people see.
-    fn value_of_shown(&self, table: &str, field: &str, shown: &str) -> String {
+    fn value_of_shown(&self, call: &Call, field: &str, shown: &str) -> String {
+        let table = call.table.as_str();
         let known = match self
             .instance
             .schema
             .column(table, field)
             .map(|column| column.kind)
         {
-            Some(Kind::Choice) => self.instance.value_of_label(table, field, shown),
+            Some(Kind::Choice) => {
+                let language = &call.session.language;
+                self.instance.value_of_label(language, table, field, shown)
+            }
             Some(Kind::Reference(target)) => self.instance.by_reference_name(target, shown),
             _ => None,
         };

@@ -227,7 +227,7 @@ impl Instance {
         }
         let stored = match column.kind {
             Kind::Choice => self
-                .value_of_label(table, &column.name, shown)
+                .value_of_label(&session.language, table, &column.name, shown)
                 .map(str::to_owned),
             Kind::Reference(target) => {
                 let found = self.by_reference_name(target, shown).map(str::to_owned);
@@ -301,11 +301,28 @@ pub(super) fn is_sys_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
+/// What a column holds after a text was written to it. What is no value of
+/// the column's type empties it, without a word.
 fn normal_value(kind: Kind, text: &str) -> String {
-    match (kind, text) {
-        (Kind::Boolean, "1" | "TRUE" | "True") => "true".to_owned(),
-        (Kind::Boolean, "0" | "FALSE" | "False") => "false".to_owned(),
-        _ => text.to_owned(),
+    let is_valid = match kind {
+        Kind::Boolean => {
+            let is_true = ["1", "true", "yes"].iter();
+            return match text {
+                "" => String::new(),
+                _ => is_true
+                    .into_iter()
+                    .any(|word| text.eq_ignore_ascii_case(word))
+                    .to_string(),
+            };
+        }
+        Kind::Integer => text.parse::<i64>().is_ok(),
+        Kind::DateTime => stamp::is_utc(text),
+        _ => true,
+    };
+    if is_valid {
+        text.to_owned()
+    } else {
+        String::new()
     }
 }
 

@@ -158,7 +158,7 @@ fn users_are_changed_over_http() {
     let wrong = desk.send("PATCH", "/simulator/users/nobody", "{}");
     assert_eq!(
         wrong.json()["error"],
-        "no user \"nobody\"; there are abel.tuter, admin, beth.anglin, flashduty"
+        "no user \"nobody\"; there are abel.tuter, admin, ana.silva, beth.anglin, bo.chen, flashduty, fred.luddy"
     );
 }
 

@@ -7,6 +7,7 @@ mod desk;
 mod faults;
 mod incident_rules;
 mod journals;
+mod look_ups;
 mod over_the_wire;
 mod queries;
 mod records;

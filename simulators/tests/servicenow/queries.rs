@@ -97,7 +97,7 @@ fn the_dictionary_tells_on_which_table_a_column_is_defined() {
 
 #[test]
 fn choices_are_read_unless_hidden() {
-    let query = "sys_choice?sysparm_query=name=incident%5Eelement=close_code%5Einactive=false";
+    let query = "sys_choice?sysparm_query=name=incident%5Eelement=close_code%5Einactive=false%5Elanguage=en";
     let mut open = desk(Options::default());
     let values = open.get(query).column("value");
     assert_eq!(values.len(), 10);

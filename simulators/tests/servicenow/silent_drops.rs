@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use simulators::servicenow::BusinessRule;
 use simulators::servicenow::CustomField;
+use simulators::servicenow::CustomKind;
 use simulators::servicenow::Options;
 
 use crate::desk::ADMIN;
@@ -77,11 +78,11 @@ fn a_write_that_changes_nothing_is_no_update() {
 #[test]
 fn text_that_is_too_long_is_cut() {
     let mut desk = Desk::new(Options {
-        custom_fields: vec![CustomField {
-            name: "u_service".to_owned(),
-            label: "Service".to_owned(),
-            max_length: 3,
-        }],
+        custom_fields: vec![CustomField::new(
+            "u_service",
+            "Service",
+            CustomKind::Text(3),
+        )],
         ..Options::default()
     });
     let long = "长".repeat(5000);
