@@ -59,7 +59,7 @@ pub struct JournalEntry {
 }
 
 /// The state of an instance.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Instance {
     pub(super) options: Options,
     pub(super) schema: Schema,

@@ -31,6 +31,7 @@
 
 mod answer;
 mod auth;
+mod automation;
 mod business_rule;
 mod choices;
 mod control;
@@ -40,16 +41,19 @@ mod faults;
 mod incident;
 mod instance;
 mod options;
+mod outbound;
 mod pages;
 mod parameters;
 mod query;
 mod rate_limit;
 mod refusal;
 mod schema;
+mod script;
 mod seed_data;
 mod session;
 mod stamp;
 mod table_api;
+mod ui_action;
 mod write;
 
 use std::collections::BTreeSet;
@@ -58,8 +62,8 @@ use sha2::Digest as _;
 use sha2::Sha256;
 
 pub use business_rule::BusinessRule;
+pub use business_rule::DisplayFor;
 pub use business_rule::ManualForm;
-pub use business_rule::Outbound;
 pub use custom_field::CustomChoice;
 pub use custom_field::CustomField;
 pub use custom_field::CustomKind;
@@ -74,7 +78,12 @@ pub use options::CloseCodes;
 pub use options::ForbiddenState;
 pub use options::OAuthClient;
 pub use options::Options;
+pub use outbound::Outbound;
 pub use refusal::Refusal;
+pub use ui_action::Form;
+pub use ui_action::Race;
+pub use ui_action::Shown;
+pub use ui_action::UiAction;
 
 use crate::Delivery;
 use crate::Push;
@@ -95,7 +104,8 @@ pub struct ServiceNow {
     tokens: auth::Tokens,
     rate_limit: rate_limit::RateLimit,
     faults: Faults,
-    queue: business_rule::Queue,
+    queue: outbound::Queue,
+    automation: automation::Automation,
     transactions: u64,
 }
 
@@ -109,7 +119,8 @@ impl ServiceNow {
             tokens: auth::Tokens::default(),
             rate_limit: rate_limit::RateLimit::default(),
             faults: Faults::default(),
-            queue: business_rule::Queue::default(),
+            queue: outbound::Queue::default(),
+            automation: automation::Automation::default(),
             transactions: 0,
         }
     }
@@ -192,21 +203,6 @@ impl ServiceNow {
     /// The comments and work notes of an incident, oldest first.
     pub fn journal(&self, sys_id: &str) -> Vec<JournalEntry> {
         self.instance.journal(sys_id, NO_LAG)
-    }
-
-    /// Presses the button `Send To Flashduty` on the form of an incident.
-    /// Returns whether there is such an incident and a business rule with
-    /// the URL to send to.
-    pub fn send_to_flashduty(&mut self, sys_id: &str, form: ManualForm, now_ms: u64) -> bool {
-        let (Some(rule), Some(incident)) = (
-            &self.instance.options.business_rule,
-            self.instance.record("incident", sys_id),
-        ) else {
-            return false;
-        };
-        self.queue
-            .send(&self.instance, rule, incident, form, now_ms);
-        true
     }
 
     /// What the instance has sent, oldest first; the last thousand.
@@ -361,16 +357,17 @@ impl Simulator for ServiceNow {
     }
 
     fn take_due(&mut self, now_ms: u64) -> Vec<Push> {
-        self.queue
-            .take_due(&self.instance, &mut self.faults, now_ms)
+        self.run_jobs(now_ms);
+        self.queue.take_due(now_ms)
     }
 
     fn next_due(&self) -> Option<u64> {
         self.queue.next_due()
     }
 
-    fn delivered(&mut self, push: u64, delivery: &Delivery, _now_ms: u64) {
+    fn delivered(&mut self, push: u64, delivery: &Delivery, now_ms: u64) {
         self.queue.delivered(push, delivery);
+        self.resume(push, delivery, now_ms);
     }
 }
 

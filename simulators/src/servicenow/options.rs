@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use super::business_rule::BusinessRule;
 use super::custom_field::CustomField;
+use super::ui_action::UiAction;
 
 /// The configuration of a simulated instance.
 #[derive(Clone, Debug)]
@@ -69,8 +70,15 @@ pub struct Options {
     pub forbidden_state: ForbiddenState,
     /// Requests that a user may send per hour.
     pub rate_limit_per_hour: Option<u32>,
+    /// System properties, which scripts read with `gs.getProperty`.
+    pub properties: BTreeMap<String, String>,
+    /// Script includes by name, as an administrator pastes them. Each is there
+    /// for all scripts on the server, and for the browser's calls.
+    pub script_includes: BTreeMap<String, String>,
     /// The rule that tells others of new and changed incidents.
     pub business_rule: Option<BusinessRule>,
+    /// A button on the form of an incident.
+    pub ui_action: Option<UiAction>,
 }
 
 impl Default for Options {
@@ -105,7 +113,10 @@ impl Default for Options {
             hold_reason_mandatory: false,
             forbidden_state: ForbiddenState::Refused,
             rate_limit_per_hour: None,
+            properties: BTreeMap::new(),
+            script_includes: BTreeMap::new(),
             business_rule: None,
+            ui_action: None,
         }
     }
 }

@@ -54,7 +54,7 @@ pub(super) struct Column {
 type Columns = BTreeMap<String, Column>;
 
 /// The tables of an instance.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Schema {
     tables: BTreeMap<&'static str, Columns>,
 }

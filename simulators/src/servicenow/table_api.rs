@@ -17,7 +17,6 @@ use super::schema::Kind;
 use super::session::Session;
 use super::write::Input;
 use super::write::Write;
-use super::write::Written;
 use crate::Request;
 use crate::Response;
 
@@ -252,20 +251,6 @@ impl ServiceNow {
             now_ms: call.now_ms,
             lag_ms: self.faults.read_lag_ms(),
             display_values: call.parameters.is_true("sysparm_input_display_value"),
-        }
-    }
-
-    /// The business rule runs for writes of the API like for any other.
-    pub(super) fn after_write(
-        &mut self,
-        table: &str,
-        session: &Session,
-        written: &Written,
-        now_ms: u64,
-    ) {
-        if table == "incident" && written.changed {
-            let rule = self.instance.options.business_rule.as_ref();
-            self.queue.wrote(rule, session, &written.sys_id, now_ms);
         }
     }
 

@@ -29,8 +29,11 @@ pub(super) struct Write<'a> {
 }
 
 /// A write that was accepted.
+#[derive(Clone, Debug)]
 pub(super) struct Written {
     pub(super) sys_id: String,
+    /// Whether the record is new.
+    pub(super) inserted: bool,
     /// Whether there was anything to write.
     pub(super) changed: bool,
 }
@@ -101,6 +104,7 @@ impl Instance {
         self.append(&sys_id, journal, &stamp, write);
         Ok(Written {
             sys_id,
+            inserted: true,
             changed: true,
         })
     }
@@ -140,6 +144,7 @@ impl Instance {
         }
         Ok(Written {
             sys_id: sys_id.to_owned(),
+            inserted: false,
             changed,
         })
     }

@@ -11,4 +11,5 @@ mod look_ups;
 mod over_the_wire;
 mod queries;
 mod records;
+mod scripts;
 mod silent_drops;
