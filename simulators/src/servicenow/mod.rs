@@ -369,6 +369,10 @@ impl Simulator for ServiceNow {
         self.queue.delivered(push, delivery);
         self.resume(push, delivery, now_ms);
     }
+
+    fn late_answer(&mut self, token: u64) -> Option<Response> {
+        self.pressed_in_the_end(token)
+    }
 }
 
 fn input(fields: &[(&str, &str)]) -> write::Input {

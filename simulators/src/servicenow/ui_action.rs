@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
+
 /// A UI action as an administrator sets it up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UiAction {
@@ -26,7 +28,8 @@ pub struct Form {
 }
 
 /// The order in which what a form does reaches the instance.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Race {
     /// First the record is saved, then the call is answered.
     #[default]
