@@ -31,6 +31,7 @@
 
 mod answer;
 mod auth;
+mod autoclose;
 mod automation;
 mod business_rule;
 mod choices;
@@ -326,7 +327,14 @@ impl ServiceNow {
     fn api(&mut self, request: &Request, now_ms: u64) -> Response {
         let session = match self.tokens.authenticate(&self.instance, request, now_ms) {
             Ok(session) => session,
-            Err(refusal) => return answer::refusal(&refusal),
+            Err(refusal) => {
+                let mut response = answer::refusal(&refusal);
+                if self.tokens.lacks_second_factor(&self.instance, request) {
+                    let header = ("x-mfa_token".to_owned(), "invalid".to_owned());
+                    response.headers.push(header);
+                }
+                return response;
+            }
         };
         let Some(limit) = self.instance.options.rate_limit_per_hour else {
             return self.table_api(request, &session, now_ms);
@@ -342,6 +350,7 @@ impl ServiceNow {
 
 impl Simulator for ServiceNow {
     fn handle(&mut self, request: &Request, now_ms: u64) -> Response {
+        self.autoclose(now_ms);
         if request.path.starts_with("/simulator/") {
             return self.control(request, now_ms);
         }
@@ -357,12 +366,14 @@ impl Simulator for ServiceNow {
     }
 
     fn take_due(&mut self, now_ms: u64) -> Vec<Push> {
+        self.autoclose(now_ms);
         self.run_jobs(now_ms);
         self.queue.take_due(now_ms)
     }
 
     fn next_due(&self) -> Option<u64> {
-        self.queue.next_due()
+        let autoclose = self.next_autoclose().map(|(due_ms, _)| due_ms);
+        self.queue.next_due().into_iter().chain(autoclose).min()
     }
 
     fn delivered(&mut self, push: u64, delivery: &Delivery, now_ms: u64) {

@@ -40,6 +40,8 @@ pub struct Options {
     /// Enforces that basic authentication works only for accounts with web
     /// service access only, or with role `snc_basic_auth_api_access`.
     pub basic_auth_restriction: bool,
+    /// Whether that restriction spares accounts with web service access only.
+    pub restriction_spares_machines: bool,
     /// Whether only `admin` reads `sys_journal_field`; others see no rows.
     pub hide_journal: bool,
     /// Whether only `admin` reads `sys_choice`; others see no rows.
@@ -55,6 +57,19 @@ pub struct Options {
     /// Columns of `incident` that only `admin` may read; they are missing
     /// from the records that others get.
     pub unreadable_fields: BTreeSet<String>,
+    /// Columns of `incident` that only `admin` may name in a query; others are
+    /// refused.
+    pub unqueryable_fields: BTreeSet<String>,
+    /// Columns of `incident` that a data policy makes mandatory.
+    pub mandatory_fields: BTreeSet<String>,
+    /// Whether a label counts as the value of a choice where values are
+    /// expected.
+    pub labels_as_values: bool,
+    /// Whether only `admin` may change anything but the state of a closed or
+    /// canceled incident; what others send is dropped without a word.
+    pub closed_is_read_only: bool,
+    /// After how many days a job closes what is resolved.
+    pub autoclose_after_days: Option<u32>,
     /// Columns that this instance adds to `incident`; by default those of
     /// [`CustomField::examples`].
     pub custom_fields: Vec<CustomField>,
@@ -97,16 +112,23 @@ impl Default for Options {
                 client_id: "flashduty-client".to_owned(),
                 client_secret: "flashduty-client-secret".to_owned(),
                 user: Some(integration_user.clone()),
+                broadly_scoped: true,
             }],
             integration_user,
             access_token_life_s: 1800,
             basic_auth_restriction: false,
+            restriction_spares_machines: true,
             hide_journal: false,
             hide_choices: false,
             accept_caller_sys_id: true,
             invalid_query_returns_no_rows: false,
             read_only_fields: BTreeSet::new(),
             unreadable_fields: BTreeSet::new(),
+            unqueryable_fields: BTreeSet::new(),
+            mandatory_fields: BTreeSet::new(),
+            labels_as_values: false,
+            closed_is_read_only: false,
+            autoclose_after_days: None,
             custom_fields: CustomField::examples(),
             choices_of_task: false,
             close_codes: CloseCodes::Current,
@@ -130,6 +152,9 @@ pub struct OAuthClient {
     pub client_secret: String,
     /// Whom it acts as with `client_credentials`; none refuses that grant.
     pub user: Option<String>,
+    /// Whether it may use APIs that belong to no application, such as the
+    /// Table API. New clients may not until somebody says so.
+    pub broadly_scoped: bool,
 }
 
 /// The generation of an instance's resolution codes.

@@ -314,6 +314,18 @@ const USER: Definitions = &[
     ("last_name", "Last name", Kind::Text, 50),
     ("locked_out", "Locked out", Kind::Boolean, 40),
     ("name", "Name", Kind::Text, 151),
+    (
+        "enable_multifactor_authn",
+        "Enable Multifactor Authentication",
+        Kind::Boolean,
+        40,
+    ),
+    (
+        "password_needs_reset",
+        "Password needs reset",
+        Kind::Boolean,
+        40,
+    ),
     ("preferred_language", "Language", Kind::Text, 3),
     ("time_zone", "Time zone", Kind::Text, 40),
     ("title", "Title", Kind::Text, 60),

@@ -21,6 +21,8 @@ pub(super) struct Session {
     pub(super) user_name: String,
     pub(super) user_id: String,
     roles: BTreeSet<String>,
+    /// Whether it is the platform itself, which no policy binds.
+    pub(super) is_platform: bool,
     /// Of the labels that the user sees.
     pub(super) language: String,
     pub(super) times: TimeStyle,
@@ -39,9 +41,18 @@ impl Session {
             user_name: user_name.to_owned(),
             user_id: account.sys_id.clone(),
             roles: account.roles.clone(),
+            is_platform: false,
             language: language.to_owned(),
             times: TimeStyle::new(value(user, "time_zone"), value(user, "date_format")),
         })
+    }
+
+    /// The session of the platform's own jobs.
+    pub(super) fn system(instance: &Instance) -> Option<Session> {
+        let mut session = Session::of(instance, "admin")?;
+        "system".clone_into(&mut session.user_name);
+        session.is_platform = true;
+        Some(session)
     }
 
     /// Shows labels and times as to somebody who has chosen nothing.

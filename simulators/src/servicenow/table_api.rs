@@ -181,6 +181,15 @@ impl ServiceNow {
                     (field.to_owned(), self.value_of_shown(call, field, value))
                 })),
             };
+        let forbidden = table == "incident"
+            && !call.session.is_admin()
+            && query.names(|path| {
+                let head = path.split('.').next().unwrap_or_default();
+                instance.options.unqueryable_fields.contains(head)
+            });
+        if forbidden {
+            return Err(Refusal::query_acl());
+        }
         let dropped = query.drop_unknown(|path| instance.schema.walk(table, path).is_some());
         if dropped && instance.options.invalid_query_returns_no_rows {
             return Ok(Vec::new());

@@ -195,7 +195,10 @@ impl Instance {
             let Some(column) = self.schema.column(table, name) else {
                 continue;
             };
-            if !self.may_write_column(table, name, write.session) {
+            let closed = is_final(before) && self.options.closed_is_read_only;
+            let may_write = self.may_write_column(table, name, write.session)
+                && (!closed || write.session.is_admin() || is_state(name));
+            if !may_write {
                 continue;
             }
             if column.kind == Kind::Journal {
@@ -207,11 +210,20 @@ impl Instance {
             let text = if write.display_values {
                 self.stored_value(table, column, text, write.session)
             } else {
-                normal_value(column.kind, text)
+                self.raw_value(table, column, text, write.session)
             };
             after.insert(name.clone(), cut(&text, column.max_length));
         }
         (after, journal)
+    }
+
+    /// The raw value of what should be one.
+    fn raw_value(&self, table: &str, column: &Column, text: &str, session: &Session) -> String {
+        if self.options.labels_as_values && column.kind == Kind::Choice {
+            let value = self.value_of_label(&session.language, table, &column.name, text);
+            return value.unwrap_or(text).to_owned();
+        }
+        normal_value(column.kind, text)
     }
 
     fn may_write_column(&self, table: &str, name: &str, session: &Session) -> bool {
@@ -269,7 +281,18 @@ impl Instance {
             close_code_is_known: close_code == value(before, "close_code")
                 || self.is_choice("close_code", close_code),
         };
-        incident::apply(before, after, &writing)
+        incident::apply(before, after, &writing)?;
+        let mandatory = self.options.mandatory_fields.iter();
+        let missing: Vec<&str> = mandatory
+            .filter(|name| value(after, name).is_empty())
+            .filter_map(|name| self.schema.column("incident", name))
+            .map(|column| column.label.as_str())
+            .collect();
+        if missing.is_empty() || write.session.is_platform {
+            Ok(())
+        } else {
+            Err(Refusal::mandatory(&missing))
+        }
     }
 
     fn append(
@@ -302,6 +325,17 @@ fn may_write(table: &str, session: &Session) -> bool {
     }
 }
 
+fn is_final(record: &Record) -> bool {
+    matches!(
+        value(record, "state"),
+        incident::CLOSED | incident::CANCELED
+    )
+}
+
+fn is_state(name: &str) -> bool {
+    matches!(name, "state" | "incident_state")
+}
+
 pub(super) fn is_sys_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
@@ -321,7 +355,7 @@ fn normal_value(kind: Kind, text: &str) -> String {
             };
         }
         Kind::Integer => text.parse::<i64>().is_ok(),
-        Kind::DateTime => stamp::is_utc(text),
+        Kind::DateTime => stamp::ms(text).is_some(),
         _ => true,
     };
     if is_valid {
