@@ -28,6 +28,7 @@ use super::session::Session;
 use super::ui_action::Form;
 use super::ui_action::Race;
 use super::ui_action::Shown;
+use super::write::Input;
 use super::write::Written;
 use crate::Delivery;
 
@@ -82,6 +83,7 @@ impl ServiceNow {
                 operation: job.operation,
                 // The simulator does not keep the record before the write.
                 previous_is_null: true,
+                changes: Input::new(),
                 code: condition,
             };
             let outcome = self.run(session.clone(), subject, now_ms);
@@ -136,6 +138,7 @@ impl ServiceNow {
             sys_id: job.sys_id.clone(),
             operation: job.operation,
             previous_is_null: rule.previous_is_null,
+            changes: Input::new(),
             code,
         };
         let task = self.task(session, subject, now_ms);
@@ -182,7 +185,7 @@ impl ServiceNow {
                 onclick: action.onclick,
             }
         } else {
-            server_side(&form.sys_id, action.script)
+            server_side(&form.sys_id, form.changes.clone(), action.script)
         };
         let press = self.queue.count();
         self.automation.presses.insert(press, Shown::default());
@@ -284,7 +287,8 @@ impl ServiceNow {
         let Subject::Form { code, .. } = task.subject else {
             return;
         };
-        let task = self.task(task.session, server_side(sys_id, code), now_ms);
+        let subject = server_side(sys_id, Input::new(), code);
+        let task = self.task(task.session, subject, now_ms);
         self.carry_on(sys_id, press, task, now_ms, now_ms);
     }
 
@@ -313,11 +317,12 @@ impl ServiceNow {
     }
 }
 
-fn server_side(sys_id: &str, code: String) -> Subject {
+fn server_side(sys_id: &str, changes: Input, code: String) -> Subject {
     Subject::Record {
         sys_id: sys_id.to_owned(),
         operation: "update",
         previous_is_null: true,
+        changes,
         code,
     }
 }

@@ -73,6 +73,8 @@ pub(super) enum Subject {
         sys_id: String,
         operation: &'static str,
         previous_is_null: bool,
+        /// What was typed into the form of a button, and not saved yet.
+        changes: Input,
         code: String,
     },
     /// A button that runs in the browser.
@@ -244,9 +246,12 @@ fn start(state: &State, is_client: bool, parameters: Option<&Value>) -> String {
             sys_id,
             operation,
             previous_is_null,
+            changes,
             ..
         } => {
             start["current"] = json!({
+                "sys_id": sys_id,
+                "changes": changes,
                 "row": instance.record("incident", sys_id),
                 "operation": operation,
                 "previous_is_null": previous_is_null,
@@ -328,7 +333,9 @@ impl State {
             }
             "journal" => self.journal(text("sys_id"), text("element"), &details["count"]),
             "write" => {
-                let fields = read(&details["fields"]).unwrap_or_default();
+                let mut fields: Input = read(&details["fields"]).unwrap_or_default();
+                // The only column of a new record that its form has already.
+                fields.extend(details["new_sys_id"].as_str().map(sys_id_column));
                 let session = self.unbound.clone();
                 self.write(&session, text("table"), details["sys_id"].as_str(), &fields)
             }
@@ -488,10 +495,14 @@ impl State {
         if self.instance.record("incident", &sys_id).is_some() {
             self.write(&session, "incident", Some(&sys_id), &fields);
         } else {
-            fields.insert("sys_id".to_owned(), sys_id);
+            fields.extend([sys_id_column(&sys_id)]);
             self.write(&session, "incident", None, &fields);
         }
     }
+}
+
+fn sys_id_column(sys_id: &str) -> (String, String) {
+    ("sys_id".to_owned(), sys_id.to_owned())
 }
 
 /// The key comes in Base64, and so does the code go.

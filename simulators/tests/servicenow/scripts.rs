@@ -23,6 +23,7 @@ const GUIDE_RULE: &str = include_str!("../scripts/business-rule.js");
 const GUIDE_BUTTON: &str = include_str!("../scripts/ui-action.js");
 const GUIDE_HELPER: &str = include_str!("../scripts/IncidentWebhookHelper.js");
 const GUIDE_AJAX: &str = include_str!("../scripts/IncidentWebhookHelperAjax.js");
+const OWN_BUTTON: &str = include_str!("../../../docs/servicenow/ui-action.js");
 const OWN_RULE: &str = include_str!("../../../docs/servicenow/business-rule.js");
 
 /// The guide says: add the push URL in `endpoint`.
@@ -42,7 +43,11 @@ fn with_rule(script: &str) -> Options {
 }
 
 fn with_own_rule() -> Options {
-    let mut options = with_rule(OWN_RULE);
+    with_properties(with_rule(OWN_RULE))
+}
+
+/// The documented address and token.
+fn with_properties(mut options: Options) -> Options {
     for (name, value) in [("url", URL), ("token", "secret")] {
         let name = format!("flashduty.sync.{name}");
         options.properties.insert(name, value.to_owned());
@@ -413,6 +418,106 @@ fn a_condition_sees_the_record_through_its_references() {
     assert_eq!(desk.snow.webhooks_waiting(), 1, "{:?}", log(&desk));
 }
 
+fn answered(status: u16, body: &str) -> Delivery {
+    Delivery::Answered(Response {
+        status,
+        headers: Vec::new(),
+        body: body.as_bytes().to_vec(),
+    })
+}
+
+#[test]
+fn this_projects_button_saves_first_and_shows_whether_it_was_taken() {
+    for (delivery, message) in [
+        (answered(202, ""), "INC0010001 was sent to Flashduty"),
+        (
+            answered(401, "no proof"),
+            "Not sent to Flashduty: status 401 no proof",
+        ),
+        (
+            Delivery::TimedOut,
+            "Not sent to Flashduty: no answer in time",
+        ),
+    ] {
+        let mut desk = Desk::new(with_properties(with_server_button(OWN_BUTTON)));
+        let sys_id = desk.create(r#"{"short_description":"Disk ${x}"}"#);
+        let form = Form {
+            sys_id: sys_id.clone(),
+            changes: [("urgency".to_owned(), "1".to_owned())].into(),
+            ..Form::default()
+        };
+        let press = press(&mut desk, &form);
+        let push = sent(&mut desk).remove(0);
+        assert_eq!(push.url, URL);
+        assert_eq!(push.timeout_ms, 10_000);
+        assert_eq!(
+            headers(&push),
+            [
+                ("user-agent", "ServiceNow/1.0"),
+                ("content-type", "application/json"),
+                ("authorization", "Bearer secret"),
+            ]
+        );
+        assert_eq!(
+            text(&push),
+            format!(
+                r#"{{"action_type":"update","sys_id":"{sys_id}","number":"INC0010001","short_description":"Disk ${{x}}","description":"","state":"1","impact":"3","urgency":"1","comments":""}}"#
+            )
+        );
+        desk.snow.delivered(push.id, &delivery, desk.now_ms);
+        assert_eq!(shown(&desk, press), [message]);
+        assert_eq!(desk.stored(&sys_id, "urgency"), "1");
+        assert_eq!(desk.stored(&sys_id, "sys_mod_count"), "1");
+    }
+}
+
+#[test]
+fn this_projects_button_sends_a_new_incident_only_once_it_is_there() {
+    let mut desk = Desk::new(with_properties(with_server_button(OWN_BUTTON)));
+    let form = Form {
+        sys_id: "0123456789abcdef0123456789abcdef".to_owned(),
+        changes: [("short_description".to_owned(), "Disk".to_owned())].into(),
+        ..Form::default()
+    };
+    let press = press(&mut desk, &form);
+    let push = sent(&mut desk).remove(0);
+    let body: Value = serde_json::from_slice(&push.body).unwrap();
+    assert_eq!(
+        json!([body["sys_id"], body["number"], body["short_description"]]),
+        json!([form.sys_id, "INC0010001", "Disk"])
+    );
+    assert_eq!(desk.stored(&form.sys_id, "sys_created_by"), "beth.anglin");
+    desk.snow
+        .delivered(push.id, &answered(200, ""), desk.now_ms);
+    assert_eq!(shown(&desk, press), ["INC0010001 was sent to Flashduty"]);
+    assert_eq!(desk.snow.incidents().count(), 1);
+}
+
+#[test]
+fn this_projects_button_says_what_is_missing_and_what_could_not_be_saved() {
+    let missing = Desk::new(with_server_button(OWN_BUTTON));
+    let mut refusing = with_properties(with_server_button(OWN_BUTTON));
+    refusing.mandatory_fields.insert("caller_id".to_owned());
+    for (mut desk, message) in [
+        (
+            missing,
+            "ServiceNow Sync: set the properties flashduty.sync.url and flashduty.sync.token",
+        ),
+        (
+            Desk::new(refusing),
+            "Not sent to Flashduty: the incident could not be saved",
+        ),
+    ] {
+        let form = Form {
+            sys_id: "0123456789abcdef0123456789abcdef".to_owned(),
+            ..Form::default()
+        };
+        let press = press(&mut desk, &form);
+        assert_eq!(shown(&desk, press), [message]);
+        assert!(sent(&mut desk).is_empty());
+    }
+}
+
 #[test]
 fn a_button_waits_for_the_answer_and_does_nothing_twice() {
     let script = "
@@ -427,13 +532,8 @@ fn a_button_waits_for_the_answer_and_does_nothing_twice() {
         if (response.haveError()) gs.addErrorMessage(response.getErrorMessage());
         else gs.addInfoMessage('Status ' + response.getStatusCode() + ': ' + response.getBody());
         gs.info('{0} was sent', current.number);";
-    let answered = Delivery::Answered(Response {
-        status: 202,
-        headers: Vec::new(),
-        body: b"taken".to_vec(),
-    });
     for (delivery, message) in [
-        (answered, "Status 202: taken"),
+        (answered(202, "taken"), "Status 202: taken"),
         (Delivery::TimedOut, "no answer in time"),
     ] {
         let mut desk = Desk::new(with_server_button(script));

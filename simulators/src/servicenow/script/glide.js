@@ -165,9 +165,11 @@
             });
         }
         // A record as a rule or a button finds it.
-        begin(row, operation) {
-            this.#take(row);
-            this.#operation = operation;
+        begin(found) {
+            this.#take(found.row || { sys_id: found.sys_id });
+            this.#isNew = found.row === null;
+            this.#operation = found.operation;
+            for (const name in found.changes) this.setValue(name, found.changes[name]);
         }
         kind(path) {
             return this.#columns[path] || {};
@@ -285,15 +287,16 @@
             this.#changed[name] = text(value);
         }
         insert() {
-            return this.#write('insert');
+            return this.#write(true);
         }
         update() {
-            return this.#write(this.#isNew || !this.#row.sys_id ? 'insert' : 'update');
+            return this.#write(this.#isNew || !this.#row.sys_id);
         }
-        #write(how) {
+        #write(isNew) {
             const row = ask('write', {
                 table: this.#table,
-                sys_id: how === 'insert' ? null : this.#row.sys_id,
+                sys_id: isNew ? null : this.#row.sys_id,
+                new_sys_id: this.#isNew ? this.#row.sys_id : null,
                 fields: this.#changed,
             });
             if (row) this.#take(row);
@@ -508,7 +511,7 @@
     };
     if (start.current) {
         global.current = new GlideRecord('incident');
-        global.current.begin(start.current.row, start.current.operation);
+        global.current.begin(start.current);
         global.previous = start.current.previous_is_null ? null : undefined;
         global.action = { setRedirectURL() {}, setReturnURL() {} };
     }
