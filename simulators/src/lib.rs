@@ -82,4 +82,12 @@ pub trait Simulator: Send + 'static {
 
     /// Tells what came of a push; the system may decide to send it again.
     fn delivered(&mut self, push: u64, delivery: &Delivery, now_ms: u64);
+
+    /// The answer to a request that depends on what comes of a push: the one
+    /// that [`Simulator::handle`] gave is provisional, and names `token` in
+    /// the header [`server::AWAIT`]. None for as long as it is not known.
+    fn late_answer(&mut self, token: u64) -> Option<Response> {
+        let _ = token;
+        None
+    }
 }

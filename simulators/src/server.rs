@@ -6,10 +6,13 @@
 //! that are due. Every change of the simulator wakes the pump, whether it came
 //! by a request, by the outcome of a push or by [`Server::poke`].
 //!
-//! Two conventions let a pure state machine misbehave on the wire:
+//! Three conventions let a pure state machine misbehave on the wire, and wait
+//! for others:
 //!
 //! * a [`Response`] of status [`CLOSE`] closes the connection unanswered;
-//! * the header [`DELAY_MS`] of a response holds it back, and is not sent.
+//! * the header [`DELAY_MS`] of a response holds it back, and is not sent;
+//! * the header [`AWAIT`] of a response holds it back until
+//!   [`Simulator::late_answer`] has the one to send instead.
 
 use std::future::Future;
 use std::future::poll_fn;
@@ -57,6 +60,11 @@ pub const CLOSE: u16 = 0;
 /// milliseconds. The simulator has done its work by then; only the client
 /// waits. The header itself is not sent.
 pub const DELAY_MS: &str = "x-simulator-delay-ms";
+
+/// Names the response header whose value is a token: the answer depends on
+/// what comes of a push, and [`Simulator::late_answer`] gives it for that
+/// token when it is known. The header itself is not sent.
+pub const AWAIT: &str = "x-simulator-await";
 
 /// The largest request body that is read; a longer one is answered with 413.
 const MAX_REQUEST_BODY: usize = 16 << 20;
@@ -126,6 +134,8 @@ struct Shared<S> {
     clock: Clock,
     latency: Duration,
     wake: Notify,
+    /// Told whenever the outcome of a push is known.
+    delivered: Notify,
     exchanges: broadcast::Sender<Exchange>,
     client: reqwest::Client,
 }
@@ -170,6 +180,7 @@ impl<S: Simulator> Server<S> {
             clock: Clock::start(),
             latency: options.latency,
             wake: Notify::new(),
+            delivered: Notify::new(),
             exchanges: broadcast::Sender::new(EXCHANGES_KEPT),
             client: push_client()?,
         });
@@ -253,6 +264,19 @@ impl<S: Simulator> Shared<S> {
         drop(simulator);
         self.wake.notify_one();
         outcome
+    }
+
+    async fn late_answer(&self, token: u64) -> Response {
+        loop {
+            let mut delivered = std::pin::pin!(self.delivered.notified());
+            // From now on, so that no outcome falls between look and wait.
+            delivered.as_mut().enable();
+            let answer = self.lock().late_answer(token);
+            match answer {
+                Some(response) => return response,
+                None => delivered.await,
+            }
+        }
     }
 
     fn tell(&self, exchange: impl FnOnce() -> Exchange) {
@@ -348,7 +372,10 @@ async fn answer<S: Simulator>(
     };
     let (mut response, at_ms) =
         shared.with(|simulator, now_ms| (simulator.handle(&request, now_ms), now_ms));
-    let delay = take_delay(&mut response);
+    if let Some(token) = take_number(&mut response, AWAIT) {
+        response = shared.late_answer(token).await;
+    }
+    let delay = Duration::from_millis(take_number(&mut response, DELAY_MS).unwrap_or_default());
     shared.tell(|| Exchange::Handled {
         at_ms,
         request,
@@ -369,16 +396,12 @@ fn header_text((name, value): (&http::HeaderName, &http::HeaderValue)) -> (Strin
     (name.as_str().to_owned(), value)
 }
 
-fn take_delay(response: &mut Response) -> Duration {
-    let Some(at) = response
-        .headers
-        .iter()
-        .position(|(name, _)| name == DELAY_MS)
-    else {
-        return Duration::ZERO;
-    };
+/// Takes a header that is meant for the server.
+fn take_number(response: &mut Response, name: &str) -> Option<u64> {
+    let mut headers = response.headers.iter();
+    let at = headers.position(|(other, _)| other == name)?;
     let (_, value) = response.headers.remove(at);
-    Duration::from_millis(value.parse().unwrap_or_default())
+    value.parse().ok()
 }
 
 fn to_http(response: Response) -> http::Response<Full<Bytes>> {
@@ -434,6 +457,7 @@ async fn send<S: Simulator>(shared: Arc<Shared<S>>, push: Push) {
         simulator.delivered(push.id, &delivery, now_ms);
         now_ms
     });
+    shared.delivered.notify_waiters();
     shared.tell(|| Exchange::Pushed {
         at_ms,
         push,

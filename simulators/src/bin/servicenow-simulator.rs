@@ -1,7 +1,10 @@
 //! A ServiceNow instance on this machine, for tests and for evaluations.
 #![expect(clippy::print_stdout, reason = "a program tells where it listens")]
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -14,7 +17,9 @@ use simulators::server::ServerOptions;
 use simulators::servicenow;
 use simulators::servicenow::BusinessRule;
 use simulators::servicenow::CustomField;
+use simulators::servicenow::CustomKind;
 use simulators::servicenow::ServiceNow;
+use simulators::servicenow::UiAction;
 
 /// A ServiceNow instance on this machine: the Table API, the rules of the
 /// Incident table, and the business rule that sends webhooks.
@@ -85,6 +90,32 @@ struct Arguments {
     #[arg(long, value_name = "SECRET", value_parser = signing_key, requires = "business_rule_url")]
     business_rule_secret: Option<Key>,
 
+    /// File with the script of the rule, run as it is; it decides itself what
+    /// it sends where
+    #[arg(long, value_name = "FILE")]
+    business_rule_script: Option<PathBuf>,
+
+    /// Condition of the rule, such as "gs.getUserName() != 'flashduty'"
+    #[arg(long, value_name = "SCRIPT")]
+    business_rule_condition: Option<String>,
+
+    /// A system property that scripts read; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = property)]
+    property: Vec<(String, String)>,
+
+    /// File with a script include of the same name; may be repeated
+    #[arg(long, value_name = "FILE")]
+    script_include: Vec<PathBuf>,
+
+    /// File with the script of a form button that runs onClick() in the
+    /// browser
+    #[arg(long, value_name = "FILE", conflicts_with = "ui_action_server")]
+    ui_action_client: Option<PathBuf>,
+
+    /// File with the script of a form button that runs on the server
+    #[arg(long, value_name = "FILE")]
+    ui_action_server: Option<PathBuf>,
+
     /// Refuse basic authentication, as new instances do, unless the account
     /// has web service access only or role snc_basic_auth_api_access
     #[arg(long)]
@@ -98,6 +129,10 @@ struct Arguments {
     /// Let only admin read sys_journal_field; others see no rows there
     #[arg(long)]
     hide_journal: bool,
+
+    /// Let only admin read sys_choice; others see no rows there
+    #[arg(long)]
+    hide_choices: bool,
 
     /// Ignore the sys_id in a POST: the instance always chooses its own
     #[arg(long)]
@@ -115,7 +150,8 @@ struct Arguments {
     #[arg(long, value_enum, default_value_t = CloseCodes::Current)]
     close_codes: CloseCodes,
 
-    /// A text column to add to incidents, as u_name:Label; may be repeated
+    /// A text column to add to incidents beside the six that are there, as
+    /// u_name:Label; may be repeated
     #[arg(long, value_name = "COLUMN:LABEL", value_parser = custom_field)]
     custom_field: Vec<CustomField>,
 
@@ -156,6 +192,17 @@ fn header(text: &str) -> Result<(String, String), String> {
     Ok((name, value.trim().to_owned()))
 }
 
+fn property(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or("expected a name, = and a value")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+fn script(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
 fn signing_key(text: &str) -> Result<Key, String> {
     let encoded = text
         .strip_prefix("whsec_")
@@ -178,22 +225,18 @@ fn custom_field(text: &str) -> Result<CustomField, String> {
                 .to_owned(),
         );
     }
-    Ok(CustomField {
-        name: name.to_owned(),
-        label: label.trim().to_owned(),
-        max_length: 255,
-    })
+    Ok(CustomField::new(name, label.trim(), CustomKind::Text(255)))
 }
 
 impl Arguments {
-    fn instance(&self) -> servicenow::Options {
+    fn instance(&self) -> anyhow::Result<servicenow::Options> {
         let defaults = servicenow::Options::default();
         let mut oauth_clients = defaults.oauth_clients.clone();
         for client in &mut oauth_clients {
             client.user = Some(self.user.clone());
         }
         let api_keys = defaults.api_keys.into_keys();
-        servicenow::Options {
+        Ok(servicenow::Options {
             base_url: self.base_url.clone(),
             language: match self.language {
                 Language::En => "en".to_owned(),
@@ -206,31 +249,66 @@ impl Arguments {
             oauth_clients,
             basic_auth_restriction: self.basic_auth_restriction,
             hide_journal: self.hide_journal,
+            hide_choices: self.hide_choices,
             accept_caller_sys_id: !self.own_sys_ids,
-            custom_fields: self.custom_field.clone(),
+            custom_fields: [CustomField::examples(), self.custom_field.clone()].concat(),
             close_codes: match self.close_codes {
                 CloseCodes::Current => servicenow::CloseCodes::Current,
                 CloseCodes::Legacy => servicenow::CloseCodes::Legacy,
                 CloseCodes::Both => servicenow::CloseCodes::Both,
             },
             rate_limit_per_hour: self.rate_limit,
-            business_rule: self.business_rule_url.as_ref().map(|url| BusinessRule {
-                headers: self.business_rule_header.clone(),
-                delay_ms: self.business_rule_delay_ms,
-                extra_fields: self.business_rule_field.clone(),
-                skip_user: self.business_rule_skip_user.clone(),
-                signing_key: self.business_rule_secret.clone().map(|key| key.0),
-                ..BusinessRule::to(url)
-            }),
+            properties: self.property.iter().cloned().collect(),
+            script_includes: self.script_includes()?,
+            business_rule: self.business_rule()?,
+            ui_action: self.ui_action()?,
             ..servicenow::Options::default()
+        })
+    }
+
+    fn script_includes(&self) -> anyhow::Result<BTreeMap<String, String>> {
+        let read = |path: &PathBuf| {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            Ok((name.into_owned(), script(path)?))
+        };
+        self.script_include.iter().map(read).collect()
+    }
+
+    fn business_rule(&self) -> anyhow::Result<Option<BusinessRule>> {
+        let file = self.business_rule_script.as_deref();
+        if self.business_rule_url.is_none() && file.is_none() {
+            return Ok(None);
         }
+        let url = self.business_rule_url.clone().unwrap_or_default();
+        Ok(Some(BusinessRule {
+            headers: self.business_rule_header.clone(),
+            delay_ms: self.business_rule_delay_ms,
+            extra_fields: self.business_rule_field.clone(),
+            skip_user: self.business_rule_skip_user.clone(),
+            signing_key: self.business_rule_secret.clone().map(|key| key.0),
+            condition: self.business_rule_condition.clone(),
+            script: file.map(script).transpose()?,
+            ..BusinessRule::to(url)
+        }))
+    }
+
+    fn ui_action(&self) -> anyhow::Result<Option<UiAction>> {
+        let client = self.ui_action_client.as_deref();
+        let Some(path) = client.or(self.ui_action_server.as_deref()) else {
+            return Ok(None);
+        };
+        Ok(Some(UiAction {
+            client: client.is_some(),
+            onclick: "onClick();".to_owned(),
+            script: script(path)?,
+        }))
     }
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let options = arguments.instance();
+    let options = arguments.instance()?;
     let people_password = options.people_password.clone();
     let server = Server::start(
         ServiceNow::new(options),
@@ -244,12 +322,20 @@ async fn main() -> anyhow::Result<()> {
     let (user, password) = (&arguments.user, &arguments.password);
     println!("ServiceNow simulator at {url}");
     println!("  integration user   {user} / {password}");
-    println!("  people             admin, abel.tuter, beth.anglin / {people_password}");
+    println!(
+        "  people             admin, abel.tuter, beth.anglin, ana.silva, bo.chen / {people_password}"
+    );
     println!("  OAuth client       flashduty-client / flashduty-client-secret");
     println!("  API key            x-sn-apikey: flashduty-api-key");
-    match &arguments.business_rule_url {
-        Some(target) => println!("  business rule      sends to {target}"),
-        None => println!("  business rule      none; see --business-rule-url"),
+    match (
+        &arguments.business_rule_script,
+        &arguments.business_rule_url,
+    ) {
+        (Some(script), _) => println!("  business rule      runs {}", script.display()),
+        (None, Some(target)) => println!("  business rule      sends to {target}"),
+        (None, None) => println!(
+            "  business rule      none; see --business-rule-url and --business-rule-script"
+        ),
     }
     println!();
     println!("Create an incident as a person would:");

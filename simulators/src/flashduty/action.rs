@@ -10,6 +10,7 @@
 //! answers.
 
 use serde::Deserialize;
+use serde::Serialize;
 use serde_json::Value;
 
 use super::Flashduty;
@@ -135,6 +136,23 @@ pub struct Assignment {
     /// `assign`, `reassign`, `escalate` or `reopen`; derived if absent.
     #[serde(rename = "type")]
     pub kind: Option<String>,
+    /// How those who get it are told.
+    pub notify: Option<Notify>,
+}
+
+/// How people are told of an assignment, instead of how they prefer. The
+/// simulator tells nobody; it keeps the wish and shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notify {
+    /// As each of them prefers after all.
+    #[serde(default)]
+    pub follow_preference: bool,
+    /// Such as `voice`, `sms`, `email`.
+    #[serde(default)]
+    pub personal_channels: Vec<String>,
+    /// 24 hex digits, or empty.
+    #[serde(default)]
+    pub template_id: String,
 }
 
 impl Flashduty {

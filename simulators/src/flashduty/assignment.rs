@@ -60,6 +60,7 @@ impl Flashduty {
             escalate_rule_name: rule.map(|rule| rule.name).unwrap_or_default(),
             layer_idx: assignment.layer_idx,
             assigned_at: now,
+            notify: assignment.notify.clone(),
         });
         self.tell_assigned(incident_id, actor, now_ms)
     }

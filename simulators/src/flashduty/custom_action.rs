@@ -1,13 +1,14 @@
 //! Custom actions: buttons in an incident's menu that call an endpoint.
 //!
-//! The real service calls the endpoint while the person, or the API client,
-//! waits. A state machine cannot wait: it answers at once with an empty
-//! `message`, and the call leaves with the next pushes. What came of it shows
-//! in the timeline (only if the endpoint answered 200) and in the webhook
+//! The endpoint is called while the person, or the API client, waits: the
+//! answer is awaited ([`AWAIT`]), and its `message` says what went wrong, or
+//! nothing. A success shows in the timeline too, and every call in the webhook
 //! history.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+use serde_json::Value;
 use serde_json::json;
 
 use super::Flashduty;
@@ -15,6 +16,9 @@ use super::delivery::Event;
 use super::envelope::ApiError;
 use super::timeline::Actor;
 use super::timeline::EventType;
+use crate::Delivery;
+use crate::Response;
+use crate::server::AWAIT;
 
 /// Where the payload carries `event_id`: the documentation's table and its
 /// example disagree.
@@ -66,6 +70,78 @@ impl CustomAction {
         self.headers
             .push((name.to_ascii_lowercase(), value.to_owned()));
         self
+    }
+}
+
+/// Those who wait for what comes of a custom action.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Waiting {
+    counter: u64,
+    /// The action that the request being handled has pressed.
+    pressed: Option<u64>,
+    calls: BTreeMap<u64, Waiter>,
+}
+
+#[derive(Clone, Debug)]
+struct Waiter {
+    provisional: Response,
+    /// Empty for success.
+    message: Option<String>,
+}
+
+impl Waiting {
+    /// A request begins; a test may have pressed an action before it.
+    pub(super) fn begin(&mut self) {
+        self.pressed = None;
+    }
+
+    fn press(&mut self) -> u64 {
+        self.counter += 1;
+        self.pressed = Some(self.counter);
+        self.counter
+    }
+
+    /// Makes an answer provisional if its request has pressed an action.
+    pub(super) fn hold(&mut self, mut response: Response) -> Response {
+        let pressed = self.pressed.take();
+        if let Some(token) = pressed.filter(|_| response.status == 200) {
+            let waiter = Waiter {
+                provisional: response.clone(),
+                message: None,
+            };
+            self.calls.insert(token, waiter);
+            let header = (AWAIT.to_owned(), token.to_string());
+            response.headers.push(header);
+        }
+        response
+    }
+
+    /// Notes what came of a call.
+    pub(super) fn settle(&mut self, token: u64, delivery: &Delivery) {
+        if let Some(waiter) = self.calls.get_mut(&token) {
+            waiter.message = Some(match delivery {
+                Delivery::Answered(response) if response.status == 200 => String::new(),
+                Delivery::Answered(response) => {
+                    format!("the endpoint answered with status {}", response.status)
+                }
+                Delivery::TimedOut => "context deadline exceeded".to_owned(),
+                Delivery::Failed(reason) => reason.clone(),
+            });
+        }
+    }
+
+    /// The answer for a token, once it is known.
+    pub(super) fn answer(&mut self, token: u64) -> Option<Response> {
+        self.calls.get(&token)?.message.as_ref()?;
+        let Waiter {
+            mut provisional,
+            message,
+        } = self.calls.remove(&token)?;
+        if let Ok(mut body) = serde_json::from_slice::<Value>(&provisional.body) {
+            body["data"]["message"] = json!(message);
+            provisional.body = body.to_string().into_bytes();
+        }
+        Some(provisional)
     }
 }
 
@@ -129,6 +205,7 @@ impl Flashduty {
             body: payload.to_string(),
             event_ms: now_ms,
             attempt: 1,
+            waiter: Some(self.waiting.press()),
         };
         // Somebody is waiting: neither the usual delay nor a mishap applies.
         self.outbox.put(now_ms, event);

@@ -35,6 +35,8 @@ pub(super) struct Event {
     pub(super) body: String,
     pub(super) event_ms: u64,
     pub(super) attempt: u32,
+    /// Names who waits for the outcome, if anybody does.
+    pub(super) waiter: Option<u64>,
 }
 
 /// An attempt at delivery, and what came of it.
@@ -222,6 +224,8 @@ impl Flashduty {
             };
             self.outbox
                 .put(now_ms + self.options.webhook_retry_ms, again);
+        } else if let Some(waiter) = event.waiter {
+            self.waiting.settle(waiter, delivery);
         }
     }
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::Flashduty;
 use super::account::ACCOUNT;
+use super::action::Notify;
 use super::channel::Channel;
 use super::envelope::ApiError;
 use super::severity::Progress;
@@ -45,6 +46,8 @@ pub struct Assigned {
     pub layer_idx: u64,
     /// When.
     pub assigned_at: u64,
+    /// How people were to be told, if it was said.
+    pub notify: Option<Notify>,
 }
 
 /// An incident.
@@ -192,15 +195,21 @@ impl Incident {
     pub(super) fn assigned_json(&self) -> Value {
         match &self.assigned {
             None => json!({}),
-            Some(assigned) => json!({
-                "id": assigned.id,
-                "person_ids": assigned.person_ids,
-                "type": assigned.kind,
-                "escalate_rule_id": assigned.escalate_rule_id,
-                "escalate_rule_name": assigned.escalate_rule_name,
-                "layer_idx": assigned.layer_idx,
-                "assigned_at": assigned.assigned_at,
-            }),
+            Some(assigned) => {
+                let mut object = json!({
+                    "id": assigned.id,
+                    "person_ids": assigned.person_ids,
+                    "type": assigned.kind,
+                    "escalate_rule_id": assigned.escalate_rule_id,
+                    "escalate_rule_name": assigned.escalate_rule_name,
+                    "layer_idx": assigned.layer_idx,
+                    "assigned_at": assigned.assigned_at,
+                });
+                if let Some(notify) = &assigned.notify {
+                    object["notify"] = json!(notify);
+                }
+                object
+            }
         }
     }
 

@@ -70,6 +70,7 @@ pub use account::SEARCH;
 pub use action::Action;
 pub use action::Assignment;
 pub use action::Merge;
+pub use action::Notify;
 pub use action::Reset;
 pub use alert::Alert;
 pub use alert_push::AlertEvent;
@@ -126,6 +127,7 @@ pub struct Flashduty {
     faults: faults::Faults,
     lag: lag::Lag,
     recent_calls: rate::RecentCalls,
+    waiting: custom_action::Waiting,
 }
 
 impl Flashduty {
@@ -146,6 +148,7 @@ impl Flashduty {
             faults: faults::Faults::default(),
             lag: lag::Lag::default(),
             recent_calls: rate::RecentCalls::default(),
+            waiting: custom_action::Waiting::default(),
         }
     }
 
@@ -231,7 +234,9 @@ impl Flashduty {
 impl Simulator for Flashduty {
     fn handle(&mut self, request: &Request, now_ms: u64) -> Response {
         self.advance(now_ms);
-        self.route(request, now_ms)
+        self.waiting.begin();
+        let response = self.route(request, now_ms);
+        self.waiting.hold(response)
     }
 
     fn take_due(&mut self, now_ms: u64) -> Vec<Push> {
@@ -250,5 +255,9 @@ impl Simulator for Flashduty {
     fn delivered(&mut self, push: u64, delivery: &Delivery, now_ms: u64) {
         self.advance(now_ms);
         self.settle(push, delivery, now_ms);
+    }
+
+    fn late_answer(&mut self, token: u64) -> Option<Response> {
+        self.waiting.answer(token)
     }
 }

@@ -3,8 +3,10 @@
 
 mod acting;
 mod alerts;
+mod assigning;
 mod calling;
 mod commenting;
+mod fields;
 mod listing;
 mod pushing;
 mod serving;

@@ -111,6 +111,7 @@ impl Flashduty {
                 body: body.clone(),
                 event_ms: now_ms,
                 attempt: 1,
+                waiter: None,
             };
             self.outbox.post(event, &mut self.ids, &self.options);
         }

@@ -63,25 +63,36 @@ impl Tokens {
             })
             .and_then(|user_name| Session::of(instance, &user_name))
             .ok_or_else(Refusal::unauthenticated)
+            .and_then(|session| match self.client(instance, request) {
+                Some(client) if !client.broadly_scoped => Err(Refusal::unscoped()),
+                _ => Ok(session),
+            })
+    }
+
+    /// The client whose token a request carries.
+    fn client<'a>(&self, instance: &'a Instance, request: &Request) -> Option<&'a OAuthClient> {
+        let grant = self.access.get(bearer(request)?)?;
+        let mut clients = instance.options.oauth_clients.iter();
+        clients.find(|client| client.client_id == grant.client_id)
     }
 
     fn user_name(&self, instance: &Instance, request: &Request, now_ms: u64) -> Option<String> {
         if let Some(key) = answer::header(request, "x-sn-apikey") {
             return instance.options.api_keys.get(key).cloned();
         }
-        let (scheme, credentials) = answer::header(request, "authorization")?.split_once(' ')?;
-        if scheme.eq_ignore_ascii_case("bearer") {
-            let grant = self.access.get(credentials.trim())?;
+        if let Some(token) = bearer(request) {
+            let grant = self.access.get(token)?;
             return (now_ms < grant.expires_ms).then(|| grant.user_name.clone());
         }
-        if !scheme.eq_ignore_ascii_case("basic") {
-            return None;
-        }
-        let decoded = String::from_utf8(STANDARD.decode(credentials.trim()).ok()?).ok()?;
-        let (user_name, password) = decoded.split_once(':')?;
-        let account = instance.accounts.get(user_name)?;
-        let allowed = account.password == password && may_use_basic(instance, account);
-        allowed.then(|| user_name.to_owned())
+        let (user_name, account) = basic(instance, request)?;
+        may_use_basic(instance, account).then_some(user_name)
+    }
+
+    /// Whether a refused request lacked nothing but a second factor. It is the
+    /// only cause that an instance tells, by a header.
+    pub(super) fn lacks_second_factor(&self, instance: &Instance, request: &Request) -> bool {
+        basic(instance, request)
+            .is_some_and(|(_, account)| is_set(instance, account, "enable_multifactor_authn"))
     }
 
     /// Answers `POST /oauth_token.do`.
@@ -213,14 +224,41 @@ fn live(
         .map(|(token, grant)| (token.clone(), grant.expires_ms))
 }
 
-fn is_machine(instance: &Instance, account: &Account) -> bool {
+/// The credentials after a scheme in the header `Authorization`.
+fn credentials<'a>(request: &'a Request, wanted: &str) -> Option<&'a str> {
+    let (scheme, credentials) = answer::header(request, "authorization")?.split_once(' ')?;
+    let is_wanted = scheme.eq_ignore_ascii_case(wanted);
+    is_wanted.then(|| credentials.trim())
+}
+
+fn bearer(request: &Request) -> Option<&str> {
+    credentials(request, "bearer")
+}
+
+/// User name and account of a request with a right password.
+fn basic<'a>(instance: &'a Instance, request: &Request) -> Option<(String, &'a Account)> {
+    let decoded = STANDARD.decode(credentials(request, "basic")?).ok()?;
+    let decoded = String::from_utf8(decoded).ok()?;
+    let (user_name, password) = decoded.split_once(':')?;
+    let account = instance.accounts.get(user_name)?;
+    (account.password == password).then(|| (user_name.to_owned(), account))
+}
+
+fn is_set(instance: &Instance, account: &Account, column: &str) -> bool {
     instance
         .record("sys_user", &account.sys_id)
-        .is_some_and(|user| value(user, "web_service_access_only") == "true")
+        .is_some_and(|user| value(user, column) == "true")
+}
+
+fn is_machine(instance: &Instance, account: &Account) -> bool {
+    is_set(instance, account, "web_service_access_only")
 }
 
 fn may_use_basic(instance: &Instance, account: &Account) -> bool {
-    !instance.options.basic_auth_restriction
-        || is_machine(instance, account)
-        || account.roles.contains(BASIC_AUTH_ROLE)
+    let options = &instance.options;
+    let spared = options.restriction_spares_machines && is_machine(instance, account)
+        || account.roles.contains(BASIC_AUTH_ROLE);
+    (spared || !options.basic_auth_restriction)
+        && !is_set(instance, account, "password_needs_reset")
+        && !is_set(instance, account, "enable_multifactor_authn")
 }

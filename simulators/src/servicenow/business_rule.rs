@@ -1,15 +1,10 @@
-//! The business rule and the form button that tell others of an incident.
+//! The business rule that tells others of an incident, and what it sends when
+//! no script is pasted into it.
 //!
-//! The rule is asynchronous: a write only queues a job, and the job reads the
-//! incident as it is when it runs. Quick writes therefore send the same final
-//! content several times, and states in between are never told. What is sent
-//! goes out once: a receiver that is down or slow has lost it.
-//!
-//! The body is that of Flashduty's published script: labels instead of
+//! That body is the one of Flashduty's published script: labels instead of
 //! values, the newest comment whoever wrote it, `null` for empty text.
 
 use std::collections::BTreeMap;
-use std::collections::VecDeque;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -22,16 +17,17 @@ use sha2::Sha256;
 
 use super::display::DisplayMode;
 use super::display::View;
-use super::faults::Faults;
-use super::faults::WebhookFault;
 use super::instance::Instance;
 use super::instance::NO_LAG;
 use super::instance::Record;
 use super::instance::hex;
 use super::instance::value;
+use super::outbound::Message;
+use super::outbound::USER_AGENT;
 use super::session::Session;
-use crate::Delivery;
-use crate::Push;
+
+/// How long an instance waits for an answer unless a script says otherwise.
+pub(super) const TIMEOUT_MS: u64 = 175_000;
 
 /// How the instance tells others of its incidents.
 #[derive(Clone, Debug)]
@@ -55,6 +51,24 @@ pub struct BusinessRule {
     pub previous_is_null: bool,
     /// How long the instance waits for an answer, in milliseconds.
     pub timeout_ms: u64,
+    /// The condition of the rule, a script that is evaluated when the record
+    /// is saved.
+    pub condition: Option<String>,
+    /// The script of the rule as an administrator pastes it. It decides alone
+    /// what is sent where: of the above only `delay_ms`, `skip_user`,
+    /// `previous_is_null` and `timeout_ms` count then.
+    pub script: Option<String>,
+    /// Whose language and zone the script's display values have.
+    pub display_for: DisplayFor,
+}
+
+/// For whom display values are made in an asynchronous job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DisplayFor {
+    /// For the system: the instance's language, UTC.
+    System,
+    /// For the user whose write queued the job.
+    User,
 }
 
 impl BusinessRule {
@@ -68,7 +82,10 @@ impl BusinessRule {
             skip_user: None,
             signing_key: None,
             previous_is_null: true,
-            timeout_ms: 175_000,
+            timeout_ms: TIMEOUT_MS,
+            condition: None,
+            script: None,
+            display_for: DisplayFor::System,
         }
     }
 }
@@ -82,206 +99,6 @@ pub enum ManualForm {
     /// The newer one: no `state`, the raw value of `urgency`, empty texts as
     /// the string `null`, and fields to choose whom to notify.
     Newer,
-}
-
-/// One webhook in the instance's log of outbound requests.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outbound {
-    /// The push it was sent as.
-    pub push: u64,
-    /// The incident that it tells of.
-    pub sys_id: String,
-    /// When it was handed over for sending, in Unix milliseconds.
-    pub at_ms: u64,
-    /// Status of the answer, or why there was none; none while under way.
-    pub outcome: Option<Result<u16, String>>,
-}
-
-/// Entries that the log of outbound requests keeps.
-const LOG_KEPT: usize = 1000;
-
-/// What waits to be sent.
-#[derive(Debug, Default)]
-pub(super) struct Queue {
-    /// Jobs by the time they run, then in the order they were queued; each
-    /// names an incident.
-    jobs: BTreeMap<(u64, u64), String>,
-    /// Finished webhooks by the time they leave.
-    outbox: BTreeMap<(u64, u64), (String, Push)>,
-    log: VecDeque<Outbound>,
-    counter: u64,
-}
-
-impl Queue {
-    /// Queues a job after a write to an incident, if the rule says so. Its
-    /// condition is checked now, as the platform does.
-    pub(super) fn wrote(
-        &mut self,
-        rule: Option<&BusinessRule>,
-        session: &Session,
-        sys_id: &str,
-        now_ms: u64,
-    ) {
-        if let Some(rule) = rule
-            && rule.skip_user.as_ref() != Some(&session.user_name)
-        {
-            let counter = self.count();
-            let key = (now_ms + rule.delay_ms, counter);
-            self.jobs.insert(key, sys_id.to_owned());
-        }
-    }
-
-    /// Sends an incident now, by the form button.
-    pub(super) fn send(
-        &mut self,
-        instance: &Instance,
-        rule: &BusinessRule,
-        incident: &Record,
-        form: ManualForm,
-        now_ms: u64,
-    ) {
-        let body = match form {
-            ManualForm::Guide => guide_body(instance, rule, incident, "update"),
-            ManualForm::Newer => newer_body(instance, rule, incident),
-        };
-        let sys_id = value(incident, "sys_id");
-        let push = self.push(instance, rule, body, now_ms);
-        self.outbox
-            .insert((now_ms, push.id), (sys_id.to_owned(), push));
-    }
-
-    /// Runs the jobs that are due, and takes what leaves now.
-    pub(super) fn take_due(
-        &mut self,
-        instance: &Instance,
-        faults: &mut Faults,
-        now_ms: u64,
-    ) -> Vec<Push> {
-        let later = self.jobs.split_off(&(now_ms + 1, 0));
-        let due = std::mem::replace(&mut self.jobs, later);
-        for ((at_ms, _), sys_id) in due {
-            // The script ends at once if the incident is gone.
-            if let Some(rule) = &instance.options.business_rule
-                && let Some(incident) = instance.record("incident", &sys_id)
-            {
-                self.run(instance, rule, incident, faults, at_ms, now_ms);
-            }
-        }
-        let later = self.outbox.split_off(&(now_ms + 1, 0));
-        let due = std::mem::replace(&mut self.outbox, later);
-        let mut pushes = Vec::new();
-        for (sys_id, push) in due.into_values() {
-            if self.log.len() == LOG_KEPT {
-                self.log.pop_front();
-            }
-            self.log.push_back(Outbound {
-                push: push.id,
-                sys_id,
-                at_ms: now_ms,
-                outcome: None,
-            });
-            pushes.push(push);
-        }
-        pushes
-    }
-
-    fn run(
-        &mut self,
-        instance: &Instance,
-        rule: &BusinessRule,
-        incident: &Record,
-        faults: &mut Faults,
-        at_ms: u64,
-        now_ms: u64,
-    ) {
-        let untouched = value(incident, "sys_created_on") == value(incident, "sys_updated_on");
-        let action = if rule.previous_is_null && untouched {
-            "insert"
-        } else {
-            "update"
-        };
-        let (copies, late_ms) = match faults.of_webhook(now_ms) {
-            None => (1, 0),
-            Some(WebhookFault::Lost) => return,
-            Some(WebhookFault::Doubled) => (2, 0),
-            Some(WebhookFault::Late(late_ms)) => (1, late_ms),
-        };
-        let body = guide_body(instance, rule, incident, action);
-        let push = self.push(instance, rule, body, now_ms);
-        for _ in 0..copies {
-            // A copy is the same message, under the same `webhook-id`.
-            let push = Push {
-                id: self.count(),
-                ..push.clone()
-            };
-            let sys_id = value(incident, "sys_id").to_owned();
-            self.outbox
-                .insert((at_ms + late_ms, push.id), (sys_id, push));
-        }
-    }
-
-    fn push(
-        &mut self,
-        instance: &Instance,
-        rule: &BusinessRule,
-        body: String,
-        now_ms: u64,
-    ) -> Push {
-        let id = self.count();
-        let mut headers = vec![
-            ("content-type".to_owned(), "application/json".to_owned()),
-            ("user-agent".to_owned(), "ServiceNow/1.0".to_owned()),
-        ];
-        headers.extend(rule.headers.iter().cloned());
-        if let Some(key) = &rule.signing_key {
-            // Unique over restarts too, so that no receiver takes it for a copy.
-            let unique = format!("webhook {} {id} {now_ms}", instance.options.seed);
-            let id = format!("msg_{}", hex(&Sha256::digest(unique)[..12]));
-            headers.extend(signature(key, &id, &body, now_ms));
-        }
-        Push {
-            id,
-            url: rule.url.clone(),
-            headers,
-            body: body.into_bytes(),
-            timeout_ms: rule.timeout_ms,
-        }
-    }
-
-    pub(super) fn next_due(&self) -> Option<u64> {
-        let job = self.jobs.first_key_value().map(|((at_ms, _), _)| *at_ms);
-        let push = self.outbox.first_key_value().map(|((at_ms, _), _)| *at_ms);
-        job.into_iter().chain(push).min()
-    }
-
-    /// Notes the outcome; there is never a second attempt.
-    pub(super) fn delivered(&mut self, push: u64, delivery: &Delivery) {
-        if let Some(entry) = self.log.iter_mut().find(|entry| entry.push == push) {
-            entry.outcome = Some(match delivery {
-                Delivery::Answered(response) => Ok(response.status),
-                Delivery::Failed(reason) => Err(reason.clone()),
-                Delivery::TimedOut => Err("no answer in time".to_owned()),
-            });
-        }
-    }
-
-    pub(super) fn log(&self) -> impl Iterator<Item = &Outbound> {
-        self.log.iter()
-    }
-
-    pub(super) fn waiting(&self) -> usize {
-        self.jobs.len() + self.outbox.len()
-    }
-
-    pub(super) fn pending(&self) -> usize {
-        let on_the_way = self.log.iter().filter(|entry| entry.outcome.is_none());
-        self.waiting() + on_the_way.count()
-    }
-
-    fn count(&mut self) -> u64 {
-        self.counter += 1;
-        self.counter
-    }
 }
 
 /// The body of the published script, with its order of keys.
@@ -300,7 +117,7 @@ struct GuideBody<'a> {
     extra: BTreeMap<&'a str, Option<String>>,
 }
 
-fn guide_body(
+pub(super) fn guide_body(
     instance: &Instance,
     rule: &BusinessRule,
     incident: &Record,
@@ -342,7 +159,7 @@ struct NewerBody<'a> {
     extra: BTreeMap<&'a str, Option<String>>,
 }
 
-fn newer_body(instance: &Instance, rule: &BusinessRule, incident: &Record) -> String {
+pub(super) fn newer_body(instance: &Instance, rule: &BusinessRule, incident: &Record) -> String {
     let text = |column| get_value(incident, column).unwrap_or("null");
     let group = value(incident, "assignment_group");
     let body = NewerBody {
@@ -371,7 +188,8 @@ fn get_value<'a>(incident: &'a Record, column: &str) -> Option<&'a str> {
 }
 
 fn label(instance: &Instance, incident: &Record, column: &str) -> String {
-    instance.label("incident", column, value(incident, column))
+    let language = &instance.options.language;
+    instance.label(language, "incident", column, value(incident, column))
 }
 
 fn newest_comment(instance: &Instance, incident: &Record) -> String {
@@ -410,6 +228,25 @@ fn extra<'a>(
     columns
         .map(|column| (column.as_str(), display_value(column)))
         .collect()
+}
+
+/// What the rule sends, with its headers and its signature.
+pub(super) fn message(rule: &BusinessRule, body: String, unique: &str, now_ms: u64) -> Message {
+    let mut headers = vec![
+        ("content-type".to_owned(), "application/json".to_owned()),
+        ("user-agent".to_owned(), USER_AGENT.to_owned()),
+    ];
+    headers.extend(rule.headers.iter().cloned());
+    if let Some(key) = &rule.signing_key {
+        let id = format!("msg_{}", hex(&Sha256::digest(unique)[..12]));
+        headers.extend(signature(key, &id, &body, now_ms));
+    }
+    Message {
+        url: rule.url.clone(),
+        headers,
+        body: body.into_bytes(),
+        timeout_ms: rule.timeout_ms,
+    }
 }
 
 fn signature(key: &[u8], id: &str, body: &str, now_ms: u64) -> Vec<(String, String)> {

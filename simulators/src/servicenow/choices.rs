@@ -20,6 +20,41 @@ pub(super) fn choices(close_codes: CloseCodes) -> Vec<Choice> {
     choices
 }
 
+/// The category that a subcategory belongs to.
+pub(super) fn dependent_value(element: &str, value: &str) -> &'static str {
+    match (element, value) {
+        ("subcategory", "email" | "os") => "software",
+        ("subcategory", "dns" | "vpn") => "network",
+        ("subcategory", "oracle" | "sql server") => "database",
+        _ => "",
+    }
+}
+
+/// States of a task that is no incident; an incident has its own.
+pub(super) const TASK_STATES: &[Choice] = &[
+    ("state", "-5", "Pending", "Ausstehend"),
+    ("state", "1", "Open", "Offen"),
+    ("state", "2", "Work in Progress", "In Arbeit"),
+    (
+        "state",
+        "3",
+        "Closed Complete",
+        "Abgeschlossen - vollständig",
+    ),
+    (
+        "state",
+        "4",
+        "Closed Incomplete",
+        "Abgeschlossen - unvollständig",
+    ),
+    (
+        "state",
+        "7",
+        "Closed Skipped",
+        "Abgeschlossen - übersprungen",
+    ),
+];
+
 const CHOICES: &[Choice] = &[
     ("state", "1", "New", "Neu"),
     ("state", "2", "In Progress", "In Bearbeitung"),
@@ -76,6 +111,17 @@ const CHOICES: &[Choice] = &[
         "cancel",
         "Cancel all future Tasks",
         "Alle künftigen Aufgaben abbrechen",
+    ),
+    ("subcategory", "email", "Email", "E-Mail"),
+    ("subcategory", "os", "Operating System", "Betriebssystem"),
+    ("subcategory", "dns", "DNS", "DNS"),
+    ("subcategory", "vpn", "VPN", "VPN"),
+    ("subcategory", "oracle", "Oracle", "Oracle"),
+    (
+        "subcategory",
+        "sql server",
+        "MS SQL Server",
+        "MS SQL Server",
     ),
     ("contact_type", "phone", "Phone", "Telefon"),
     ("contact_type", "email", "Email", "E-Mail"),

@@ -15,12 +15,16 @@ use super::faults::Span;
 use super::faults::Target;
 use super::faults::WebhookFault;
 use super::parameters::Parameters;
+use super::ui_action::Form;
+use super::ui_action::Race;
 use super::write::Input;
 use crate::Request;
 use crate::Response;
+use crate::server::AWAIT;
 
 const ROUTES: &str = "the routes are GET /simulator/state, GET, POST and DELETE \
     /simulator/faults, POST /simulator/send-to-flashduty/{sys_id}, \
+    POST /simulator/press/{sys_id}, \
     DELETE /simulator/tokens, PATCH /simulator/users/{user_name}";
 
 /// The body of `POST /simulator/faults`.
@@ -55,6 +59,20 @@ struct UserRequest {
     fields: Input,
 }
 
+/// The body of `POST /simulator/press/{sys_id}`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PressRequest {
+    /// Who presses the button.
+    user: String,
+    /// What was typed into the form before.
+    #[serde(default)]
+    changes: Input,
+    /// Who is quicker.
+    #[serde(default)]
+    race: Race,
+}
+
 impl ServiceNow {
     /// Answers a request whose path begins with `/simulator`.
     pub(super) fn control(&mut self, request: &Request, now_ms: u64) -> Response {
@@ -69,6 +87,10 @@ impl ServiceNow {
                 Ok(self.faults.to_json())
             }
             ("POST", ["send-to-flashduty", sys_id]) => Ok(self.button(request, sys_id, now_ms)),
+            ("POST", ["press", sys_id]) => match self.press_button(sys_id, &request.body, now_ms) {
+                Ok(press) => return self.pressed(press),
+                Err(error) => Err(error),
+            },
             ("DELETE", ["tokens"]) => {
                 self.tokens.revoke_all();
                 Ok(json!({}))
@@ -112,6 +134,7 @@ impl ServiceNow {
             "faults": self.faults.to_json(),
             "webhooks_waiting": self.queue.waiting(),
             "webhooks_sent": outbound,
+            "script_log": self.script_log().collect::<Vec<_>>(),
         })
     }
 
@@ -150,6 +173,38 @@ impl ServiceNow {
         let sent = self.send_to_flashduty(sys_id, form, now_ms);
         // What the script on the form says, which knows only of the queue.
         json!({"answer": if sent { "Success" } else { "Request failed" }})
+    }
+
+    fn press_button(&mut self, sys_id: &str, body: &[u8], now_ms: u64) -> Result<u64, String> {
+        let wanted: PressRequest = read(body)?;
+        let form = Form {
+            sys_id: sys_id.to_owned(),
+            changes: wanted.changes,
+            race: wanted.race,
+        };
+        self.press(&wanted.user, &form, now_ms)
+            .map_err(|refusal| match refusal.status {
+                401 => format!("no user {:?}", wanted.user),
+                _ => "the instance has no button; see --ui-action-client and --ui-action-server"
+                    .to_owned(),
+            })
+    }
+
+    /// What the user has seen, or sees later if the script waits.
+    fn pressed(&self, press: u64) -> Response {
+        let shown = self.shown(press).cloned().unwrap_or_default();
+        let mut response = answer::json(200, &json!({"messages": shown.messages}));
+        if !shown.finished {
+            let header = (AWAIT.to_owned(), press.to_string());
+            response.headers.push(header);
+        }
+        response
+    }
+
+    /// The answer to a press whose script has waited.
+    pub(super) fn pressed_in_the_end(&self, press: u64) -> Option<Response> {
+        let finished = self.shown(press).is_none_or(|shown| shown.finished);
+        finished.then(|| self.pressed(press))
     }
 
     fn change_user(&mut self, user_name: &str, body: &[u8], now_ms: u64) -> Result<Value, String> {

@@ -111,7 +111,10 @@ impl View<'_> {
         let mut link = None;
         let display_value = match column.kind {
             Kind::Text | Kind::Integer | Kind::Boolean => raw.to_owned(),
-            Kind::Choice => self.instance.label(table, &column.name, raw),
+            Kind::Choice => {
+                let language = &self.session.language;
+                self.instance.label(language, table, &column.name, raw)
+            }
             Kind::DateTime => self.session.times.show(raw),
             Kind::Reference(target) => {
                 if !raw.is_empty() && !self.exclude_reference_link {
@@ -151,10 +154,7 @@ impl View<'_> {
                     .reference_name("sys_user", &account.sys_id, self.now_ms)
             });
         let author = author.as_deref().unwrap_or(&entry.created_by);
-        let label = match (
-            self.instance.options.language.as_str(),
-            entry.element.as_str(),
-        ) {
+        let label = match (self.session.language.as_str(), entry.element.as_str()) {
             ("de", "comments") => "Zusätzliche Anmerkungen",
             ("de", "work_notes") => "Arbeitsnotizen",
             (_, "comments") => "Additional comments",

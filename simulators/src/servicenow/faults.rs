@@ -44,6 +44,12 @@ pub enum Fault {
     ClosedAfterCommit,
     /// 200 with half of the list, and an `error` beside it.
     PartialList,
+    /// 200 with the first half of the bytes of the list.
+    BrokenList,
+    /// 302 to a page where people log in.
+    Redirected,
+    /// 403: a business rule of the instance with this name forbids it.
+    AbortedByRule(String),
     /// The request is carried out, and the answer held back so many
     /// milliseconds.
     Slow(u64),
@@ -193,9 +199,12 @@ impl Fault {
             Fault::Hibernating => answer::html(200, HIBERNATING.to_owned()),
             Fault::Dropped => answer::empty(202),
             Fault::Closed => answer::empty(CLOSE),
+            Fault::Redirected => redirected(),
+            Fault::AbortedByRule(rule) => answer::refusal(&Refusal::aborted(rule)),
             Fault::ServerErrorAfterCommit
             | Fault::ClosedAfterCommit
             | Fault::PartialList
+            | Fault::BrokenList
             | Fault::Slow(_) => return None,
         })
     }
@@ -206,6 +215,7 @@ impl Fault {
             Fault::ServerErrorAfterCommit => *response = server_error(),
             Fault::ClosedAfterCommit => *response = answer::empty(CLOSE),
             Fault::PartialList => halve(response),
+            Fault::BrokenList => response.body.truncate(response.body.len() / 2),
             Fault::Slow(delay_ms) => {
                 let header = (DELAY_MS.to_owned(), delay_ms.to_string());
                 response.headers.push(header);
@@ -221,6 +231,13 @@ fn server_error() -> Response {
         "{message} Check logs for error trace or enable glide.rest.debug property to verify REST request processing"
     );
     answer::refusal(&Refusal::new(500, message, detail))
+}
+
+fn redirected() -> Response {
+    let mut response = answer::html(302, String::new());
+    let header = ("location".to_owned(), "/login_redirect.do".to_owned());
+    response.headers.push(header);
+    response
 }
 
 fn halve(response: &mut Response) {

@@ -59,7 +59,7 @@ pub struct JournalEntry {
 }
 
 /// The state of an instance.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Instance {
     pub(super) options: Options,
     pub(super) schema: Schema,
@@ -224,37 +224,35 @@ impl Instance {
             .collect()
     }
 
-    /// The label of a choice in the language of the instance, or else in
-    /// English, or else the value itself.
-    pub(super) fn label(&self, table: &str, element: &str, raw: &str) -> String {
+    /// The label of a choice in a language, or else in English, or else the
+    /// value itself. A choice of `incident` counts before one of `task`.
+    pub(super) fn label(&self, language: &str, table: &str, element: &str, raw: &str) -> String {
         if raw.is_empty() {
             return String::new();
         }
-        let mut fallback = raw;
-        for choice in self.records("sys_choice") {
-            if value(choice, "name") == table
-                && value(choice, "element") == element
-                && value(choice, "value") == raw
-            {
-                let language = value(choice, "language");
-                if language == self.options.language {
-                    return value(choice, "label").to_owned();
-                }
-                if language == "en" {
-                    fallback = value(choice, "label");
-                }
-            }
-        }
-        fallback.to_owned()
+        let label = |language| {
+            let mut choices = self.choices(table, element);
+            choices.find(|choice| {
+                value(choice, "value") == raw && value(choice, "language") == language
+            })
+        };
+        label(language)
+            .or_else(|| label("en"))
+            .map_or(raw, |choice| value(choice, "label"))
+            .to_owned()
     }
 
-    /// The value of the choice with a label in the language of the instance.
-    pub(super) fn value_of_label(&self, table: &str, element: &str, label: &str) -> Option<&str> {
-        self.records("sys_choice")
+    /// The value of the choice with a label in a language.
+    pub(super) fn value_of_label(
+        &self,
+        language: &str,
+        table: &str,
+        element: &str,
+        label: &str,
+    ) -> Option<&str> {
+        self.choices(table, element)
             .find(|choice| {
-                value(choice, "name") == table
-                    && value(choice, "element") == element
-                    && value(choice, "language") == self.options.language
+                value(choice, "language") == language
                     && value(choice, "label").eq_ignore_ascii_case(label)
             })
             .map(|choice| value(choice, "value"))
@@ -262,12 +260,24 @@ impl Instance {
 
     /// Whether a column of `incident` has this among its active choices.
     pub(super) fn is_choice(&self, element: &str, raw: &str) -> bool {
-        self.records("sys_choice").any(|choice| {
-            value(choice, "name") == "incident"
-                && value(choice, "element") == element
-                && value(choice, "value") == raw
-                && value(choice, "inactive") != "true"
-        })
+        self.choices("incident", element)
+            .any(|choice| value(choice, "value") == raw && value(choice, "inactive") != "true")
+    }
+
+    /// The choices of a column. A table that has none of its own for it shows
+    /// those of the table that it extends.
+    fn choices<'a, 'b>(
+        &'a self,
+        table: &'b str,
+        element: &'b str,
+    ) -> impl Iterator<Item = &'a Record> + use<'a, 'b> {
+        let of = move |table: &'b str| {
+            self.records("sys_choice").filter(move |choice| {
+                value(choice, "name") == table && value(choice, "element") == element
+            })
+        };
+        let inherits = table == "incident" && of(table).next().is_none();
+        of(if inherits { "task" } else { table })
     }
 
     /// What people see for a reference. Tables that the simulator lacks show

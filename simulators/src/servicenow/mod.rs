@@ -31,24 +31,30 @@
 
 mod answer;
 mod auth;
+mod autoclose;
+mod automation;
 mod business_rule;
 mod choices;
 mod control;
+mod custom_field;
 mod display;
 mod faults;
 mod incident;
 mod instance;
 mod options;
+mod outbound;
 mod pages;
 mod parameters;
 mod query;
 mod rate_limit;
 mod refusal;
 mod schema;
+mod script;
 mod seed_data;
 mod session;
 mod stamp;
 mod table_api;
+mod ui_action;
 mod write;
 
 use std::collections::BTreeSet;
@@ -57,8 +63,11 @@ use sha2::Digest as _;
 use sha2::Sha256;
 
 pub use business_rule::BusinessRule;
+pub use business_rule::DisplayFor;
 pub use business_rule::ManualForm;
-pub use business_rule::Outbound;
+pub use custom_field::CustomChoice;
+pub use custom_field::CustomField;
+pub use custom_field::CustomKind;
 pub use faults::Fault;
 pub use faults::Faults;
 pub use faults::Span;
@@ -67,11 +76,15 @@ pub use faults::WebhookFault;
 pub use instance::JournalEntry;
 pub use instance::Record;
 pub use options::CloseCodes;
-pub use options::CustomField;
 pub use options::ForbiddenState;
 pub use options::OAuthClient;
 pub use options::Options;
+pub use outbound::Outbound;
 pub use refusal::Refusal;
+pub use ui_action::Form;
+pub use ui_action::Race;
+pub use ui_action::Shown;
+pub use ui_action::UiAction;
 
 use crate::Delivery;
 use crate::Push;
@@ -92,7 +105,8 @@ pub struct ServiceNow {
     tokens: auth::Tokens,
     rate_limit: rate_limit::RateLimit,
     faults: Faults,
-    queue: business_rule::Queue,
+    queue: outbound::Queue,
+    automation: automation::Automation,
     transactions: u64,
 }
 
@@ -106,7 +120,8 @@ impl ServiceNow {
             tokens: auth::Tokens::default(),
             rate_limit: rate_limit::RateLimit::default(),
             faults: Faults::default(),
-            queue: business_rule::Queue::default(),
+            queue: outbound::Queue::default(),
+            automation: automation::Automation::default(),
             transactions: 0,
         }
     }
@@ -189,21 +204,6 @@ impl ServiceNow {
     /// The comments and work notes of an incident, oldest first.
     pub fn journal(&self, sys_id: &str) -> Vec<JournalEntry> {
         self.instance.journal(sys_id, NO_LAG)
-    }
-
-    /// Presses the button `Send To Flashduty` on the form of an incident.
-    /// Returns whether there is such an incident and a business rule with
-    /// the URL to send to.
-    pub fn send_to_flashduty(&mut self, sys_id: &str, form: ManualForm, now_ms: u64) -> bool {
-        let (Some(rule), Some(incident)) = (
-            &self.instance.options.business_rule,
-            self.instance.record("incident", sys_id),
-        ) else {
-            return false;
-        };
-        self.queue
-            .send(&self.instance, rule, incident, form, now_ms);
-        true
     }
 
     /// What the instance has sent, oldest first; the last thousand.
@@ -327,7 +327,14 @@ impl ServiceNow {
     fn api(&mut self, request: &Request, now_ms: u64) -> Response {
         let session = match self.tokens.authenticate(&self.instance, request, now_ms) {
             Ok(session) => session,
-            Err(refusal) => return answer::refusal(&refusal),
+            Err(refusal) => {
+                let mut response = answer::refusal(&refusal);
+                if self.tokens.lacks_second_factor(&self.instance, request) {
+                    let header = ("x-mfa_token".to_owned(), "invalid".to_owned());
+                    response.headers.push(header);
+                }
+                return response;
+            }
         };
         let Some(limit) = self.instance.options.rate_limit_per_hour else {
             return self.table_api(request, &session, now_ms);
@@ -343,6 +350,7 @@ impl ServiceNow {
 
 impl Simulator for ServiceNow {
     fn handle(&mut self, request: &Request, now_ms: u64) -> Response {
+        self.autoclose(now_ms);
         if request.path.starts_with("/simulator/") {
             return self.control(request, now_ms);
         }
@@ -358,16 +366,23 @@ impl Simulator for ServiceNow {
     }
 
     fn take_due(&mut self, now_ms: u64) -> Vec<Push> {
-        self.queue
-            .take_due(&self.instance, &mut self.faults, now_ms)
+        self.autoclose(now_ms);
+        self.run_jobs(now_ms);
+        self.queue.take_due(now_ms)
     }
 
     fn next_due(&self) -> Option<u64> {
-        self.queue.next_due()
+        let autoclose = self.next_autoclose().map(|(due_ms, _)| due_ms);
+        self.queue.next_due().into_iter().chain(autoclose).min()
     }
 
-    fn delivered(&mut self, push: u64, delivery: &Delivery, _now_ms: u64) {
+    fn delivered(&mut self, push: u64, delivery: &Delivery, now_ms: u64) {
         self.queue.delivered(push, delivery);
+        self.resume(push, delivery, now_ms);
+    }
+
+    fn late_answer(&mut self, token: u64) -> Option<Response> {
+        self.pressed_in_the_end(token)
     }
 }
 

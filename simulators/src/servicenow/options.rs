@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use super::business_rule::BusinessRule;
+use super::custom_field::CustomField;
+use super::ui_action::UiAction;
 
 /// The configuration of a simulated instance.
 #[derive(Clone, Debug)]
@@ -16,7 +18,7 @@ pub struct Options {
     pub seed: u64,
     /// The URL in links; by default that of the request's `Host`.
     pub base_url: Option<String>,
-    /// Language of labels, `en` or `de`.
+    /// Language of labels, `en` or `de`, for users who prefer none.
     pub language: String,
     /// User name of the integration user.
     pub integration_user: String,
@@ -38,6 +40,8 @@ pub struct Options {
     /// Enforces that basic authentication works only for accounts with web
     /// service access only, or with role `snc_basic_auth_api_access`.
     pub basic_auth_restriction: bool,
+    /// Whether that restriction spares accounts with web service access only.
+    pub restriction_spares_machines: bool,
     /// Whether only `admin` reads `sys_journal_field`; others see no rows.
     pub hide_journal: bool,
     /// Whether only `admin` reads `sys_choice`; others see no rows.
@@ -53,8 +57,26 @@ pub struct Options {
     /// Columns of `incident` that only `admin` may read; they are missing
     /// from the records that others get.
     pub unreadable_fields: BTreeSet<String>,
-    /// Columns that this instance adds to `incident`.
+    /// Columns of `incident` that only `admin` may name in a query; others are
+    /// refused.
+    pub unqueryable_fields: BTreeSet<String>,
+    /// Columns of `incident` that a data policy makes mandatory.
+    pub mandatory_fields: BTreeSet<String>,
+    /// Whether a label counts as the value of a choice where values are
+    /// expected.
+    pub labels_as_values: bool,
+    /// Whether only `admin` may change anything but the state of a closed or
+    /// canceled incident; what others send is dropped without a word.
+    pub closed_is_read_only: bool,
+    /// After how many days a job closes what is resolved.
+    pub autoclose_after_days: Option<u32>,
+    /// Columns that this instance adds to `incident`; by default those of
+    /// [`CustomField::examples`].
     pub custom_fields: Vec<CustomField>,
+    /// Whether the choices of columns that `incident` has from `task` are
+    /// those of `task`, and `task` has states of its own; else all choices
+    /// are those of `incident`.
+    pub choices_of_task: bool,
     /// The choices of `close_code`.
     pub close_codes: CloseCodes,
     /// Whether going On Hold needs `hold_reason` through the API too.
@@ -63,8 +85,15 @@ pub struct Options {
     pub forbidden_state: ForbiddenState,
     /// Requests that a user may send per hour.
     pub rate_limit_per_hour: Option<u32>,
+    /// System properties, which scripts read with `gs.getProperty`.
+    pub properties: BTreeMap<String, String>,
+    /// Script includes by name, as an administrator pastes them. Each is there
+    /// for all scripts on the server, and for the browser's calls.
+    pub script_includes: BTreeMap<String, String>,
     /// The rule that tells others of new and changed incidents.
     pub business_rule: Option<BusinessRule>,
+    /// A button on the form of an incident.
+    pub ui_action: Option<UiAction>,
 }
 
 impl Default for Options {
@@ -83,22 +112,33 @@ impl Default for Options {
                 client_id: "flashduty-client".to_owned(),
                 client_secret: "flashduty-client-secret".to_owned(),
                 user: Some(integration_user.clone()),
+                broadly_scoped: true,
             }],
             integration_user,
             access_token_life_s: 1800,
             basic_auth_restriction: false,
+            restriction_spares_machines: true,
             hide_journal: false,
             hide_choices: false,
             accept_caller_sys_id: true,
             invalid_query_returns_no_rows: false,
             read_only_fields: BTreeSet::new(),
             unreadable_fields: BTreeSet::new(),
-            custom_fields: Vec::new(),
+            unqueryable_fields: BTreeSet::new(),
+            mandatory_fields: BTreeSet::new(),
+            labels_as_values: false,
+            closed_is_read_only: false,
+            autoclose_after_days: None,
+            custom_fields: CustomField::examples(),
+            choices_of_task: false,
             close_codes: CloseCodes::Current,
             hold_reason_mandatory: false,
             forbidden_state: ForbiddenState::Refused,
             rate_limit_per_hour: None,
+            properties: BTreeMap::new(),
+            script_includes: BTreeMap::new(),
             business_rule: None,
+            ui_action: None,
         }
     }
 }
@@ -112,17 +152,9 @@ pub struct OAuthClient {
     pub client_secret: String,
     /// Whom it acts as with `client_credentials`; none refuses that grant.
     pub user: Option<String>,
-}
-
-/// A text column that an instance adds.
-#[derive(Clone, Debug)]
-pub struct CustomField {
-    /// Column name, `u_…` or `x_…`.
-    pub name: String,
-    /// What people see.
-    pub label: String,
-    /// Characters it holds; longer text is cut.
-    pub max_length: usize,
+    /// Whether it may use APIs that belong to no application, such as the
+    /// Table API. New clients may not until somebody says so.
+    pub broadly_scoped: bool,
 }
 
 /// The generation of an instance's resolution codes.

@@ -86,7 +86,7 @@ impl ServiceNow {
                 "short_description",
                 "sys_updated_on",
             ]
-            .map(|column| format!("<td>{}</td>", escape(&self.shown(incident, column))));
+            .map(|column| format!("<td>{}</td>", escape(&self.cell(incident, column))));
             // Writing to a `String` cannot fail.
             let _ = writeln!(rows, "<tr><td>{link}</td>{}</tr>", cells.concat());
         }
@@ -116,7 +116,7 @@ impl ServiceNow {
                 rows,
                 "<tr><th>{}</th><td><pre>{}</pre></td></tr>",
                 escape(label),
-                escape(&self.shown(incident, column))
+                escape(&self.cell(incident, column))
             );
         }
         let mut journal = String::new();
@@ -145,12 +145,14 @@ impl ServiceNow {
         answer::html(200, page(&number, &body))
     }
 
-    fn shown(&self, incident: &Record, column: &str) -> String {
+    fn cell(&self, incident: &Record, column: &str) -> String {
         let raw = value(incident, column);
         match column {
             "caller_id" | "assigned_to" => self.instance.reference_name("sys_user", raw, NO_LAG),
             "assignment_group" => self.instance.reference_name("sys_user_group", raw, NO_LAG),
-            _ => self.instance.label("incident", column, raw),
+            _ => self
+                .instance
+                .label(&self.instance.options.language, "incident", column, raw),
         }
     }
 }

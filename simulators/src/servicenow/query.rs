@@ -154,6 +154,14 @@ impl Query {
         dropped
     }
 
+    /// Whether the query names a field for which this holds.
+    pub(super) fn names(&self, holds: impl Fn(&str) -> bool) -> bool {
+        let conditions = self.groups.iter().flatten().flatten();
+        let tested = conditions.map(|condition| &condition.field);
+        let ordered = self.order.iter().map(|(field, _)| field);
+        tested.chain(ordered).any(|field| holds(field))
+    }
+
     /// Whether a record is found; `value` gives the raw value of a field.
     pub(super) fn matches(&self, value: &dyn Fn(&str) -> String) -> bool {
         let holds = |condition: &Condition| condition.test.holds(&value(&condition.field));

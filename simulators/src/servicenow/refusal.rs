@@ -35,6 +35,25 @@ impl Refusal {
         Refusal::new(401, "User Not Authenticated", detail)
     }
 
+    /// For a client of OAuth that is bound to applications.
+    pub(super) fn unscoped() -> Refusal {
+        let detail = "Access to unscoped api is not allowed";
+        Refusal::new(403, "User Not Authorized", detail)
+    }
+
+    pub(super) fn query_acl() -> Refusal {
+        let detail = "Field(s) present in the query do not have permission to be read";
+        Refusal::new(403, "Insufficient rights to query records", detail)
+    }
+
+    /// A rule of the instance that does not let the write through.
+    pub(super) fn aborted(rule: &str) -> Refusal {
+        let detail = format!(
+            "Operation against file 'incident' was aborted by Business Rule '{rule}^5f0c1d9a'. Business Rule Stack:{rule}"
+        );
+        Refusal::new(403, "Operation Failed", detail)
+    }
+
     /// Also what a reader gets who may not see the record.
     pub(super) fn no_record() -> Refusal {
         let detail = "Record doesn't exist or ACL restricts the record retrieval";

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::options::CustomField;
+use super::custom_field::CustomField;
 
 /// What a column holds, as far as it matters for writing and showing it.
 /// Every value is stored as text.
@@ -25,11 +25,11 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// The name of the type in `sys_dictionary`.
+    /// The name of the type in `sys_dictionary`; a choice is a word there.
     pub(super) fn internal_type(self) -> &'static str {
         match self {
-            Kind::Text => "string",
-            Kind::Choice | Kind::Integer => "integer",
+            Kind::Text | Kind::Choice => "string",
+            Kind::Integer => "integer",
             Kind::Boolean => "boolean",
             Kind::DateTime => "glide_date_time",
             Kind::Reference(_) => "reference",
@@ -54,7 +54,7 @@ pub(super) struct Column {
 type Columns = BTreeMap<String, Column>;
 
 /// The tables of an instance.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Schema {
     tables: BTreeMap<&'static str, Columns>,
 }
@@ -83,8 +83,8 @@ impl Schema {
                 let column = Column {
                     name: field.name.clone(),
                     label: field.label.clone(),
-                    kind: Kind::Text,
-                    max_length: field.max_length,
+                    kind: field.kind.column(),
+                    max_length: field.kind.max_length(),
                     defined_on: "incident",
                 };
                 incident.insert(field.name.clone(), column);
@@ -130,6 +130,7 @@ const TABLES: &[(&str, &[(&str, Definitions)])] = &[
         "sys_user_group",
         &[("sys_user_group", SYSTEM), ("sys_user_group", GROUP)],
     ),
+    ("cmdb_ci", &[("cmdb_ci", SYSTEM), ("cmdb_ci", CI)]),
     (
         "sys_choice",
         &[("sys_choice", SYSTEM), ("sys_choice", CHOICE)],
@@ -313,6 +314,18 @@ const USER: Definitions = &[
     ("last_name", "Last name", Kind::Text, 50),
     ("locked_out", "Locked out", Kind::Boolean, 40),
     ("name", "Name", Kind::Text, 151),
+    (
+        "enable_multifactor_authn",
+        "Enable Multifactor Authentication",
+        Kind::Boolean,
+        40,
+    ),
+    (
+        "password_needs_reset",
+        "Password needs reset",
+        Kind::Boolean,
+        40,
+    ),
     ("preferred_language", "Language", Kind::Text, 3),
     ("time_zone", "Time zone", Kind::Text, 40),
     ("title", "Title", Kind::Text, 60),
@@ -331,6 +344,24 @@ const GROUP: Definitions = &[
     ("email", "Group email", Kind::Text, 100),
     ("manager", "Manager", USER_REF, 32),
     ("name", "Name", Kind::Text, 80),
+];
+
+const CI: Definitions = &[
+    ("assigned_to", "Assigned to", USER_REF, 32),
+    ("asset_tag", "Asset tag", Kind::Text, 40),
+    ("fqdn", "Fully qualified domain name", Kind::Text, 255),
+    ("ip_address", "IP Address", Kind::Text, 255),
+    ("name", "Name", Kind::Text, 255),
+    (
+        "operational_status",
+        "Operational status",
+        Kind::Integer,
+        40,
+    ),
+    ("serial_number", "Serial number", Kind::Text, 255),
+    ("short_description", "Description", Kind::Text, 1000),
+    ("support_group", "Support group", GROUP_REF, 32),
+    ("sys_class_name", "Class", Kind::Text, 80),
 ];
 
 const CHOICE: Definitions = &[

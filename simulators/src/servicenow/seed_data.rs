@@ -2,9 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use super::choices::TASK_STATES;
 use super::choices::choices;
+use super::choices::dependent_value;
+use super::custom_field::CustomKind;
 use super::instance::Instance;
 use super::instance::Record;
+use super::schema::Column;
 use super::schema::Kind;
 use super::session::Account;
 
@@ -14,13 +18,37 @@ const SEEDED_MS: u64 = 1_767_225_600_000;
 /// The stamp of that time.
 const SEEDED_ON: &str = "2026-01-01 00:00:00";
 
-/// People who work on incidents: user name, first name, last name.
-const PEOPLE: [(&str, &str, &str); 2] = [
-    ("abel.tuter", "Abel", "Tuter"),
-    ("beth.anglin", "Beth", "Anglin"),
+/// People who work on incidents: user name, first name, last name, and what
+/// is before the `@example.com` of their address. Ana and Bo have the
+/// addresses of the people in the simulated Flashduty.
+const PEOPLE: [(&str, &str, &str, &str); 4] = [
+    ("abel.tuter", "Abel", "Tuter", "abel.tuter"),
+    ("beth.anglin", "Beth", "Anglin", "beth.anglin"),
+    ("ana.silva", "Ana", "Silva", "ana"),
+    ("bo.chen", "Bo", "Chen", "bo"),
 ];
 
+/// Has left: a record that is not active.
+const FORMER: (&str, &str, &str, &str) = ("fred.luddy", "Fred", "Luddy", "fred.luddy");
+
 const GROUPS: [&str; 4] = ["Service Desk", "Hardware", "Network", "Database"];
+
+/// Configuration items: name, class, fully qualified name, support group.
+const ITEMS: [(&str, &str, &str, &str); 3] = [
+    (
+        "checkout-db-01",
+        "cmdb_ci_db_instance",
+        "checkout-db-01.example.com",
+        "Database",
+    ),
+    (
+        "edge-router-7",
+        "cmdb_ci_ip_router",
+        "edge-router-7.example.com",
+        "Network",
+    ),
+    ("Checkout", "cmdb_ci_service", "", "Service Desk"),
+];
 
 /// Fills an empty instance.
 pub(super) fn seed(instance: &mut Instance) {
@@ -28,24 +56,21 @@ pub(super) fn seed(instance: &mut Instance) {
     seed_user(
         instance,
         "admin",
-        ("System", "Administrator"),
+        ("System", "Administrator", "admin"),
         &password,
         &["admin"],
     );
-    for (user_name, first_name, last_name) in PEOPLE {
-        seed_user(
-            instance,
-            user_name,
-            (first_name, last_name),
-            &password,
-            &["itil"],
-        );
+    for (user_name, first_name, last_name, mailbox) in PEOPLE.into_iter().chain([FORMER]) {
+        let names = (first_name, last_name, mailbox);
+        seed_user(instance, user_name, names, &password, &["itil"]);
     }
+    set_user(instance, FORMER.0, "active", "false");
     seed_integration_user(instance);
     for name in GROUPS {
         let fields = [("name", name), ("active", "true")];
         insert(instance, "sys_user_group", &fields);
     }
+    seed_items(instance);
     seed_choices(instance);
     seed_dictionary(instance);
 }
@@ -55,19 +80,21 @@ fn seed_integration_user(instance: &mut Instance) {
     let password = instance.options.integration_password.clone();
     let roles = instance.options.integration_roles.clone();
     let web_service_access_only = instance.options.web_service_access_only;
-    let sys_id = seed_user(
-        instance,
-        &user_name,
-        ("Flashduty", "Integration"),
-        &password,
-        &[],
-    );
+    let names = ("Flashduty", "Integration", user_name.as_str());
+    seed_user(instance, &user_name, names, &password, &[]);
     if let Some(account) = instance.accounts.get_mut(&user_name) {
         account.roles = roles;
     }
-    if web_service_access_only && let Some(mut user) = instance.record("sys_user", &sys_id).cloned()
+    if web_service_access_only {
+        set_user(instance, &user_name, "web_service_access_only", "true");
+    }
+}
+
+fn set_user(instance: &mut Instance, user_name: &str, column: &str, text: &str) {
+    if let Some(account) = instance.accounts.get(user_name)
+        && let Some(mut user) = instance.record("sys_user", &account.sys_id).cloned()
     {
-        user.insert("web_service_access_only".to_owned(), "true".to_owned());
+        user.insert(column.to_owned(), text.to_owned());
         instance.store("sys_user", user, SEEDED_MS, 0);
     }
 }
@@ -75,16 +102,16 @@ fn seed_integration_user(instance: &mut Instance) {
 fn seed_user(
     instance: &mut Instance,
     user_name: &str,
-    (first_name, last_name): (&str, &str),
+    (first_name, last_name, mailbox): (&str, &str, &str),
     password: &str,
     roles: &[&str],
-) -> String {
+) {
     let fields = [
         ("user_name", user_name),
         ("first_name", first_name),
         ("last_name", last_name),
         ("name", &format!("{first_name} {last_name}")),
-        ("email", &format!("{user_name}@example.com")),
+        ("email", &format!("{mailbox}@example.com")),
         ("active", "true"),
         ("locked_out", "false"),
         ("internal_integration_user", "false"),
@@ -92,7 +119,7 @@ fn seed_user(
     ];
     let sys_id = insert(instance, "sys_user", &fields);
     let account = Account {
-        sys_id: sys_id.clone(),
+        sys_id,
         password: password.to_owned(),
         roles: roles
             .iter()
@@ -100,30 +127,85 @@ fn seed_user(
             .collect::<BTreeSet<_>>(),
     };
     instance.accounts.insert(user_name.to_owned(), account);
-    sys_id
+}
+
+fn seed_items(instance: &mut Instance) {
+    for (name, class, fqdn, support_group) in ITEMS {
+        let group = instance.by_reference_name("sys_user_group", support_group);
+        let group = group.unwrap_or_default().to_owned();
+        let fields = [
+            ("name", name),
+            ("sys_class_name", class),
+            ("fqdn", fqdn),
+            ("operational_status", "1"),
+            ("support_group", &group),
+        ];
+        insert(instance, "cmdb_ci", &fields);
+    }
 }
 
 fn seed_choices(instance: &mut Instance) {
-    let language = instance.options.language.clone();
-    for (sequence, (element, value, english, german)) in choices(instance.options.close_codes)
-        .into_iter()
-        .enumerate()
-    {
-        let sequence = sequence.to_string();
-        let translation = (language == "de").then_some(("de", german));
-        for (language, label) in [("en", english)].into_iter().chain(translation) {
-            let fields = [
-                ("name", "incident"),
-                ("element", element),
-                ("value", value),
-                ("label", label),
-                ("language", language),
-                ("sequence", &sequence),
-                ("inactive", "false"),
-            ];
-            insert(instance, "sys_choice", &fields);
+    let mut sequence = 0;
+    for (element, value, english, german) in choices(instance.options.close_codes) {
+        let defined_on = instance.schema.column("incident", element);
+        let of_task = defined_on.is_some_and(|column| column.defined_on == "task");
+        // An incident has states of its own.
+        let name = if instance.options.choices_of_task && of_task && element != "state" {
+            "task"
+        } else {
+            "incident"
+        };
+        seed_choice(
+            instance,
+            name,
+            element,
+            &mut sequence,
+            [value, english, german],
+        );
+    }
+    if instance.options.choices_of_task {
+        for &(element, value, english, german) in TASK_STATES {
+            seed_choice(
+                instance,
+                "task",
+                element,
+                &mut sequence,
+                [value, english, german],
+            );
         }
     }
+    for field in instance.options.custom_fields.clone() {
+        if let CustomKind::Choice(choices) = field.kind {
+            for choice in choices {
+                let texts = [&*choice.value, &*choice.english, &*choice.german];
+                seed_choice(instance, "incident", &field.name, &mut sequence, texts);
+            }
+        }
+    }
+}
+
+/// A row for each language.
+fn seed_choice(
+    instance: &mut Instance,
+    table: &str,
+    element: &str,
+    sequence: &mut u32,
+    [value, english, german]: [&str; 3],
+) {
+    for (language, label) in [("en", english), ("de", german)] {
+        let fields = [
+            ("name", table),
+            ("element", element),
+            ("value", value),
+            ("label", label),
+            ("language", language),
+            ("sequence", &sequence.to_string()),
+            ("dependent_value", dependent_value(element, value)),
+            ("inactive", "false"),
+        ];
+        insert(instance, "sys_choice", &fields);
+    }
+    *sequence += 1;
 }
 
 fn seed_dictionary(instance: &mut Instance) {
@@ -147,7 +229,7 @@ fn seed_dictionary(instance: &mut Instance) {
             ("name", column.defined_on),
             ("element", &column.name),
             ("column_label", &column.label),
-            ("internal_type", column.kind.internal_type()),
+            ("internal_type", internal_type(&column)),
             ("max_length", &column.max_length.to_string()),
             ("reference", reference),
             ("choice", choice),
@@ -156,6 +238,15 @@ fn seed_dictionary(instance: &mut Instance) {
             ("read_only", "false"),
         ];
         insert(instance, "sys_dictionary", &fields);
+    }
+}
+
+/// The choices of a few columns are numbers.
+fn internal_type(column: &Column) -> &'static str {
+    match column.name.as_str() {
+        "escalation" | "hold_reason" | "impact" | "incident_state" | "notify" | "priority"
+        | "severity" | "state" | "urgency" => "integer",
+        _ => column.kind.internal_type(),
     }
 }
 

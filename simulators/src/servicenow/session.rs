@@ -21,6 +21,10 @@ pub(super) struct Session {
     pub(super) user_name: String,
     pub(super) user_id: String,
     roles: BTreeSet<String>,
+    /// Whether it is the platform itself, which no policy binds.
+    pub(super) is_platform: bool,
+    /// Of the labels that the user sees.
+    pub(super) language: String,
     pub(super) times: TimeStyle,
 }
 
@@ -29,12 +33,39 @@ impl Session {
     pub(super) fn of(instance: &Instance, user_name: &str) -> Option<Session> {
         let account = instance.accounts.get(user_name)?;
         let user = instance.record("sys_user", &account.sys_id)?;
+        let language = match value(user, "preferred_language") {
+            "" => &instance.options.language,
+            preferred => preferred,
+        };
         Some(Session {
             user_name: user_name.to_owned(),
             user_id: account.sys_id.clone(),
             roles: account.roles.clone(),
+            is_platform: false,
+            language: language.to_owned(),
             times: TimeStyle::new(value(user, "time_zone"), value(user, "date_format")),
         })
+    }
+
+    /// The session of the platform's own jobs.
+    pub(super) fn system(instance: &Instance) -> Option<Session> {
+        let mut session = Session::of(instance, "admin")?;
+        "system".clone_into(&mut session.user_name);
+        session.is_platform = true;
+        Some(session)
+    }
+
+    /// Shows labels and times as to somebody who has chosen nothing.
+    pub(super) fn show_as_system(&mut self, language: &str) {
+        language.clone_into(&mut self.language);
+        self.times = TimeStyle::new("", "");
+    }
+
+    /// The same user as scripts on the server act: no access control holds.
+    pub(super) fn unbound(&self) -> Session {
+        let mut session = self.clone();
+        session.roles.insert("admin".to_owned());
+        session
     }
 
     pub(super) fn is_admin(&self) -> bool {

@@ -26,6 +26,14 @@ pub(super) fn utc(now_ms: u64) -> String {
         .unwrap_or_default()
 }
 
+/// The moment of a stamp, in Unix milliseconds; none if the text is no stamp.
+pub(super) fn ms(stamp: &str) -> Option<u64> {
+    let moment = PrimitiveDateTime::parse(stamp, STORED).ok()?.assume_utc();
+    u64::try_from(moment.unix_timestamp())
+        .ok()?
+        .checked_mul(1000)
+}
+
 /// The zone and the format in which one user sees times.
 #[derive(Clone, Debug)]
 pub(super) struct TimeStyle {
@@ -97,6 +105,14 @@ mod tests {
     #[test]
     fn a_stamp_has_whole_seconds_in_utc() {
         assert_eq!(utc(1_772_442_910_999), "2026-03-02 09:15:10");
+    }
+
+    #[test]
+    fn only_a_stamp_is_read_as_one() {
+        assert_eq!(ms("2026-03-02 09:15:10"), Some(1_772_442_910_000));
+        assert_eq!(ms("2026-03-02T09:15:10Z"), None);
+        assert_eq!(ms("2026-13-02 09:15:10"), None);
+        assert_eq!(ms(""), None);
     }
 
     #[test]

@@ -17,7 +17,6 @@ use super::schema::Kind;
 use super::session::Session;
 use super::write::Input;
 use super::write::Write;
-use super::write::Written;
 use crate::Request;
 use crate::Response;
 
@@ -167,20 +166,30 @@ impl ServiceNow {
         if !instance.may_see(table, "", call.session) {
             return Ok(Vec::new());
         }
-        let mut query = match call.parameters.get("sysparm_query") {
-            Some(text) => {
-                let javascript = |script: &str| match script {
-                    "gs.getUserID()" => Some(call.session.user_id.clone()),
-                    "gs.getUserName()" => Some(call.session.user_name.clone()),
-                    _ => None,
-                };
-                Query::parse(text, &javascript)
-                    .map_err(|unsupported| Refusal::unsupported(&unsupported.0))?
-            }
-            None => Query::of_equalities(call.parameters.conditions().map(|(field, value)| {
-                (field.to_owned(), self.value_of_shown(table, field, value))
-            })),
-        };
+        let mut query =
+            match call.parameters.get("sysparm_query") {
+                Some(text) => {
+                    let javascript = |script: &str| match script {
+                        "gs.getUserID()" => Some(call.session.user_id.clone()),
+                        "gs.getUserName()" => Some(call.session.user_name.clone()),
+                        _ => None,
+                    };
+                    Query::parse(text, &javascript)
+                        .map_err(|unsupported| Refusal::unsupported(&unsupported.0))?
+                }
+                None => Query::of_equalities(call.parameters.conditions().map(|(field, value)| {
+                    (field.to_owned(), self.value_of_shown(call, field, value))
+                })),
+            };
+        let forbidden = table == "incident"
+            && !call.session.is_admin()
+            && query.names(|path| {
+                let head = path.split('.').next().unwrap_or_default();
+                instance.options.unqueryable_fields.contains(head)
+            });
+        if forbidden {
+            return Err(Refusal::query_acl());
+        }
         let dropped = query.drop_unknown(|path| instance.schema.walk(table, path).is_some());
         if dropped && instance.options.invalid_query_returns_no_rows {
             return Ok(Vec::new());
@@ -195,14 +204,18 @@ impl ServiceNow {
     }
 
     /// Conditions outside of `sysparm_query` may name what people see.
-    fn value_of_shown(&self, table: &str, field: &str, shown: &str) -> String {
+    fn value_of_shown(&self, call: &Call, field: &str, shown: &str) -> String {
+        let table = call.table.as_str();
         let known = match self
             .instance
             .schema
             .column(table, field)
             .map(|column| column.kind)
         {
-            Some(Kind::Choice) => self.instance.value_of_label(table, field, shown),
+            Some(Kind::Choice) => {
+                let language = &call.session.language;
+                self.instance.value_of_label(language, table, field, shown)
+            }
             Some(Kind::Reference(target)) => self.instance.by_reference_name(target, shown),
             _ => None,
         };
@@ -247,20 +260,6 @@ impl ServiceNow {
             now_ms: call.now_ms,
             lag_ms: self.faults.read_lag_ms(),
             display_values: call.parameters.is_true("sysparm_input_display_value"),
-        }
-    }
-
-    /// The business rule runs for writes of the API like for any other.
-    pub(super) fn after_write(
-        &mut self,
-        table: &str,
-        session: &Session,
-        written: &Written,
-        now_ms: u64,
-    ) {
-        if table == "incident" && written.changed {
-            let rule = self.instance.options.business_rule.as_ref();
-            self.queue.wrote(rule, session, &written.sys_id, now_ms);
         }
     }
 

@@ -29,8 +29,11 @@ pub(super) struct Write<'a> {
 }
 
 /// A write that was accepted.
+#[derive(Clone, Debug)]
 pub(super) struct Written {
     pub(super) sys_id: String,
+    /// Whether the record is new.
+    pub(super) inserted: bool,
     /// Whether there was anything to write.
     pub(super) changed: bool,
 }
@@ -101,6 +104,7 @@ impl Instance {
         self.append(&sys_id, journal, &stamp, write);
         Ok(Written {
             sys_id,
+            inserted: true,
             changed: true,
         })
     }
@@ -140,6 +144,7 @@ impl Instance {
         }
         Ok(Written {
             sys_id: sys_id.to_owned(),
+            inserted: false,
             changed,
         })
     }
@@ -190,7 +195,10 @@ impl Instance {
             let Some(column) = self.schema.column(table, name) else {
                 continue;
             };
-            if !self.may_write_column(table, name, write.session) {
+            let closed = is_final(before) && self.options.closed_is_read_only;
+            let may_write = self.may_write_column(table, name, write.session)
+                && (!closed || write.session.is_admin() || is_state(name));
+            if !may_write {
                 continue;
             }
             if column.kind == Kind::Journal {
@@ -202,11 +210,20 @@ impl Instance {
             let text = if write.display_values {
                 self.stored_value(table, column, text, write.session)
             } else {
-                normal_value(column.kind, text)
+                self.raw_value(table, column, text, write.session)
             };
             after.insert(name.clone(), cut(&text, column.max_length));
         }
         (after, journal)
+    }
+
+    /// The raw value of what should be one.
+    fn raw_value(&self, table: &str, column: &Column, text: &str, session: &Session) -> String {
+        if self.options.labels_as_values && column.kind == Kind::Choice {
+            let value = self.value_of_label(&session.language, table, &column.name, text);
+            return value.unwrap_or(text).to_owned();
+        }
+        normal_value(column.kind, text)
     }
 
     fn may_write_column(&self, table: &str, name: &str, session: &Session) -> bool {
@@ -227,7 +244,7 @@ impl Instance {
         }
         let stored = match column.kind {
             Kind::Choice => self
-                .value_of_label(table, &column.name, shown)
+                .value_of_label(&session.language, table, &column.name, shown)
                 .map(str::to_owned),
             Kind::Reference(target) => {
                 let found = self.by_reference_name(target, shown).map(str::to_owned);
@@ -264,7 +281,18 @@ impl Instance {
             close_code_is_known: close_code == value(before, "close_code")
                 || self.is_choice("close_code", close_code),
         };
-        incident::apply(before, after, &writing)
+        incident::apply(before, after, &writing)?;
+        let mandatory = self.options.mandatory_fields.iter();
+        let missing: Vec<&str> = mandatory
+            .filter(|name| value(after, name).is_empty())
+            .filter_map(|name| self.schema.column("incident", name))
+            .map(|column| column.label.as_str())
+            .collect();
+        if missing.is_empty() || write.session.is_platform {
+            Ok(())
+        } else {
+            Err(Refusal::mandatory(&missing))
+        }
     }
 
     fn append(
@@ -297,15 +325,43 @@ fn may_write(table: &str, session: &Session) -> bool {
     }
 }
 
+fn is_final(record: &Record) -> bool {
+    matches!(
+        value(record, "state"),
+        incident::CLOSED | incident::CANCELED
+    )
+}
+
+fn is_state(name: &str) -> bool {
+    matches!(name, "state" | "incident_state")
+}
+
 pub(super) fn is_sys_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
+/// What a column holds after a text was written to it. What is no value of
+/// the column's type empties it, without a word.
 fn normal_value(kind: Kind, text: &str) -> String {
-    match (kind, text) {
-        (Kind::Boolean, "1" | "TRUE" | "True") => "true".to_owned(),
-        (Kind::Boolean, "0" | "FALSE" | "False") => "false".to_owned(),
-        _ => text.to_owned(),
+    let is_valid = match kind {
+        Kind::Boolean => {
+            let is_true = ["1", "true", "yes"].iter();
+            return match text {
+                "" => String::new(),
+                _ => is_true
+                    .into_iter()
+                    .any(|word| text.eq_ignore_ascii_case(word))
+                    .to_string(),
+            };
+        }
+        Kind::Integer => text.parse::<i64>().is_ok(),
+        Kind::DateTime => stamp::ms(text).is_some(),
+        _ => true,
+    };
+    if is_valid {
+        text.to_owned()
+    } else {
+        String::new()
     }
 }
 

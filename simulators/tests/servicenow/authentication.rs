@@ -167,3 +167,48 @@ fn a_rate_limit_counts_each_user_by_the_hour() {
     desk.wait_ms(2_600_000);
     assert_eq!(desk.get("incident").status, 200);
 }
+
+#[test]
+fn a_password_that_needs_reset_or_a_second_factor_is_refused_like_a_wrong_one() {
+    for (column, header) in [
+        ("password_needs_reset", None),
+        ("enable_multifactor_authn", Some("invalid")),
+    ] {
+        let mut desk = Desk::new(Options::default());
+        desk.snow
+            .set_user_field("flashduty", column, "true", desk.now_ms);
+        let answer = desk.get("incident");
+        let detail = Some("Required to provide Auth information");
+        answer.assert_refused(401, "User Not Authenticated", detail);
+        assert_eq!(answer.header("x-mfa_token"), header, "{column}");
+    }
+}
+
+#[test]
+fn the_restriction_may_not_spare_machines_either() {
+    let mut desk = Desk::new(Options {
+        basic_auth_restriction: true,
+        restriction_spares_machines: false,
+        web_service_access_only: true,
+        ..Options::default()
+    });
+    assert_eq!(desk.get("incident").status, 401);
+    desk.headers = vec![("x-sn-apikey".to_owned(), "flashduty-api-key".to_owned())];
+    assert_eq!(desk.get("incident").status, 200);
+}
+
+#[test]
+fn a_client_that_is_bound_to_applications_may_not_use_the_table_api() {
+    let mut desk = Desk::new(Options::default());
+    desk.snow.options_mut().oauth_clients[0].broadly_scoped = false;
+    let form = format!("grant_type=client_credentials&{CLIENT}");
+    let token = token_request(&mut desk, &form).json();
+    desk.sit_down(&format!("Bearer {}", text(&token["access_token"])));
+    desk.get("incident").assert_refused(
+        403,
+        "User Not Authorized",
+        Some("Access to unscoped api is not allowed"),
+    );
+    desk.snow.options_mut().oauth_clients[0].broadly_scoped = true;
+    assert_eq!(desk.get("incident").status, 200);
+}

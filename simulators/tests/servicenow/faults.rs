@@ -44,12 +44,21 @@ fn each_fault_has_its_answer() {
         (Fault::Unauthorized, 401),
         (Fault::Dropped, 202),
         (Fault::Closed, CLOSE),
+        (Fault::Redirected, 302),
+        (Fault::AbortedByRule("Freeze".to_owned()), 403),
     ] {
         desk.snow.faults().answer(fault.clone(), Span::Next(1));
         let answer = desk.send("POST", "/api/now/table/incident", "{}");
         assert_eq!(answer.status, status, "{fault:?}");
         let retry_after = (status == 429).then_some("7");
         assert_eq!(answer.header("retry-after"), retry_after);
+        let location = (status == 302).then_some("/login_redirect.do");
+        assert_eq!(answer.header("location"), location);
+        if status == 403 {
+            let detail = "Operation against file 'incident' was aborted by Business Rule \
+                'Freeze^5f0c1d9a'. Business Rule Stack:Freeze";
+            answer.assert_refused(403, "Operation Failed", Some(detail));
+        }
     }
     assert_eq!(desk.snow.incidents().count(), 0);
 }
@@ -97,6 +106,10 @@ fn a_partial_list_has_an_error_beside_its_records() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.column("state").len(), 1);
     assert!(answer.json()["error"]["message"].is_string());
+    desk.snow.faults().answer(Fault::BrokenList, Span::Next(1));
+    let broken = desk.get("incident");
+    assert_eq!(broken.status, 200);
+    assert!(serde_json::from_str::<serde_json::Value>(&broken.text).is_err());
 }
 
 #[test]
@@ -158,7 +171,7 @@ fn users_are_changed_over_http() {
     let wrong = desk.send("PATCH", "/simulator/users/nobody", "{}");
     assert_eq!(
         wrong.json()["error"],
-        "no user \"nobody\"; there are abel.tuter, admin, beth.anglin, flashduty"
+        "no user \"nobody\"; there are abel.tuter, admin, ana.silva, beth.anglin, bo.chen, flashduty, fred.luddy"
     );
 }
 

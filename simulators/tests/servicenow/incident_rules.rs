@@ -1,5 +1,7 @@
 //! Priority, states, resolution and closing.
 
+use simulators::Simulator as _;
+use simulators::servicenow::BusinessRule;
 use simulators::servicenow::CloseCodes;
 use simulators::servicenow::ForbiddenState;
 use simulators::servicenow::Options;
@@ -174,4 +176,53 @@ fn an_answer_of_the_caller_ends_the_wait_for_it() {
         .unwrap();
     assert_eq!(desk.stored(&sys_id, "state"), "2");
     assert_eq!(desk.stored(&sys_id, "hold_reason"), "");
+}
+
+#[test]
+fn an_instance_may_make_more_columns_mandatory() {
+    let mut desk = Desk::new(Options {
+        mandatory_fields: ["caller_id".to_owned(), "u_service".to_owned()].into(),
+        ..Options::default()
+    });
+    let create = |desk: &mut Desk, body: &str| desk.send("POST", "/api/now/table/incident", body);
+    let detail =
+        "Data Policy Exception: \n\tThe following fields are mandatory: Caller, Business service";
+    create(&mut desk, "{}").assert_refused(403, "Operation Failed", Some(detail));
+    assert_eq!(desk.snow.incidents().count(), 0);
+    let abel = desk.snow.user_id("abel.tuter").unwrap();
+    let body = format!(r#"{{"caller_id":"{abel}","u_service":"Checkout"}}"#);
+    let sys_id = desk.create(&body);
+    let detail = "Data Policy Exception: \n\tThe following fields are mandatory: Business service";
+    desk.patch(&sys_id, r#"{"u_service":""}"#).assert_refused(
+        403,
+        "Operation Failed",
+        Some(detail),
+    );
+}
+
+#[test]
+fn what_is_resolved_is_closed_by_itself_after_some_days() {
+    const DAY_MS: u64 = 86_400_000;
+    let mut desk = Desk::new(Options {
+        autoclose_after_days: Some(7),
+        business_rule: Some(BusinessRule::to("http://gateway.example/hook")),
+        ..Options::default()
+    });
+    let sys_id = desk.create(RESOLVE);
+    desk.wait_ms(10_000);
+    desk.webhooks();
+    let due_ms = desk.now_ms - 10_000 + 7 * DAY_MS;
+    assert_eq!(desk.snow.next_due(), Some(due_ms));
+    desk.wait_ms(7 * DAY_MS - 10_001);
+    assert!(desk.webhooks().is_empty());
+    assert_eq!(desk.stored(&sys_id, "state"), "6");
+    desk.wait_ms(1);
+    desk.webhooks();
+    assert_eq!(desk.stored(&sys_id, "state"), "7");
+    assert_eq!(desk.stored(&sys_id, "active"), "false");
+    assert_eq!(desk.stored(&sys_id, "sys_updated_by"), "system");
+    // The rule tells of it like of any other write.
+    desk.wait_ms(3000);
+    assert!(desk.webhooks()[0].contains(r#""state":"Closed""#));
+    assert_eq!(desk.snow.next_due(), None);
 }

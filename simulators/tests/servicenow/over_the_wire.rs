@@ -9,6 +9,7 @@ use simulators::server::ServerOptions;
 use simulators::servicenow::BusinessRule;
 use simulators::servicenow::Options;
 use simulators::servicenow::ServiceNow;
+use simulators::servicenow::UiAction;
 
 #[tokio::test]
 async fn an_incident_created_over_http_is_told_to_the_receiver() {
@@ -53,5 +54,42 @@ async fn an_incident_created_over_http_is_told_to_the_receiver() {
     };
     // The other instance has no such page behind its login.
     assert!(matches!(delivery, Delivery::Answered(answer) if answer.status == 401));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_pressed_button_shows_what_the_receiver_answered() {
+    let start = |options| Server::start(ServiceNow::new(options), ServerOptions::default());
+    let receiver = start(Options::default()).await.unwrap();
+    let script = format!(
+        "var request = new sn_ws.RESTMessageV2();
+         request.setHttpMethod('POST');
+         request.setEndpoint('{}/hook');
+         gs.addInfoMessage('Status ' + request.execute().getStatusCode());",
+        receiver.url()
+    );
+    let server = start(Options {
+        ui_action: Some(UiAction {
+            client: false,
+            onclick: String::new(),
+            script,
+        }),
+        ..Options::default()
+    })
+    .await
+    .unwrap();
+    let sys_id = server.poke(|snow, now_ms| {
+        let fields = [("short_description", "Disk")];
+        snow.create_incident("abel.tuter", &fields, now_ms).unwrap()
+    });
+    let press = |user: &str| {
+        let request = reqwest::Client::new()
+            .post(format!("{}/simulator/press/{sys_id}", server.url()))
+            .body(format!(r#"{{"user":"{user}"}}"#))
+            .send();
+        async { request.await.unwrap().text().await.unwrap() }
+    };
+    assert_eq!(press("beth.anglin").await, r#"{"messages":["Status 401"]}"#);
+    assert_eq!(press("nobody").await, r#"{"error":"no user \"nobody\""}"#);
     server.stop().await;
 }

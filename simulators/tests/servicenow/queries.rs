@@ -2,6 +2,7 @@
 
 use simulators::servicenow::Options;
 
+use crate::desk::ADMIN;
 use crate::desk::Desk;
 
 fn desk(options: Options) -> Desk {
@@ -97,7 +98,7 @@ fn the_dictionary_tells_on_which_table_a_column_is_defined() {
 
 #[test]
 fn choices_are_read_unless_hidden() {
-    let query = "sys_choice?sysparm_query=name=incident%5Eelement=close_code%5Einactive=false";
+    let query = "sys_choice?sysparm_query=name=incident%5Eelement=close_code%5Einactive=false%5Elanguage=en";
     let mut open = desk(Options::default());
     let values = open.get(query).column("value");
     assert_eq!(values.len(), 10);
@@ -107,4 +108,26 @@ fn choices_are_read_unless_hidden() {
         ..Options::default()
     });
     assert_eq!(hidden.get(query).text, r#"{"result":[]}"#);
+}
+
+#[test]
+fn a_column_may_be_kept_out_of_queries() {
+    let mut desk = desk(Options {
+        unqueryable_fields: ["correlation_id".to_owned()].into(),
+        ..Options::default()
+    });
+    for query in [
+        "state=1%5EORcorrelation_id=fd-1",
+        "ORDERBYDESCcorrelation_id",
+    ] {
+        desk.get(&format!("incident?sysparm_query={query}"))
+            .assert_refused(
+                403,
+                "Insufficient rights to query records",
+                Some("Field(s) present in the query do not have permission to be read"),
+            );
+    }
+    desk.sit_down(ADMIN);
+    let query = "sysparm_query=correlation_id=fd-1";
+    assert_found(&mut desk, query, &["INC0010001"]);
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use simulators::servicenow::BusinessRule;
 use simulators::servicenow::CustomField;
+use simulators::servicenow::CustomKind;
 use simulators::servicenow::Options;
 
 use crate::desk::ADMIN;
@@ -77,11 +78,11 @@ fn a_write_that_changes_nothing_is_no_update() {
 #[test]
 fn text_that_is_too_long_is_cut() {
     let mut desk = Desk::new(Options {
-        custom_fields: vec![CustomField {
-            name: "u_service".to_owned(),
-            label: "Service".to_owned(),
-            max_length: 3,
-        }],
+        custom_fields: vec![CustomField::new(
+            "u_service",
+            "Service",
+            CustomKind::Text(3),
+        )],
         ..Options::default()
     });
     let long = "长".repeat(5000);
@@ -129,4 +130,62 @@ fn an_instance_may_insist_on_its_own_sys_ids() {
     let first = desk.create(&body);
     let second = desk.create(&body);
     assert!(first != chosen && second != chosen && first != second);
+}
+
+#[test]
+fn a_label_counts_as_a_value_on_some_instances_only() {
+    for (labels_as_values, state) in [(false, "In Progress"), (true, "2")] {
+        let mut desk = Desk::new(Options {
+            labels_as_values,
+            ..Options::default()
+        });
+        let sys_id = desk.create(r#"{"state":"In Progress"}"#);
+        assert_eq!(desk.stored(&sys_id, "state"), state);
+    }
+}
+
+#[test]
+fn a_reference_that_leads_nowhere_is_kept_and_shows_nothing() {
+    let mut desk = Desk::new(Options::default());
+    let nobody = "0123456789abcdef0123456789abcdef";
+    let sys_id = desk.create(&json!({"assigned_to": nobody}).to_string());
+    let fields = "sysparm_display_value=all&sysparm_exclude_reference_link=true\
+        &sysparm_fields=assigned_to,assigned_to.email";
+    let answer = desk.get(&format!("incident/{sys_id}?{fields}"));
+    assert_eq!(
+        answer.result(),
+        json!({
+            "assigned_to": {"display_value": "", "value": nobody},
+            "assigned_to.email": {"display_value": "", "value": ""},
+        })
+    );
+}
+
+#[test]
+fn a_number_of_the_callers_is_kept_and_wastes_one_of_the_instances() {
+    let mut desk = Desk::new(Options::default());
+    let imported = desk.create(r#"{"number":"INC0000042"}"#);
+    assert_eq!(desk.stored(&imported, "number"), "INC0000042");
+    let next = desk.create("{}");
+    assert_eq!(desk.stored(&next, "number"), "INC0010002");
+}
+
+#[test]
+fn a_closed_incident_may_take_nothing_from_anybody_but_the_administrator() {
+    let mut desk = Desk::new(Options {
+        closed_is_read_only: true,
+        integration_roles: ["itil_admin".to_owned(), "itil".to_owned()].into(),
+        ..Options::default()
+    });
+    let sys_id = desk.create(r#"{"state":"8"}"#);
+    let change = r#"{"short_description":"late","comments":"too late"}"#;
+    let answer = desk.patch(&sys_id, change);
+    assert_eq!(
+        (answer.status, &answer.result()["sys_mod_count"]),
+        (200, &json!("0"))
+    );
+    assert!(desk.snow.journal(&sys_id).is_empty());
+    desk.sit_down(ADMIN);
+    desk.patch(&sys_id, change);
+    assert_eq!(desk.stored(&sys_id, "short_description"), "late");
 }

@@ -9,6 +9,7 @@ use super::super::Flashduty;
 use super::super::action::Action;
 use super::super::action::Assignment;
 use super::super::action::Merge;
+use super::super::action::Notify;
 use super::super::action::Reset;
 use super::super::creation::NewIncident;
 use super::super::envelope::ApiError;
@@ -223,7 +224,8 @@ impl Flashduty {
         Ok(json!({ "total": total, "items": items }))
     }
 
-    /// Answers before the endpoint does; see the module on custom actions.
+    /// The `message` is not known before the endpoint has answered; see the
+    /// module on custom actions.
     pub(super) fn incident_custom_action_do(&mut self, call: &Call) -> Result<Value, ApiError> {
         let integration_id = call.params.required_integer("integration_id")?;
         self.do_to_one(call, &Action::CustomAction { integration_id })?;
@@ -263,5 +265,14 @@ fn assignment(params: &Params) -> Result<Assignment, ApiError> {
             .text("type")?
             .filter(|kind| !kind.is_empty())
             .map(str::to_owned),
+        notify: params.object("notify")?.map(|it| notify(&it)).transpose()?,
+    })
+}
+
+fn notify(params: &Params) -> Result<Notify, ApiError> {
+    Ok(Notify {
+        follow_preference: params.flag("follow_preference")?.unwrap_or(false),
+        personal_channels: params.texts("personal_channels")?.unwrap_or_default(),
+        template_id: text_or_empty(params, "template_id")?,
     })
 }

@@ -8,18 +8,24 @@ use tokio::sync::broadcast;
 
 use super::super::*;
 use super::*;
+use crate::server::DELAY_MS;
 use crate::server::Exchange;
 use crate::server::Server;
 use crate::server::ServerOptions;
 
 /// Remembers nothing and answers 200 to everything: a receiver of webhooks.
+/// Only `/broken` is answered with 500, and `/slow` after a minute.
 struct Receiver;
 
 impl Simulator for Receiver {
-    fn handle(&mut self, _request: &Request, _now_ms: u64) -> Response {
+    fn handle(&mut self, request: &Request, _now_ms: u64) -> Response {
+        let late = (DELAY_MS.to_owned(), "60000".to_owned());
         Response {
-            status: 200,
-            headers: Vec::new(),
+            status: if request.path == "/broken" { 500 } else { 200 },
+            headers: (request.path == "/slow")
+                .then_some(late)
+                .into_iter()
+                .collect(),
             body: Vec::new(),
         }
     }
@@ -100,4 +106,68 @@ async fn an_alert_that_is_pushed_over_http_comes_out_as_a_webhook() {
     assert_eq!(answer.status(), 200);
     server.stop().await;
     receiver.stop().await;
+}
+
+#[tokio::test]
+async fn a_custom_action_is_answered_with_what_its_endpoint_said() {
+    let receiver = Server::start(Receiver, ServerOptions::default())
+        .await
+        .unwrap();
+    let server = Server::start(Flashduty::new(Options::default()), ServerOptions::default())
+        .await
+        .unwrap();
+    let (incident_id, app_key) = server.poke(|flashduty, now_ms| {
+        let event = AlertEvent::new("latency", "Checkout is slow", Status::Critical);
+        let pushed = flashduty.push_alert(PAYMENTS, event, now_ms).unwrap();
+        let key = flashduty.app_key(INTEGRATION_MEMBER).unwrap().to_owned();
+        (pushed.incident_id.unwrap(), key)
+    });
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let gone = "http://127.0.0.1:1/";
+    let cases = [
+        (format!("{}/fine", receiver.url()), Some("")),
+        (
+            format!("{}/broken", receiver.url()),
+            Some("the endpoint answered with status 500"),
+        ),
+        (
+            format!("{}/slow", receiver.url()),
+            Some("context deadline exceeded"),
+        ),
+        (gone.to_owned(), None),
+    ];
+    for (url, expected) in cases {
+        let integration_id = server.poke(|flashduty, _| {
+            flashduty.add_custom_action(CustomAction::new("Create ticket", &url))
+        });
+        let call = format!(
+            "{}/incident/custom-action/do?app_key={app_key}",
+            server.url()
+        );
+        let body = json!({ "incident_id": incident_id, "integration_id": integration_id });
+        let answer = client
+            .post(call)
+            .header("content-type", "application/json")
+            .body(body.to_string())
+            .send();
+        let answer = tokio::time::timeout(Duration::from_secs(5), answer)
+            .await
+            .expect("the endpoint has one second")
+            .unwrap();
+        let body: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        let message = body["data"]["message"].as_str().unwrap();
+        match expected {
+            Some(expected) => assert_eq!(message, expected, "{url}"),
+            None => assert!(message.contains("refused"), "{message}"),
+        }
+    }
+    let simulator = server.simulator();
+    let timeline = &simulator.incident(&incident_id).unwrap().timeline;
+    let entries = timeline.iter().filter(|it| it.kind == EventType::Custom);
+    assert_eq!(entries.count(), 1, "only what succeeded is in the timeline");
+    assert_eq!(
+        simulator.deliveries().len(),
+        5,
+        "a refused call is tried twice"
+    );
 }
