@@ -18,6 +18,7 @@
 //! | anything else | exactly that |
 
 use crate::flashduty::Incident;
+use crate::json;
 use crate::text;
 use serde::Deserialize;
 use serde::Serialize;
@@ -144,9 +145,7 @@ fn parse_comparison<'a>(text: &str) -> Option<Pattern<'a>> {
 /// A number as JSON writes it. Its parser is in the component anyway; that of
 /// the standard library would add eighteen kilobytes.
 fn number(text: &str) -> Option<f64> {
-    serde_json::from_str::<serde_json::Number>(text.trim())
-        .ok()?
-        .as_f64()
+    json::parse(text.trim().as_bytes()).ok()?.as_f64()
 }
 
 /// Whether a wildcard matches the whole of a text. Takes time in proportion to

@@ -3,6 +3,7 @@
 
 use crate::HttpFailure;
 use crate::Response;
+use crate::json;
 use crate::text;
 use serde_json::Value;
 
@@ -70,7 +71,7 @@ pub(crate) fn json_answer(
         .split(';')
         .next()
         .is_some_and(|t| t.trim().ends_with("json"));
-    match serde_json::from_slice(&response.body) {
+    match json::parse(&response.body) {
         Ok(value) if is_json => Ok((status, value)),
         _ => {
             let kind = text::cut(&text::single_line(content_type), 60);

@@ -16,6 +16,7 @@ use crate::flashduty::Event;
 use crate::flashduty::short_hash;
 use crate::hint::Hint;
 use crate::hint::Kept;
+use crate::json;
 use crate::keys;
 use crate::keys::Entity;
 use crate::servicenow::Body;
@@ -95,7 +96,7 @@ async fn accept(
         received_ms: effects.now_ms(),
         hint: notice.hint,
     };
-    let value = serde_json::to_vec(&kept).map_err(|e| (500, e.to_string()))?;
+    let value = json::write(&kept).map_err(|e| (500, e.to_string()))?;
     let key = keys::hints(id, &notice.about) + &notice.id;
     // A refusal means that this very event is there already. It is scheduled
     // all the same: nobody knows whether that happened the first time.

@@ -39,6 +39,7 @@ mod far_end;
 mod hint;
 mod json;
 mod keys;
+mod nearest;
 mod text;
 
 pub mod comment;

@@ -12,11 +12,11 @@ use crate::HttpRequest;
 use crate::configuration::FlashdutySide;
 use crate::far_end::Trouble;
 use crate::far_end::json_answer;
+use crate::json;
 use crate::json::list;
 use crate::session::Effects;
 use crate::severity::Severity;
 use crate::text;
-use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
 
@@ -85,7 +85,7 @@ impl<'a> FlashdutyApi<'a> {
         let data = self
             .call("/incident/info", &json!({ "incident_id": id }))
             .await?;
-        let incident = Incident::deserialize(&data)
+        let incident = json::from_value::<Incident>(&data)
             .map_err(|e| Trouble::unreadable(format!("Flashduty's /incident/info: {e}")))?;
         if incident.incident_id != *id {
             let got = &incident.incident_id;
@@ -111,7 +111,7 @@ impl<'a> FlashdutyApi<'a> {
             "channel_id": channel,
         });
         let data = self.call("/incident/create", &body).await?;
-        IncidentId::deserialize(&data["incident_id"])
+        json::from_value(&data["incident_id"])
             .map_err(|e| Trouble::Unknown(format!("Flashduty's /incident/create: {e}")))
     }
 
@@ -134,11 +134,7 @@ impl<'a> FlashdutyApi<'a> {
             });
             let data = self.call("/incident/list", &body).await?;
             let items = list(&data["items"]);
-            found.extend(
-                items
-                    .iter()
-                    .filter_map(|item| Incident::deserialize(item).ok()),
-            );
+            found.extend(items.iter().filter_map(|item| json::from_value(item).ok()));
             if data["has_next_page"] != Value::Bool(true) {
                 return Ok(found);
             }
@@ -237,7 +233,7 @@ impl<'a> FlashdutyApi<'a> {
         let items = list(&data["items"]);
         Ok(items
             .iter()
-            .filter_map(|item| Person::deserialize(item).ok())
+            .filter_map(|item| json::from_value(item).ok())
             .collect())
     }
 
@@ -246,7 +242,7 @@ impl<'a> FlashdutyApi<'a> {
             method: "POST".into(),
             url: format!("{}{path}", self.side.url),
             headers: vec![("content-type".into(), "application/json".into())],
-            body: body.to_string().into_bytes(),
+            body: json::text(body).into_bytes(),
             credential: self.side.credential.clone(),
             timeout_ms: TIMEOUT_MS,
         };

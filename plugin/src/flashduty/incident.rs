@@ -2,7 +2,6 @@ use crate::severity::Severity;
 use crate::state::Progress;
 use crate::text;
 use serde::Deserialize;
-use serde::Deserializer;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -54,7 +53,7 @@ pub struct Person {
     /// The member's id.
     pub person_id: i64,
     /// The name shown to others.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default)]
     pub person_name: String,
 }
 
@@ -65,55 +64,55 @@ pub struct Incident {
     /// Names the incident.
     pub incident_id: IncidentId,
     /// One line; up to 512 characters.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default)]
     pub title: String,
     /// Plain text, Markdown or HTML.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default)]
     pub description: String,
     /// What people found to be the cause.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default)]
     pub root_cause: String,
     /// What people did about it.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default)]
     pub resolution: String,
     /// `Critical`, `Warning` or `Info`.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default)]
     pub incident_severity: String,
     /// `Critical`, `Warning`, `Info` or `Ok`: follows the alerts, not the people.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default)]
     pub incident_status: String,
     /// What alerts were grouped by.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default)]
     pub dedup_key: String,
     /// The integration that the alerts came through; 0 if none did.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default)]
     pub data_source_id: i64,
     /// Of the first alert; none if a person created the incident.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default)]
     pub labels: BTreeMap<String, String>,
     /// `Triggered`, `Processing` or `Closed`; snoozing is not among them.
-    #[serde(default, deserialize_with = "null_is_default", rename = "progress")]
+    #[serde(default, rename = "progress")]
     pub raw_progress: String,
     /// When it was created, in Unix seconds.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default)]
     pub created_at: i64,
     /// When it was last changed, in Unix seconds.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default)]
     pub updated_at: i64,
     /// Until when it is snoozed, in Unix seconds; 0 if it is not.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default)]
     pub snoozed_before: i64,
     /// 0 is outside every channel.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default)]
     pub channel_id: i64,
     /// The channel's name.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default)]
     pub channel_name: String,
     /// Where people look at it.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default)]
     pub detail_url: String,
     /// Who is on it.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default)]
     pub responders: Vec<Person>,
 }
 
@@ -143,21 +142,13 @@ impl Incident {
     }
 }
 
-/// Both systems write `null` where they mean nothing.
-pub(super) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json;
 
     fn incident(progress: &str, snoozed_before: i64) -> Incident {
-        serde_json::from_value(serde_json::json!({
+        json::from_value(&serde_json::json!({
             "incident_id": "6A1d2f45c0ffee0123456789",
             "progress": progress,
             "snoozed_before": snoozed_before,

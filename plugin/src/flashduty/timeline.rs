@@ -4,6 +4,7 @@ use sha2::Digest;
 use sha2::Sha256;
 
 use super::IncidentId;
+use crate::json;
 
 /// A comment in an incident's timeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +25,6 @@ struct Entry {
     #[serde(default)]
     r#type: String,
     #[serde(default)]
-    detail: Value,
-    #[serde(default)]
     creator_id: i64,
     #[serde(default)]
     created_at: i64,
@@ -33,9 +32,9 @@ struct Entry {
 
 impl Comment {
     /// Reads a timeline entry, if it is a comment that says something.
-    pub(super) fn from_entry(incident: &IncidentId, entry: &Value) -> Option<Self> {
-        let entry = Entry::deserialize(entry).ok()?;
-        let text = entry.detail["comment"].as_str().unwrap_or_default();
+    pub(super) fn from_entry(incident: &IncidentId, value: &Value) -> Option<Self> {
+        let entry = json::from_value::<Entry>(value).ok()?;
+        let text = value["detail"]["comment"].as_str().unwrap_or_default();
         if entry.r#type != "i_comm" || text.trim().is_empty() {
             return None;
         }

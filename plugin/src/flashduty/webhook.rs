@@ -1,8 +1,8 @@
 use super::Incident;
 use super::IncidentId;
 use super::Person;
+use crate::json;
 use crate::text;
-use serde::Deserialize;
 use serde_json::Value;
 
 /// What an incident webhook or a custom action says. The type is kept as text:
@@ -23,7 +23,7 @@ impl Event {
     /// Reads a webhook's body, or tells what is wrong with it in a sentence
     /// for whoever set the webhook up.
     pub fn parse(body: &[u8]) -> Result<Self, String> {
-        let body: Value = serde_json::from_slice(body)
+        let body = json::parse(body)
             .map_err(|e| format!("expected a Flashduty incident event as JSON: {e}"))?;
         let text = |value: &Value| value.as_str().filter(|s| !s.is_empty()).map(str::to_owned);
         const REMEDY: &str = "leave the webhook's body at its default";
@@ -34,20 +34,20 @@ impl Event {
         if id.as_str().and_then(IncidentId::parse).is_none() {
             let found = match id {
                 Value::Null => "none".into(),
-                other => text::cut(&other.to_string(), 40),
+                other => text::cut(&json::text(other), 40),
             };
             return Err(format!(
                 "expected \"incident.incident_id\", 24 hexadecimal digits, found {found}; {REMEDY}"
             ));
         }
-        let incident = Incident::deserialize(&body["incident"]).map_err(|e| {
+        let incident = json::from_value(&body["incident"]).map_err(|e| {
             format!("\"incident\" has a field of an unexpected type: {e}; {REMEDY}")
         })?;
         Ok(Self {
             // The custom action's documentation shows it in either place.
             event_id: text(&body["event_id"]).or_else(|| text(&body["incident"]["event_id"])),
             event_type,
-            person: Person::deserialize(&body["person"]).ok(),
+            person: json::from_value(&body["person"]).ok(),
             incident,
         })
     }
@@ -98,7 +98,7 @@ mod tests {
             error(
                 r#"{"event_type":"i_new","incident":{"incident_id":"6a1d2f45c0ffee0123456789","title":7}}"#
             ),
-            "\"incident\" has a field of an unexpected type: invalid type: integer `7`, expected a string; leave the webhook's body at its default"
+            "\"incident\" has a field of an unexpected type: /title: expected a string, found integer 7; leave the webhook's body at its default"
         );
         assert!(error("<html>").starts_with("expected a Flashduty incident event as JSON: "));
     }

@@ -12,6 +12,7 @@ use crate::HttpRequest;
 use crate::configuration::ServiceNowSide;
 use crate::far_end::Trouble;
 use crate::far_end::json_answer;
+use crate::json;
 use crate::json::list;
 use crate::session::Effects;
 use crate::text;
@@ -166,7 +167,7 @@ impl<'a> ServiceNowApi<'a> {
         let mut headers = vec![("accept".to_owned(), "application/json".to_owned())];
         let body = columns.map(|columns| {
             headers.push(("content-type".into(), "application/json".into()));
-            Value::Object(columns.clone()).to_string().into_bytes()
+            json::text(&Value::Object(columns.clone())).into_bytes()
         });
         let request = HttpRequest {
             method: method.into(),

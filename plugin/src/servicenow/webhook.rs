@@ -1,4 +1,5 @@
 use super::SysId;
+use crate::json;
 use crate::text;
 use serde::Deserialize;
 use serde::Serialize;
@@ -37,12 +38,12 @@ impl Body {
     /// Reads a webhook's body, or tells what is wrong with it in a sentence
     /// for whoever maintains the script.
     pub fn parse(body: &[u8]) -> Result<Self, String> {
-        let body: Value = serde_json::from_slice(body)
+        let body = json::parse(body)
             .map_err(|e| format!("expected a ServiceNow incident as JSON: {e}"))?;
         let Some(sys_id) = body["sys_id"].as_str().and_then(SysId::parse) else {
             let found = match &body["sys_id"] {
                 Value::Null => "none".into(),
-                other => text::cut(&other.to_string(), 40),
+                other => text::cut(&json::text(other), 40),
             };
             return Err(format!(
                 "expected \"sys_id\", 32 hexadecimal digits, found {found}; \
@@ -69,8 +70,7 @@ fn field(body: &Value, name: &str) -> Option<String> {
     match &body[name] {
         Value::String(text) if text == "null" => Some(String::new()),
         Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(yes) => Some(yes.to_string()),
+        value @ (Value::Number(_) | Value::Bool(_)) => Some(json::text(value)),
         Value::Null if body.get(name).is_some() => Some(String::new()),
         _ => None,
     }

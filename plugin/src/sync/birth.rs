@@ -393,7 +393,7 @@ impl Case<'_> {
                 introduced: true,
                 ..Pair::default()
             };
-            let value = serde_json::to_vec(&pair).map_err(|e| Stop::Park(e.to_string()))?;
+            let value = json::write(&pair).map_err(|e| Stop::Park(e.to_string()))?;
             let key = keys::pair(integration, &owner);
             self.effects
                 .write(key, Precondition::Absent, Some(value))

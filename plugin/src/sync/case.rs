@@ -250,7 +250,7 @@ impl<'a> Case<'a> {
 
     /// Stores the pair.
     pub(super) async fn save(&mut self) -> Result<(), Stop> {
-        let value = serde_json::to_vec(&self.pair)
+        let value = json::write(&self.pair)
             .map_err(|e| Stop::Park(format!("the pair cannot be written: {e}")))?;
         let precondition = self
             .revision
