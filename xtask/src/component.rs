@@ -117,7 +117,10 @@ pub(crate) fn build(way: Option<Way>) -> Result<Vec<u8>> {
 pub(crate) fn compile(toolchain: &Toolchain, places: &Places) -> Result<Vec<u8>> {
     // The folders of registries exist only once something was fetched.
     run(cargo(toolchain, places).args(["fetch", "--locked", "--quiet", "--target", TARGET]))?;
-    let flags = places.remap(&places.registries(), toolchain).join("\u{1f}");
+    let mut flags = places.remap(&places.registries(), toolchain);
+    // SHA-256 without unrolled loops; it is used for a few short texts.
+    flags.push("--cfg=sha2_backend_soft=\"compact\"".into());
+    let flags = flags.join("\u{1f}");
     let mut build = cargo(toolchain, places);
     build
         .args([
