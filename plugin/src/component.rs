@@ -16,6 +16,11 @@ use crate::session::Driver;
 use crate::sync;
 use std::cell::RefCell;
 
+/// A fifth of the size of the standard library's allocator.
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static ALLOCATOR: rlsf::GlobalTlsf = rlsf::GlobalTlsf::new();
+
 struct Plugin;
 
 impl Guest for Plugin {
