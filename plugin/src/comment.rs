@@ -9,6 +9,7 @@ use crate::date;
 use crate::flashduty;
 use crate::servicenow;
 use crate::text;
+use alloc::string::String;
 
 /// Where a carried comment came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,12 +14,21 @@ use crate::configuration::Configuration;
 use crate::intake;
 use crate::session::Driver;
 use crate::sync;
-use std::cell::RefCell;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::cell::RefCell;
 
 /// A fifth of the size of the standard library's allocator.
 #[cfg(target_arch = "wasm32")]
 #[global_allocator]
 static ALLOCATOR: rlsf::GlobalTlsf = rlsf::GlobalTlsf::new();
+
+/// Nobody could read what a panic says, so none of its texts is kept.
+#[cfg(target_arch = "wasm32")]
+#[panic_handler]
+fn trap(_: &core::panic::PanicInfo<'_>) -> ! {
+    core::arch::wasm32::unreachable()
+}
 
 struct Plugin;
 

@@ -20,10 +20,14 @@
 use crate::flashduty::Incident;
 use crate::json;
 use crate::text;
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::IpAddr;
 use serde::Deserialize;
 use serde::Serialize;
-use std::fmt;
-use std::net::IpAddr;
 
 /// A condition as it is written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,6 +11,8 @@ use crate::condition::Condition;
 use crate::json;
 use crate::severity::SeverityMap;
 use crate::text;
+use alloc::string::String;
+use alloc::vec::Vec;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -435,6 +437,8 @@ fn is_origin(url: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::borrow::ToOwned;
+    use alloc::string::ToString;
     use serde_json::Value;
     use serde_json::json;
 

@@ -4,6 +4,8 @@
 //! Days are counted by the civil calendar with the year beginning in March,
 //! which puts the leap day last; good for the years 1970 to 9999.
 
+use alloc::string::String;
+
 /// Reads `YYYY-MM-DD HH:MM:SS`, which is UTC, as Unix milliseconds.
 pub(crate) fn unix_ms(text: &str) -> Option<i64> {
     let shape = text.len() == 19

@@ -5,6 +5,7 @@ use crate::HttpFailure;
 use crate::Response;
 use crate::json;
 use crate::text;
+use alloc::string::String;
 use serde_json::Value;
 
 /// Why a call did not bring what was asked for. The texts are for operators.

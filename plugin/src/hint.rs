@@ -4,6 +4,8 @@ use crate::flashduty::Event;
 use crate::flashduty::Incident;
 use crate::flashduty::Person;
 use crate::servicenow::Body;
+use alloc::boxed::Box;
+use alloc::string::String;
 use serde::Deserialize;
 use serde::Serialize;
 

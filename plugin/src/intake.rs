@@ -22,6 +22,10 @@ use crate::keys::Entity;
 use crate::servicenow::Body;
 use crate::session::Effects;
 use crate::text;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::string::ToString;
+use alloc::vec::Vec;
 use serde_json::json;
 
 /// What a webhook's body is about.
@@ -90,7 +94,7 @@ async fn accept(
 
     let [member] = effects.get([keys::member(id, &notice.about)]).await;
     let pair = member
-        .and_then(|entry| Entity::parse(std::str::from_utf8(&entry.value).ok()?))
+        .and_then(|entry| Entity::parse(core::str::from_utf8(&entry.value).ok()?))
         .unwrap_or_else(|| notice.about.clone());
     let kept = Kept {
         received_ms: effects.now_ms(),

@@ -9,6 +9,12 @@
 use crate::Problem;
 use crate::nearest::nearest;
 use crate::text;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::fmt;
+use core::slice;
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::Serialize;
@@ -21,8 +27,6 @@ use serde::de::Visitor;
 use serde::de::value::StrDeserializer;
 use serde::forward_to_deserialize_any;
 use serde_json::Value;
-use std::fmt;
-use std::slice;
 
 /// Reads JSON text.
 pub(crate) fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
@@ -92,7 +96,7 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl core::error::Error for Error {}
 
 impl de::Error for Error {
     fn custom<T: fmt::Display>(message: T) -> Self {
@@ -398,8 +402,8 @@ impl<'de> de::VariantAccess<'de> for Reader<'de> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::collections::BTreeMap;
     use serde_json::json;
-    use std::collections::BTreeMap;
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     #[serde(rename_all = "kebab-case")]

@@ -7,7 +7,8 @@
 
 use crate::flashduty::IncidentId;
 use crate::servicenow::SysId;
-use std::fmt;
+use alloc::string::String;
+use core::fmt;
 
 /// An incident of one side.
 #[derive(Clone, Debug, PartialEq, Eq)]

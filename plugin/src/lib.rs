@@ -5,7 +5,8 @@
 //! it wants done it returns as an [`Effect`], and what came of it arrives as a
 //! [`Reply`]. The same input and the same replies give the same effects, so a
 //! run can be explained, replayed and simulated with the code that runs in
-//! production.
+//! production. It is built without the standard library, so it could not do
+//! otherwise, and what a panic would say takes no room.
 //!
 //! Sync is based on state, not on events. A webhook is a *hint* that an
 //! incident may have changed; [`intake`] makes it durable and answers. Later,
@@ -24,14 +25,18 @@
 //! | [`pair`] | the record of two incidents that belong together |
 //! | [`flashduty`], [`servicenow`] | each far end: its types, webhook and API |
 
+#![no_std]
 #![deny(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
     clippy::expect_used,
     clippy::panic,
     clippy::string_slice,
     clippy::unwrap_used
 )] // A panic takes the whole session with it, and says nothing: the target has no output.
+
+#[macro_use]
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 mod component;
 mod date;

@@ -1,5 +1,7 @@
 //! What a misspelt word was perhaps meant to be.
 
+use alloc::vec::Vec;
+
 /// The known word that differs from `found` by the fewest letters, if few.
 pub(crate) fn nearest<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
     let near = known

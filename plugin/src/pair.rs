@@ -6,6 +6,9 @@ use crate::severity::Grade;
 use crate::severity::Severity;
 use crate::state::Progress;
 use crate::state::State;
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
 use serde::Deserialize;
 use serde::Serialize;
 

@@ -28,8 +28,11 @@ use crate::severity::Severity;
 use crate::state::Progress;
 use crate::state::State;
 use crate::text;
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
 use serde::Serialize;
-use std::fmt;
 
 /// What Flashduty holds, in the terms of the plan. A field that is absent is
 /// not known and counts as unmoved.
@@ -532,7 +535,7 @@ impl Merge<'_> {
 /// `reserved` characters are added to it later.
 fn fit(
     text: &str,
-    limits: std::ops::RangeInclusive<usize>,
+    limits: core::ops::RangeInclusive<usize>,
     reserved: usize,
 ) -> Result<String, String> {
     let (min, max) = limits.into_inner();

@@ -22,16 +22,20 @@ use crate::Scan;
 use crate::Schedule;
 use crate::Verdict;
 use crate::Write;
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::future::Future;
-use std::future::pending;
-use std::mem;
-use std::pin::Pin;
-use std::rc::Rc;
-use std::task::Context as Task;
-use std::task::Poll;
-use std::task::Waker;
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::rc::Rc;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::cell::RefCell;
+use core::future::Future;
+use core::future::pending;
+use core::mem;
+use core::pin::Pin;
+use core::task::Context as Task;
+use core::task::Poll;
+use core::task::Waker;
 
 /// The handle through which a session's code asks for effects.
 #[derive(Clone, Default)]
@@ -232,6 +236,7 @@ impl Driver {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::ToString;
 
     fn entry(value: &[u8]) -> Reply {
         Reply::Entries(vec![Some(Entry {

@@ -1,5 +1,9 @@
 //! Text on its way from one system to the other: limits, line ends, markup.
 
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+
 /// Shown where text was cut.
 const CUT: &str = "\u{2026}";
 

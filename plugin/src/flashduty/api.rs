@@ -17,6 +17,8 @@ use crate::json::list;
 use crate::session::Effects;
 use crate::severity::Severity;
 use crate::text;
+use alloc::string::String;
+use alloc::vec::Vec;
 use serde_json::Value;
 use serde_json::json;
 

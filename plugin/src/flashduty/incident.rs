@@ -1,10 +1,12 @@
 use crate::severity::Severity;
 use crate::state::Progress;
 use crate::text;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
 use serde::Deserialize;
 use serde::Serialize;
-use std::collections::BTreeMap;
-use std::fmt;
 
 /// The id of an incident: 24 hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

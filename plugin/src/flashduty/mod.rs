@@ -15,10 +15,10 @@ pub(crate) use timeline::short_hash;
 pub use webhook::Event;
 
 /// Titles that the Open API accepts for an update, in characters.
-pub const TITLE: std::ops::RangeInclusive<usize> = 3..=200;
+pub const TITLE: core::ops::RangeInclusive<usize> = 3..=200;
 /// Descriptions that the Open API accepts for an update, in characters. It
 /// ignores an empty one, so a description cannot be cleared.
-pub const DESCRIPTION: std::ops::RangeInclusive<usize> = 3..=6144;
+pub const DESCRIPTION: core::ops::RangeInclusive<usize> = 3..=6144;
 /// The longest description that a new incident may have.
 pub const DESCRIPTION_AT_CREATION: usize = 1024;
 /// The longest comment, root cause and resolution.

@@ -1,3 +1,5 @@
+use alloc::borrow::ToOwned;
+use alloc::string::String;
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::Digest;

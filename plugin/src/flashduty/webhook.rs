@@ -3,6 +3,8 @@ use super::IncidentId;
 use super::Person;
 use crate::json;
 use crate::text;
+use alloc::borrow::ToOwned;
+use alloc::string::String;
 use serde_json::Value;
 
 /// What an incident webhook or a custom action says. The type is kept as text:

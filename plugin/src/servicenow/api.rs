@@ -16,6 +16,9 @@ use crate::json;
 use crate::json::list;
 use crate::session::Effects;
 use crate::text;
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
 use serde_json::Map;
 use serde_json::Value;
 

@@ -1,5 +1,7 @@
 use crate::date;
 use crate::flashduty::short_hash;
+use alloc::borrow::ToOwned;
+use alloc::string::String;
 use serde_json::Value;
 
 /// An additional comment of an incident.

@@ -7,6 +7,8 @@
 //! Therefore values are ids and nothing else, an empty value does not build,
 //! and whoever asks compares the key of every row that comes back.
 
+use alloc::string::String;
+
 /// One encoded query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query(String);

@@ -1,12 +1,13 @@
 use crate::severity::Step;
 use crate::state::State;
 use crate::text;
+use alloc::string::String;
+use core::fmt;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::Digest;
 use sha2::Sha256;
-use std::fmt;
 
 /// The primary key of a record: 32 hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 use super::SysId;
 use crate::json;
 use crate::text;
+use alloc::string::String;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;

@@ -37,6 +37,10 @@ use crate::servicenow::Record;
 use crate::servicenow::SysId;
 use crate::state::Progress;
 use crate::text;
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::string::ToString;
+use alloc::vec::Vec;
 use serde_json::json;
 
 /// ServiceNow cancels a transaction after 60 s; add queueing and a margin.

@@ -22,6 +22,10 @@ use crate::servicenow::ServiceNowApi;
 use crate::servicenow::SysId;
 use crate::session::Effects;
 use crate::state::Progress;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::string::ToString;
+use alloc::vec::Vec;
 
 /// How many hints are taken into one session; the rest waits for the next.
 const HINTS: u32 = 200;

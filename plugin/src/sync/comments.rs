@@ -15,8 +15,10 @@ use crate::flashduty::short_hash;
 use crate::pair::Carried;
 use crate::servicenow;
 use crate::servicenow::Columns;
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::vec::Vec;
 use serde_json::json;
-use std::collections::BTreeSet;
 
 /// As long as ServiceNow may take to carry a request out; Flashduty is faster.
 const SETTLES_MS: u64 = 150_000;

@@ -18,6 +18,8 @@ use crate::plan::Situation;
 use crate::plan::confirm;
 use crate::plan::plan;
 use crate::servicenow::Record;
+use alloc::string::ToString;
+use alloc::vec::Vec;
 
 impl Case<'_> {
     /// Reads, plans, and carries the plan out.

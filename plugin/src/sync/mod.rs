@@ -25,6 +25,8 @@ use crate::configuration::Configuration;
 use crate::far_end::Trouble;
 use crate::keys;
 use crate::session::Effects;
+use alloc::string::String;
+use alloc::vec::Vec;
 use birth::Birth;
 use case::Case;
 use case::Loaded;
