@@ -45,6 +45,7 @@ mod hint;
 mod json;
 mod keys;
 mod nearest;
+mod regex;
 mod text;
 
 pub mod comment;
