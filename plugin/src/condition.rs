@@ -11,7 +11,7 @@
 //!
 //! | form | matches |
 //! | --- | --- |
-//! | `/…/` | refused for now: the engine that it takes would be an eighth of the component |
+//! | `/…/` | a regular expression of RE2, anywhere in it |
 //! | with `*` or `?` | a wildcard for the whole of it: any run, any one character |
 //! | `cidr:10.0.0.0/8` | an IP address in that network |
 //! | `num:gt:90`, `num:ge:`, `num:lt:`, `num:le:` | a number compared with that one |
@@ -19,6 +19,8 @@
 
 use crate::flashduty::Incident;
 use crate::json;
+use crate::regex::Fault;
+use crate::regex::Regex;
 use crate::text;
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -57,6 +59,7 @@ pub enum Operator {
 
 /// What a value compares with, once it is understood.
 enum Pattern<'a> {
+    Regex(Regex),
     Wildcard(&'a str),
     Network(IpAddr, u32),
     Number(Order, f64),
@@ -73,10 +76,13 @@ enum Order {
 
 impl<'a> Pattern<'a> {
     fn parse(value: &'a str) -> Result<Self, String> {
-        if value.len() > 1 && value.starts_with('/') && value.ends_with('/') {
-            return Err(format!(
-                "regular expressions are not supported yet; use a wildcard such as *text*, found \"{value}\""
-            ));
+        if let Some(rest) = value.strip_prefix('/')
+            && let Some(expression) = rest.strip_suffix('/')
+        {
+            return Regex::new(expression).map(Self::Regex).map_err(|fault| {
+                let Fault { character, what } = fault;
+                format!("character {character} between the slashes: {what}; found \"{value}\"")
+            });
         }
         if value.contains(['*', '?']) {
             return Ok(Self::Wildcard(value));
@@ -98,6 +104,7 @@ impl<'a> Pattern<'a> {
 
     fn matches(&self, attribute: &str) -> bool {
         match self {
+            Self::Regex(regex) => regex.is_match(attribute),
             Self::Wildcard(pattern) => wildcard(pattern, attribute),
             Self::Network(network, bits) => attribute
                 .trim()
@@ -361,6 +368,11 @@ mod tests {
             ("labels.service", "?heckout", true),
             ("labels.service", "*eck", false),
             ("labels.service", "checkou?t", false),
+            ("title", "/latency above [0-9]+ s$/", true),
+            ("title", "/^latency/", false),
+            ("labels.service", "/(?i)CHECK/", true),
+            ("labels.service", "//", true),
+            ("labels.service", "/", false),
             ("labels.host", "cidr:10.0.1.200/24", true),
             ("labels.host", "cidr:10.0.2.0/24", false),
             ("labels.host", "cidr:0.0.0.0/0", true),
@@ -427,14 +439,15 @@ mod tests {
         let condition: Condition = serde_json::from_value(json!({
             "key": "sevrity",
             "oper": "IN",
-            "vals": ["/down/", "cidr:10.0.0.0", "num:eq:1", "num:gt:nan"],
+            "vals": ["/down(/", "cidr:10.0.0.0", "num:eq:1", "num:gt:nan"],
         }))
         .unwrap();
-        let places: Vec<_> = condition
-            .problems()
-            .into_iter()
-            .map(|(place, _)| place)
-            .collect();
+        let (places, problems): (Vec<_>, Vec<_>) = condition.problems().into_iter().unzip();
         assert_eq!(places, ["/key", "/vals/0", "/vals/1", "/vals/2", "/vals/3"]);
+        assert_eq!(
+            problems[1],
+            "character 5 between the slashes: this group is not closed; add ) or write \\(; \
+             found \"/down(/\""
+        );
     }
 }

@@ -166,6 +166,6 @@ pub(crate) fn answer(status: u16, body: &serde_json::Value) -> Response {
     Response {
         status,
         headers: vec![("content-type".into(), "application/json".into())],
-        body: format!("{body}\n").into_bytes(),
+        body: (json::text(body) + "\n").into_bytes(),
     }
 }

@@ -26,7 +26,6 @@ use crate::Verdict;
 use crate::Write;
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -52,7 +51,8 @@ struct Queue {
     unanswered: u64,
     /// The ticket of the next effect.
     next_ticket: u64,
-    replies: BTreeMap<u64, Reply>,
+    /// With their tickets; few at a time.
+    replies: Vec<(u64, Reply)>,
     waiting: Vec<(u64, Waker)>,
 }
 
@@ -67,8 +67,9 @@ impl Future for Asked<'_> {
 
     fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Reply> {
         let mut queue = self.effects.0.borrow_mut();
-        match queue.replies.remove(&self.ticket) {
-            Some(reply) => Poll::Ready(reply),
+        let ours = |(ticket, _): &(u64, Reply)| *ticket == self.ticket;
+        match queue.replies.iter().position(ours) {
+            Some(index) => Poll::Ready(queue.replies.swap_remove(index).1),
             None => {
                 queue.waiting.push((self.ticket, task.waker().clone()));
                 Poll::Pending

@@ -16,7 +16,6 @@ use crate::flashduty::short_hash;
 use crate::pair::Carried;
 use crate::servicenow;
 use crate::servicenow::Columns;
-use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde_json::json;
@@ -217,12 +216,13 @@ impl Case<'_> {
             .filter(|person| !person.person_name.is_empty())
             .map(|person| (person.person_id, person.person_name))
             .collect();
-        let authors: BTreeSet<i64> = comments.iter().map(|comment| comment.creator_id).collect();
-        let is_known = |id: i64| names.iter().any(|(known, _)| *known == id);
-        let unknown: Vec<i64> = authors
-            .into_iter()
-            .filter(|id| *id > 0 && !is_known(*id))
-            .collect();
+        let mut unknown: Vec<i64> = Vec::new();
+        for id in comments.iter().map(|comment| comment.creator_id) {
+            let is_known = names.iter().any(|(known, _)| *known == id);
+            if id > 0 && !is_known && !unknown.contains(&id) {
+                unknown.push(id);
+            }
+        }
         if !unknown.is_empty() {
             // A comment without its author's name is better than none.
             let people = self.flashduty.people(&unknown).await.unwrap_or_default();
