@@ -41,6 +41,7 @@ mod runtime;
 mod secret;
 mod session;
 pub mod settings;
+mod setup;
 mod standard_webhooks;
 mod store;
 mod suggestion;
