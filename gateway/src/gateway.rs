@@ -251,7 +251,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
                 let mut answer = Answer::new(answer);
                 let span = tracing::info_span!("request", plugin = policy.plugin, path);
                 let end = Run::new(self, &setup)
-                    .to_end(Input::Request(request), Some(&mut answer))
+                    .finish(Input::Request(request), Some(&mut answer))
                     .instrument(span.clone())
                     .await;
                 span.in_scope(|| self.note(&end));
@@ -353,7 +353,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         });
         let nobody = None::<&mut Answer<fn(Response)>>;
         let end = Run::new(self, &setup)
-            .to_end(input, nobody)
+            .finish(input, nobody)
             .instrument(span.clone())
             .await;
         span.in_scope(|| self.note(&end));

@@ -129,7 +129,7 @@ impl Metrics {
         );
         // So that an increase shows from the first one on.
         for outcome in ["applied", "refused"] {
-            metrics.reloads.get_or_create(&Reload { outcome });
+            drop(metrics.reloads.get_or_create(&Reload { outcome }));
         }
         metrics
     }

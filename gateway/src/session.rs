@@ -76,7 +76,7 @@ impl<'g, R: Runtime, S: Store, C: Client, E: Environment> Run<'g, R, S, C, E> {
 
     /// Runs the session to its end. `answer` takes the answer to the caller; a
     /// work session has none.
-    pub(crate) async fn to_end(
+    pub(crate) async fn finish(
         mut self,
         input: Input,
         mut answer: Option<&mut Answer<impl FnOnce(Response)>>,

@@ -184,6 +184,11 @@ pub struct Config {
     pub requirements: Requirements,
 }
 
+/// The keys that take effect at the start only, by JSON Pointer, with their
+/// values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled([(&'static str, String); 9]);
+
 impl Draft {
     /// Reads a file. It fails only if there is no such file or it is no TOML;
     /// all other problems come with [`check`](Self::check).
@@ -267,9 +272,71 @@ impl Draft {
         self.log
     }
 
+    /// What stays as it is for as long as the process runs.
+    pub fn settled(&self) -> Settled {
+        let Self {
+            server,
+            admin,
+            store,
+            log,
+            plugin,
+            ..
+        } = self;
+        let cache_directory = plugin.cache_directory.as_ref();
+        Settled([
+            ("/server/listen", server.listen.to_string()),
+            (
+                "/server/header-timeout-seconds",
+                server.header_timeout_seconds.to_string(),
+            ),
+            (
+                "/server/body-timeout-seconds",
+                server.body_timeout_seconds.to_string(),
+            ),
+            (
+                "/server/max-connections",
+                server.max_connections.to_string(),
+            ),
+            ("/server/workers", server.workers.to_string()),
+            ("/admin/listen", admin.listen.to_string()),
+            ("/store/path", store.path.display().to_string()),
+            ("/log/format", format!("{:?}", log.format).to_lowercase()),
+            (
+                "/plugin/cache-directory",
+                cache_directory.map_or("none".into(), |path| path.display().to_string()),
+            ),
+        ])
+    }
+
+    /// Finds it wrong if anything differs that needs a restart.
+    pub fn must_keep(&mut self, settled: &Settled) {
+        // What could not be read has its default now, and no change was meant.
+        if !self.problems.is_empty() {
+            return;
+        }
+        let found = self.settled();
+        for ((pointer, before), (_, now)) in settled.0.iter().zip(found.0) {
+            if *before != now {
+                let message =
+                    format!("a change of this needs a restart; running with {before}, found {now}");
+                self.problems.push(self.document.problem(pointer, message));
+            }
+        }
+    }
+
     /// Asks the plugin, looks up the secrets, and returns the configuration or
     /// everything that is wrong with it.
-    pub fn check(mut self, runtime: &WasmRuntime) -> Result<Config, Problems> {
+    pub fn check(self, runtime: &WasmRuntime) -> Result<Config, Problems> {
+        self.check_noting(runtime, &|_| {})
+    }
+
+    /// As [`check`](Self::check), and tells of each file of a secret right
+    /// before it is read.
+    pub(crate) fn check_noting(
+        mut self,
+        runtime: &WasmRuntime,
+        note: &dyn Fn(&Path),
+    ) -> Result<Config, Problems> {
         let plugins = self
             .document
             .root
@@ -303,7 +370,7 @@ impl Draft {
         if !self.problems.is_empty() {
             return Err(self.into_problems());
         }
-        let resolve = |secret: &SecretRef| self.secret(secret);
+        let resolve = |secret: &SecretRef| self.secret(secret, note);
         match Policy::build(&self.settings, &manifest.name, &requirements, &resolve) {
             Ok(policy) => Ok(Config {
                 store: self.beside(&self.store.path),
@@ -350,7 +417,7 @@ impl Draft {
         self.file.parent().unwrap_or(Path::new("")).join(path)
     }
 
-    fn secret(&self, secret: &SecretRef) -> Result<Secret, String> {
+    fn secret(&self, secret: &SecretRef, note: &dyn Fn(&Path)) -> Result<Secret, String> {
         let (what, text) = match secret {
             SecretRef::Env(name) => {
                 let what = format!("the environment variable {name}");
@@ -361,6 +428,7 @@ impl Draft {
             SecretRef::File(path) => {
                 let path = self.beside(Path::new(path));
                 let what = format!("the file {}", path.display());
+                note(&path);
                 let text = std::fs::read_to_string(&path)
                     .map_err(|error| format!("{what} cannot be read: {error}"))?;
                 (what, text)

@@ -1,6 +1,9 @@
 //! The program with the real plugin, as a process: what is in flight when it is
-//! stopped, what is left when it is killed, and what it never says.
+//! stopped, what is left when it is killed, what it takes on while it runs, and
+//! what it never says.
 #![allow(clippy::unwrap_used)]
+
+mod reloading;
 
 use serde_json::Value;
 use std::fs;
@@ -36,6 +39,7 @@ struct Asked {
     /// For example `GET /api/now/table/incident`.
     what: String,
     head: String,
+    body: String,
     stream: TcpStream,
 }
 
@@ -60,7 +64,11 @@ impl Asked {
         } else if what.starts_with("POST /incident/") {
             r#"{"data":{"items":[]}}"#.to_owned()
         } else {
-            r#"{"result":{"sys_id":"00000000000000000000000000000001"}}"#.to_owned()
+            // A record gets the id that was asked for.
+            let asked = serde_json::from_str::<Value>(&self.body).unwrap_or_default();
+            let id = asked["sys_id"].as_str();
+            let id = id.unwrap_or("00000000000000000000000000000001");
+            format!(r#"{{"result":{{"sys_id":"{id}"}}}}"#)
         };
         self.answer("200 OK", &body);
     }
@@ -111,11 +119,13 @@ fn receive(stream: TcpStream) -> Asked {
         .lines()
         .find_map(|line| line.strip_prefix("content-length: "));
     let length = length.map_or(0, |length| length.parse().unwrap());
-    reader.read_exact(&mut vec![0; length]).unwrap();
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
     let what = head.split(['?', ' ']).take(2).collect::<Vec<_>>().join(" ");
     Asked {
         what,
         head,
+        body: String::from_utf8(body).unwrap(),
         stream: reader.into_inner(),
     }
 }
@@ -254,7 +264,7 @@ impl Drop for Gateway {
 
 const CREATED: [&str; 2] = [
     "POST /api/now/table/incident",
-    "PATCH /api/now/table/incident/00000000000000000000000000000001",
+    "PATCH /api/now/table/incident/3e9ff78ce33f0073a2e39455e1174645",
 ];
 
 #[test]
