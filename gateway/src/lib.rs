@@ -72,4 +72,4 @@ pub use secret::Secret;
 pub use store::Refused;
 pub use store::Store;
 pub use store::StoreError;
-pub use suggestion::distance;
+pub use suggestion::did_you_mean;
