@@ -4,10 +4,15 @@ use crate::config::Config;
 use crate::config::LogFormat;
 use crate::config::LogLevel;
 use crate::config::LogSection;
+use crate::config::schema;
+use crate::config::usual_plugin;
 use crate::host::Host;
 use crate::loader::Loader;
 use crate::reload::Reload;
+use crate::runtime::RuntimeOptions;
+use crate::runtime::WasmRuntime;
 use crate::watch::Watch;
+use anyhow::Context as _;
 use clap::Args;
 use clap::Parser;
 use clap::Subcommand;
@@ -62,6 +67,18 @@ enum Command {
     /// after printing every problem with its line.
     #[command(after_long_help = CHECK_EXAMPLES)]
     Check(Files),
+    /// Prints the JSON Schema of the configuration, for editors.
+    ///
+    /// It tells every key that this program and the plugin take. An editor that
+    /// knows TOML schemas completes and checks keys by it when the first line of
+    /// the configuration names it: `#:schema ./sync.schema.json`.
+    #[command(after_long_help = SCHEMA_EXAMPLES)]
+    Schema {
+        /// The plugin, a WebAssembly component [default: servicenow_sync.wasm
+        /// beside this program, else in dist/].
+        #[arg(long, value_name = "FILE", env = "SERVICENOW_SYNC_PLUGIN")]
+        plugin: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -107,17 +124,22 @@ Examples:
   servicenow-sync check --config sync.toml
   servicenow-sync check --config sync.toml && systemctl reload servicenow-sync";
 
+const SCHEMA_EXAMPLES: &str = "\
+Examples:
+  servicenow-sync schema > /etc/servicenow-sync/sync.schema.json";
+
 impl Cli {
     /// Does what the command line says, and returns how it went.
     pub fn run(self) -> ExitCode {
         let done = match &self.command {
             Command::Serve(files) => serve(files),
             Command::Check(files) => check(files),
+            Command::Schema { plugin } => print_schema(plugin.clone()),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                let _ = writeln!(io::stderr(), "{error}");
+                let _ = writeln!(io::stderr(), "{error:#}");
                 ExitCode::FAILURE
             }
         }
@@ -130,6 +152,15 @@ fn check(files: &Files) -> anyhow::Result<()> {
     let draft = loader.read(&watch)?;
     let (config, _) = loader.complete(draft, &watch, None)?;
     write!(io::stdout(), "{}", summary(&config))?;
+    Ok(())
+}
+
+fn print_schema(plugin: Option<PathBuf>) -> anyhow::Result<()> {
+    let plugin = plugin.unwrap_or_else(usual_plugin);
+    let runtime = WasmRuntime::from_file(&plugin, &RuntimeOptions::default())?;
+    let schema = schema(&runtime.describe()?.configuration_schema)
+        .context("the plugin does not tell its configuration as JSON")?;
+    writeln!(io::stdout(), "{schema:#}")?;
     Ok(())
 }
 

@@ -79,9 +79,10 @@ impl Loader {
                     cache_directory: self.keeps_compiled.then(|| draft.cache_directory()),
                     ..RuntimeOptions::default()
                 };
-                let runtime = WasmRuntime::from_bytes(&bytes, &options)?;
-                tracing::info!(plugin = %path.display(), "loaded the plugin");
-                runtime
+                if before.is_some() {
+                    tracing::info!(path = %path.display(), "the plugin is another one");
+                }
+                WasmRuntime::from_bytes(&bytes, &options)?
             }
         };
         Ok(Plugin { bytes, runtime })

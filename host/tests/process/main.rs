@@ -18,6 +18,7 @@ use std::path::Path;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
+use std::sync::LazyLock;
 use std::sync::mpsc;
 use std::sync::mpsc::Receiver;
 use std::sync::mpsc::Sender;
@@ -33,6 +34,12 @@ const A_WHILE: Duration = Duration::from_millis(500);
 
 const INCIDENT: &str = r#"{"incident_id":"6a1d2f45c0ffee0123456789","title":"Disk full",
     "incident_severity":"Critical","progress":"Triggered"}"#;
+
+/// What editors know of the configuration: it must take what the program takes.
+static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+    let text = include_str!("../../../docs/sync.schema.json");
+    serde_json::from_str(text).unwrap()
+});
 
 /// A request that a far end has received, and that waits for its answer.
 struct Asked {
@@ -184,6 +191,8 @@ impl Gateway {
             Path::new(component).exists(),
             "run `cargo xtask build` first"
         );
+        let text = fs::read_to_string(folder.join("sync.toml")).unwrap();
+        jsonschema::validate(&SCHEMA, &toml::from_str(&text).unwrap()).unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_servicenow-sync"))
             .args(["serve", "--config"])
             .arg(folder.join("sync.toml"))
