@@ -295,7 +295,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             path = request.path
         );
         let end = Run::new(self, &setup)
-            .to_end(Input::Operator(request), Some(&mut answer))
+            .finish(Input::Operator(request), Some(&mut answer))
             .instrument(span.clone())
             .await;
         span.in_scope(|| self.note(&end));

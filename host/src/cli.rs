@@ -23,6 +23,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
@@ -193,6 +194,7 @@ fn serve(files: &Files) -> anyhow::Result<()> {
                 plugin,
                 gateway: Arc::clone(host.gateway()),
                 set_level,
+                executor: Handle::current(),
             };
             let reloader = reload.start()?;
             let signal = signals.stop_or(|| reloader.reload()).await;

@@ -20,6 +20,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::Duration;
+use tokio::runtime::Handle;
 
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -34,6 +35,8 @@ pub(crate) struct Reload {
     pub(crate) plugin: Plugin,
     pub(crate) gateway: Arc<HostGateway>,
     pub(crate) set_level: Box<dyn Fn(LogLevel) + Send>,
+    /// Of the gateway, whose store may need it.
+    pub(crate) executor: Handle,
 }
 
 /// Asks for the configuration to be read anew. When it is dropped, nothing is
@@ -98,10 +101,14 @@ impl Reload {
             .complete(draft, &self.watch, Some(&self.plugin))?;
         let client = HttpClient::new(config.policy.addresses().clone())?;
         let runtime = plugin.runtime.clone();
-        self.gateway
-            .reconfigure(config.policy, config.configuration, runtime, client);
         (self.set_level)(level);
         self.plugin = plugin;
+        let taken = self
+            .gateway
+            .reconfigure(config.policy, config.configuration, runtime, client);
+        if let Err(error) = self.executor.block_on(taken) {
+            tracing::error!(%error, "standing work is not begun before the next start or reload");
+        }
         Ok(())
     }
 }
