@@ -93,10 +93,11 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
 
     fn without_token(&self, request: &Incoming) -> Option<Response> {
         let token = header(&request.headers, "authorization").and_then(bearer);
-        if bool::from(self.policy.admin.matches(token)) {
+        let setup = self.setup();
+        if bool::from(setup.policy.admin.matches(token)) {
             return None;
         }
-        let remedy = if self.policy.admin.is_empty() {
+        let remedy = if setup.policy.admin.is_empty() {
             "no token opens this; set admin.token in the gateway's settings"
         } else {
             "expected the header authorization: Bearer <token>, with the token of admin.token in \

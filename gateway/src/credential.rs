@@ -94,6 +94,11 @@ impl Credential {
         Ok(())
     }
 
+    /// Whether a far end could not tell the two apart.
+    pub(crate) fn proves_the_same_as(&self, other: &Self) -> bool {
+        self.origin == other.origin && self.kind.parts() == other.kind.parts()
+    }
+
     /// Takes the proof out of the headers of an answer: a redirect, or a link
     /// to the next page, repeats the URL and with it what stands in its query.
     pub(crate) fn conceal(&self, headers: &mut Headers) {
@@ -106,6 +111,36 @@ impl Credential {
                 if text.contains(secret) {
                     *text = text.replace(secret, "[secret]");
                 }
+            }
+        }
+    }
+}
+
+impl Kind {
+    /// Everything that it proves itself with, and what tells the kinds apart.
+    fn parts(&self) -> Vec<&[u8]> {
+        fn secret(secret: &Secret) -> &[u8] {
+            secret.reveal().as_bytes()
+        }
+        match self {
+            Self::Basic { user, password } => vec![b"basic", secret(user), secret(password)],
+            Self::Bearer { token } => vec![b"bearer", secret(token)],
+            Self::Header { name, value } => vec![b"header", name.as_bytes(), secret(value)],
+            Self::Query { name, value } => vec![b"query", name.as_bytes(), secret(value)],
+            Self::OAuth2(oauth) => {
+                let mut parts = vec![
+                    &b"oauth2"[..],
+                    oauth.token_url.as_str().as_bytes(),
+                    secret(&oauth.client_id),
+                    secret(&oauth.client_secret),
+                ];
+                if let Some((user, password)) = &oauth.owner {
+                    parts.extend([&b"owner"[..], secret(user), secret(password)]);
+                }
+                if let Some(scope) = &oauth.scope {
+                    parts.extend([&b"scope"[..], scope.as_bytes()]);
+                }
+                parts
             }
         }
     }

@@ -48,6 +48,11 @@ impl Egress {
         self.allowed.contains(origin)
     }
 
+    /// Whether an origin is allowed, by its text.
+    pub(crate) fn names(&self, origin: &str) -> bool {
+        self.origins().any(|allowed| allowed == origin)
+    }
+
     pub(crate) fn origins(&self) -> impl Iterator<Item = &str> {
         self.allowed.iter().map(Origin::as_str)
     }

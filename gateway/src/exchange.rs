@@ -3,7 +3,6 @@
 
 use crate::Client;
 use crate::Environment;
-use crate::Gateway;
 use crate::OutgoingRequest;
 use crate::Runtime;
 use crate::Secret;
@@ -24,20 +23,17 @@ use crate::gate::retry_at;
 use crate::metrics;
 use crate::origin::Origin;
 use crate::redaction::without_queries;
+use crate::session::Run;
 use crate::suggestion::did_you_mean;
 use url::Url;
 
 const LONGEST_TOKEN_ANSWER: usize = 64 << 10;
 const TOKEN_TIMEOUT_MS: u32 = 30_000;
 
-impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
+impl<R: Runtime, S: Store, C: Client, E: Environment> Run<'_, R, S, C, E> {
     /// Carries out one request.
-    pub(crate) async fn exchange(
-        &self,
-        request: HttpRequest,
-        deadline_ms: u64,
-    ) -> Result<Response, HttpFailure> {
-        let (url, origin) = match self.policy.egress.check(&request) {
+    pub(crate) async fn exchange(&self, request: HttpRequest) -> Result<Response, HttpFailure> {
+        let (url, origin) = match self.setup.policy.egress.check(&request) {
             Ok(checked) => checked,
             Err(why) => {
                 // The origin is whatever the plugin wrote, and no label.
@@ -45,9 +41,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
                 return Err(HttpFailure::Refused(why));
             }
         };
-        let result = self
-            .exchange_checked(request, url, &origin, deadline_ms)
-            .await;
+        let result = self.exchange_checked(request, url, &origin).await;
         let outcome = match &result {
             Ok(response) => match response.status {
                 401 => "401",
@@ -68,7 +62,8 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
 
     fn count_request(&self, origin: &str, outcome: &'static str) {
         let origin = origin.to_owned();
-        self.metrics
+        self.gateway
+            .metrics
             .requests
             .get_or_create(&metrics::Request { origin, outcome })
             .inc();
@@ -79,7 +74,6 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         request: HttpRequest,
         url: Url,
         origin: &Origin,
-        deadline_ms: u64,
     ) -> Result<Response, HttpFailure> {
         let credential = match &request.credential {
             Some(name) => Some(self.credential(name, origin)?),
@@ -91,8 +85,9 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             token_endpoint: false,
         };
         let gate = self
+            .gateway
             .gates
-            .enter(place, self.environment.now_ms())
+            .enter(place, self.gateway.environment.now_ms())
             .map_err(HttpFailure::Held)?;
         let oauth = credential.and_then(|credential| match &credential.kind {
             Kind::OAuth2(oauth) => Some((request.credential.as_deref().unwrap_or(""), oauth)),
@@ -104,7 +99,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         };
         let outgoing = |token: Option<&Token>| {
             let token = token.map(|token| &token.access);
-            self.outgoing(&request, &url, credential, token, deadline_ms)
+            self.outgoing(&request, &url, credential, token)
         };
         let mut result = self.send(outgoing(token.as_ref())?).await;
         // The far end has not carried out what it answers 401, so it may be
@@ -115,9 +110,9 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             token = Some(self.token(name, oauth, token.as_ref()).await?);
             result = self.send(outgoing(token.as_ref())?).await;
         }
-        let now_ms = self.environment.now_ms();
+        let now_ms = self.gateway.environment.now_ms();
         if let Some(lesson) = lesson(&result, credential.is_some(), now_ms) {
-            gate.learn(&lesson, now_ms, self.environment.random());
+            gate.learn(&lesson, now_ms, self.gateway.environment.random());
         }
         if let (Some(credential), Ok(response)) = (credential, &mut result) {
             credential.conceal(&mut response.headers);
@@ -126,7 +121,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
     }
 
     fn credential(&self, name: &str, origin: &Origin) -> Result<&Credential, HttpFailure> {
-        let credentials = &self.policy.credentials;
+        let credentials = &self.setup.policy.credentials;
         let Some(credential) = credentials.get(name) else {
             return Err(HttpFailure::Refused(format!(
                 "there is no credential {name:?}; add it to the gateway's settings{}",
@@ -149,10 +144,11 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         url: &Url,
         credential: Option<&Credential>,
         token: Option<&Secret>,
-        deadline_ms: u64,
     ) -> Result<OutgoingRequest, HttpFailure> {
-        let limits = &self.policy.limits;
-        let left_ms = deadline_ms.saturating_sub(self.environment.now_ms());
+        let limits = &self.setup.policy.limits;
+        let left_ms = self
+            .deadline_ms
+            .saturating_sub(self.gateway.environment.now_ms());
         let timeout_ms = u64::from(request.timeout_ms)
             .min(u64::from(limits.request_seconds) * 1000)
             .min(left_ms)
@@ -176,7 +172,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
 
     async fn send(&self, request: OutgoingRequest) -> Result<Response, HttpFailure> {
         let most = request.max_response_bytes;
-        match self.client.send(request).await {
+        match self.setup.client.send(request).await {
             Ok(response) if response.body.len() > most => Err(HttpFailure::Unknown(format!(
                 "the answer is longer than {most} bytes"
             ))),
@@ -205,7 +201,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         rejected: Option<&Token>,
     ) -> Result<Token, HttpFailure> {
         let mut cached = oauth.token.lock().await;
-        let now_ms = self.environment.now_ms();
+        let now_ms = self.gateway.environment.now_ms();
         if let Some(token) = cached.as_ref()
             && token.is_fresh(now_ms)
             && rejected.is_none_or(|rejected| rejected.serial != token.serial)
@@ -218,7 +214,11 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             credential: Some(name.to_owned()),
             token_endpoint: true,
         };
-        let gate = self.gates.enter(place, now_ms).map_err(HttpFailure::Held)?;
+        let gate = self
+            .gateway
+            .gates
+            .enter(place, now_ms)
+            .map_err(HttpFailure::Held)?;
         let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let result = self
             .send(OutgoingRequest {
@@ -233,8 +233,8 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
                 max_response_bytes: LONGEST_TOKEN_ANSWER,
             })
             .await;
-        let now_ms = self.environment.now_ms();
-        let random = self.environment.random();
+        let now_ms = self.gateway.environment.now_ms();
+        let random = self.gateway.environment.random();
         let (lesson, why) = match result {
             Ok(response) if response.status == 200 => {
                 match Token::read(&response.body, now_ms, random) {

@@ -29,6 +29,9 @@ const FAILURES: u32 = 5;
 /// While a probe is out, look again after this.
 const PROBE_MS: u64 = 1000;
 
+/// Why a gate is closed whose credential does not hold.
+const REJECTED: &str = "the far end rejects the credential (401); check its secret";
+
 /// What a gate guards.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
@@ -129,6 +132,16 @@ impl Gates {
             .collect()
     }
 
+    /// Forgets the gates of origins that are not used any more, and those that
+    /// are closed because a credential was rejected that has been replaced.
+    pub(crate) fn forget(&self, used: impl Fn(&str) -> bool, replaced: impl Fn(&str) -> bool) {
+        self.lock().retain(|place, gate| {
+            let rejected = gate.closed.as_ref().is_some_and(|c| c.reason == REJECTED);
+            let replaced = place.credential.as_deref().is_some_and(&replaced);
+            used(&place.origin) && !(rejected && replaced)
+        });
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Place, Gate>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -196,7 +209,7 @@ impl Gate {
                 self.failures = 0;
                 Hold {
                     until_ms: now_ms + doubling(self.rejections, 60_000, 600_000),
-                    reason: "the far end rejects the credential (401); check its secret".to_owned(),
+                    reason: REJECTED.to_owned(),
                 }
             }
             Lesson::Fails => {
@@ -380,6 +393,31 @@ mod tests {
         };
         assert!(gates.enter(other, NOW).is_ok());
         assert_eq!(gates.closed().len(), 1);
+    }
+
+    #[test]
+    fn a_replaced_credential_opens_what_the_old_one_closed_and_nothing_else() {
+        let gates = Gates::default();
+        for (credential, lesson) in [
+            ("old", Lesson::Rejects),
+            ("kept", Lesson::Rejects),
+            ("busy", Lesson::Limits { until_ms: None }),
+        ] {
+            let place = Place {
+                credential: Some(credential.to_owned()),
+                ..place()
+            };
+            let pass = gates.enter(place, NOW).ok().unwrap();
+            pass.learn(&lesson, NOW, 0);
+        }
+        let closed = |gates: &Gates| -> Vec<String> {
+            let closed = gates.closed().into_iter();
+            closed.filter_map(|gate| gate.credential).collect()
+        };
+        gates.forget(|_| true, |name| name != "kept");
+        assert_eq!(closed(&gates), ["busy", "kept"]);
+        gates.forget(|origin| origin != place().origin, |_| false);
+        assert_eq!(closed(&gates), [""; 0]);
     }
 
     #[test]

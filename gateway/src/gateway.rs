@@ -27,7 +27,12 @@ use crate::queue::WorkPage;
 use crate::replay::Replays;
 use crate::session::Answer;
 use crate::session::End;
+use crate::session::Run;
+use crate::setup::Setup;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::PoisonError;
+use std::sync::RwLock;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use tracing::Instrument as _;
@@ -43,11 +48,8 @@ const STORE_PAUSE_MS: u64 = 1000;
 /// keeps one or more workers calling [`run_next`](Self::run_next), and calls
 /// [`receive`](Self::receive) for each request.
 pub struct Gateway<R, S, C, E> {
-    pub(crate) policy: Policy,
-    pub(crate) configuration: String,
-    pub(crate) runtime: R,
+    setup: RwLock<Arc<Setup<R, C>>>,
     pub(crate) store: S,
-    pub(crate) client: C,
     pub(crate) environment: E,
     pub(crate) metrics: Metrics,
     pub(crate) queue: Queue,
@@ -134,14 +136,19 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         client: C,
         environment: E,
     ) -> Self {
-        Self {
+        let metrics = Metrics::new();
+        metrics.set_configured(environment.now_ms());
+        let setup = Setup {
             policy,
             configuration,
             runtime,
-            store,
             client,
+        };
+        Self {
+            setup: RwLock::new(Arc::new(setup)),
+            store,
             environment,
-            metrics: Metrics::new(),
+            metrics,
             queue: Queue::default(),
             gates: Gates::default(),
             replays: Replays::default(),
@@ -149,9 +156,64 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         }
     }
 
+    /// Exchanges everything that a configuration decides, at once. What has
+    /// begun ends on the configuration that it began with; queue, gates,
+    /// accepted messages and metrics stay.
+    ///
+    /// A gate that was closed because a credential was rejected opens if that
+    /// credential is another one now. The plugin's standing work is made due,
+    /// as at the start; an error means that this could not be recorded, and
+    /// that the new configuration is in force all the same.
+    pub async fn reconfigure(
+        &self,
+        policy: Policy,
+        configuration: String,
+        runtime: R,
+        client: C,
+    ) -> Result<(), StoreError> {
+        let before = self.setup();
+        let replaced = |name: &str| match (
+            before.policy.credentials.get(name),
+            policy.credentials.get(name),
+        ) {
+            (Some(before), Some(now)) => !before.proves_the_same_as(now),
+            _ => true,
+        };
+        self.gates
+            .forget(|origin| policy.egress.names(origin), replaced);
+        self.metrics.forget_gates();
+        let setup = Setup {
+            policy,
+            configuration,
+            runtime,
+            client,
+        };
+        *self.setup.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(setup);
+        self.metrics.count_reload("applied");
+        self.metrics.set_configured(self.environment.now_ms());
+        self.begin_standing_work("the configuration changed")
+            .await?;
+        self.environment.work_due(self.environment.now_ms());
+        Ok(())
+    }
+
+    /// Counts a configuration that was meant for [`reconfigure`] and did not
+    /// pass the checks before it.
+    ///
+    /// [`reconfigure`]: Self::reconfigure
+    pub fn count_refused_configuration(&self) {
+        self.metrics.count_reload("refused");
+    }
+
+    /// What is in force now. Whoever takes it keeps it to the end.
+    pub(crate) fn setup(&self) -> Arc<Setup<R, C>> {
+        let setup = self.setup.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&setup)
+    }
+
     /// How many bytes of a body on this path are worth reading.
     pub fn body_limit(&self, path: &str) -> usize {
-        route(&self.policy.webhooks, path)
+        route(&self.setup().policy.webhooks, path)
             .map_or(UNKNOWN_BODY_BYTES, |(webhook, _)| webhook.max_body_bytes)
     }
 
@@ -164,14 +226,16 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
     /// run to completion even if the caller went away.
     pub async fn receive(&self, request: Incoming, answer: impl FnOnce(Response)) {
         let started_ms = self.environment.now_ms();
-        let path = route(&self.policy.webhooks, &request.path)
+        let setup = self.setup();
+        let policy = &setup.policy;
+        let path = route(&policy.webhooks, &request.path)
             .map_or("unknown", |(webhook, _)| webhook.path.as_str());
         let answer = |response: Response| {
             let waited_ms = self.environment.now_ms().saturating_sub(started_ms);
             self.metrics.answer_seconds.observe(seconds(waited_ms));
             answer(response);
         };
-        match self.admit(path, request, started_ms) {
+        match self.admit(policy, path, request, started_ms) {
             Err(refusal) => {
                 tracing::info!(path, outcome = refusal.outcome(), "refused a request");
                 self.count_webhook(path, refusal.outcome());
@@ -185,9 +249,9 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
                     answer(response);
                 };
                 let mut answer = Answer::new(answer);
-                let span = tracing::info_span!("request", plugin = self.policy.plugin, path);
-                let end = self
-                    .run(Input::Request(request), Some(&mut answer))
+                let span = tracing::info_span!("request", plugin = policy.plugin, path);
+                let end = Run::new(self, &setup)
+                    .finish(Input::Request(request), Some(&mut answer))
                     .instrument(span.clone())
                     .await;
                 span.in_scope(|| self.note(&end));
@@ -205,8 +269,14 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         }
     }
 
-    fn admit(&self, path: &str, request: Incoming, now_ms: u64) -> Result<Authentic, Refusal> {
-        let authentic = authenticate(&self.policy.webhooks, request, now_ms)?;
+    fn admit(
+        &self,
+        policy: &Policy,
+        path: &str,
+        request: Incoming,
+        now_ms: u64,
+    ) -> Result<Authentic, Refusal> {
+        let authentic = authenticate(&policy.webhooks, request, now_ms)?;
         match &authentic.once {
             Some(once) if self.replays.contains(path, once) => Err(Refusal::Replayed),
             _ => Ok(authentic),
@@ -218,10 +288,14 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         let started_ms = self.environment.now_ms();
         let mut given = None;
         let mut answer = Answer::new(|response| given = Some(response));
-        let span =
-            tracing::info_span!("operator", plugin = self.policy.plugin, path = request.path);
-        let end = self
-            .run(Input::Operator(request), Some(&mut answer))
+        let setup = self.setup();
+        let span = tracing::info_span!(
+            "operator",
+            plugin = setup.policy.plugin,
+            path = request.path
+        );
+        let end = Run::new(self, &setup)
+            .finish(Input::Operator(request), Some(&mut answer))
             .instrument(span.clone())
             .await;
         span.in_scope(|| self.note(&end));
@@ -236,15 +310,21 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
     pub async fn recover(&self) -> Result<(), RecoverError> {
         let now_ms = self.environment.now_ms();
         self.queue.recover(&self.store, now_ms).await?;
-        for key in &self.policy.standing {
+        self.begin_standing_work("the gateway started").await?;
+        self.recovered.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    async fn begin_standing_work(&self, reason: &str) -> Result<(), StoreError> {
+        let now_ms = self.environment.now_ms();
+        for key in &self.setup().policy.standing {
             let schedule = Schedule {
                 key: key.clone(),
                 due_ms: 0,
-                reason: "the gateway started".to_owned(),
+                reason: reason.to_owned(),
             };
             self.queue.schedule(&self.store, &schedule, now_ms).await?;
         }
-        self.recovered.store(true, Ordering::Release);
         Ok(())
     }
 
@@ -264,14 +344,18 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
                 };
             }
         };
-        let span = tracing::info_span!("work", plugin = self.policy.plugin, key = claim.key);
+        let setup = self.setup();
+        let span = tracing::info_span!("work", plugin = setup.policy.plugin, key = claim.key);
         let input = Input::Work(Work {
             key: claim.key.clone(),
             reasons: claim.record.reasons.clone(),
             attempt: claim.record.attempt,
         });
         let nobody = None::<&mut Answer<fn(Response)>>;
-        let end = self.run(input, nobody).instrument(span.clone()).await;
+        let end = Run::new(self, &setup)
+            .finish(input, nobody)
+            .instrument(span.clone())
+            .await;
         span.in_scope(|| self.note(&end));
         self.count_session("work", &end, started_ms);
         let outcome = match end {
@@ -280,7 +364,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             End::Failed(why) => Outcome::Failed(why),
             End::Store(error) => Outcome::Interrupted(error.to_string()),
         };
-        let most_failures = self.policy.limits.failures;
+        let most_failures = setup.policy.limits.failures;
         let now_ms = self.environment.now_ms();
         let random = self.environment.random();
         let finished = claim
@@ -303,7 +387,8 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         self.metrics.set_work("waiting", counts.waiting);
         self.metrics.set_work("running", counts.running);
         self.metrics.set_work("parked", counts.parked);
-        let mut closed: BTreeMap<String, i64> = self
+        let setup = self.setup();
+        let mut closed: BTreeMap<String, i64> = setup
             .policy
             .egress
             .origins()

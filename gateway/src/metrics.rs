@@ -21,6 +21,8 @@ pub struct Metrics {
     pub(crate) requests: Family<Request, Counter>,
     pub(crate) work: Family<State, Gauge>,
     pub(crate) gates: Family<Origin, Gauge>,
+    reloads: Family<Reload, Counter>,
+    configured: Gauge,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -56,6 +58,11 @@ pub(crate) struct Origin {
     pub(crate) origin: String,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Reload {
+    outcome: &'static str,
+}
+
 impl Metrics {
     pub(crate) fn new() -> Self {
         let mut metrics = Self {
@@ -71,6 +78,8 @@ impl Metrics {
             requests: Family::default(),
             work: Family::default(),
             gates: Family::default(),
+            reloads: Family::default(),
+            configured: Gauge::default(),
         };
         let registry = &mut metrics.registry;
         registry.register(
@@ -108,7 +117,35 @@ impl Metrics {
             "Gates that hold back requests, by origin",
             metrics.gates.clone(),
         );
+        registry.register(
+            "configuration_reloads",
+            "Configurations read anew while running, by what became of them",
+            metrics.reloads.clone(),
+        );
+        registry.register(
+            "configuration_timestamp_seconds",
+            "Unix time since which the configuration is in force",
+            metrics.configured.clone(),
+        );
+        // So that an increase shows from the first one on.
+        for outcome in ["applied", "refused"] {
+            drop(metrics.reloads.get_or_create(&Reload { outcome }));
+        }
         metrics
+    }
+
+    pub(crate) fn count_reload(&self, outcome: &'static str) {
+        self.reloads.get_or_create(&Reload { outcome }).inc();
+    }
+
+    pub(crate) fn set_configured(&self, now_ms: u64) {
+        let seconds = i64::try_from(now_ms / 1000).unwrap_or(i64::MAX);
+        self.configured.set(seconds);
+    }
+
+    /// Forgets the gauges of gates; those of origins in use come back.
+    pub(crate) fn forget_gates(&self) {
+        self.gates.clear();
     }
 
     pub(crate) fn set_work(&self, state: &'static str, count: usize) {

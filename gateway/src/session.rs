@@ -25,6 +25,7 @@ use crate::contract::Standing;
 use crate::contract::Verdict;
 use crate::contract::Write;
 use crate::key;
+use crate::setup::Setup;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
@@ -53,38 +54,46 @@ impl From<StoreError> for End {
     }
 }
 
-/// What a session has used up.
-struct Usage {
-    deadline_ms: u64,
+/// A session that is run, on the setup that is in force when it begins.
+pub(crate) struct Run<'g, R, S, C, E> {
+    pub(crate) gateway: &'g Gateway<R, S, C, E>,
+    pub(crate) setup: &'g Setup<R, C>,
+    pub(crate) deadline_ms: u64,
     effects: u32,
 }
 
-impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
-    /// Runs a session to its end. `answer` takes the answer to the caller; a
+impl<'g, R: Runtime, S: Store, C: Client, E: Environment> Run<'g, R, S, C, E> {
+    pub(crate) fn new(gateway: &'g Gateway<R, S, C, E>, setup: &'g Setup<R, C>) -> Self {
+        let limits = &setup.policy.limits;
+        let started_ms = gateway.environment.now_ms();
+        Self {
+            gateway,
+            setup,
+            deadline_ms: started_ms + u64::from(limits.session_seconds) * 1000,
+            effects: 0,
+        }
+    }
+
+    /// Runs the session to its end. `answer` takes the answer to the caller; a
     /// work session has none.
-    pub(crate) async fn run(
-        &self,
+    pub(crate) async fn finish(
+        mut self,
         input: Input,
         mut answer: Option<&mut Answer<impl FnOnce(Response)>>,
     ) -> End {
         let context = Context {
-            configuration: self.configuration.clone(),
+            configuration: self.setup.configuration.clone(),
             rehearsal: None,
         };
-        let started_ms = self.environment.now_ms();
-        let limits = &self.policy.limits;
-        let mut usage = Usage {
-            deadline_ms: started_ms + u64::from(limits.session_seconds) * 1000,
-            effects: 0,
-        };
-        let mut session = match self.runtime.open(input, context).await {
+        let limits = &self.setup.policy.limits;
+        let mut session = match self.setup.runtime.open(input, context).await {
             Ok(session) => session,
             Err(trap) => return End::Failed(trap.to_string()),
         };
         let mut replies = Vec::new();
         loop {
-            let now_ms = self.environment.now_ms();
-            if now_ms > usage.deadline_ms {
+            let now_ms = self.gateway.environment.now_ms();
+            if now_ms > self.deadline_ms {
                 return End::Failed(format!(
                     "the session took longer than {} s (limits.session-seconds)",
                     limits.session_seconds
@@ -97,7 +106,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             if asked.is_empty() {
                 return End::Quiet;
             }
-            let step = self.step(asked, answer.as_deref_mut(), &mut usage).await;
+            let step = self.step(asked, answer.as_deref_mut()).await;
             replies = match step {
                 Ok(replies) => replies,
                 Err(end) => return end,
@@ -107,16 +116,15 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
 
     /// Carries out the effects of one resume.
     async fn step(
-        &self,
+        &mut self,
         mut asked: Vec<Effect>,
         answer: Option<&mut Answer<impl FnOnce(Response)>>,
-        usage: &mut Usage,
     ) -> Result<Vec<Reply>, End> {
-        let limits = &self.policy.limits;
-        usage.effects = usage
+        let limits = &self.setup.policy.limits;
+        self.effects = self
             .effects
             .saturating_add(u32::try_from(asked.len()).unwrap_or(u32::MAX));
-        if usage.effects > limits.effects {
+        if self.effects > limits.effects {
             return Err(End::Failed(format!(
                 "the session asked for more than {} effects (limits.effects)",
                 limits.effects
@@ -138,7 +146,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             let why = "the plugin awaited work in a work session; work does not wait for work";
             return Err(End::Failed(why.to_owned()));
         }
-        let replies = self.carry_out_all(asked, answer, usage.deadline_ms).await?;
+        let replies = self.carry_out_all(asked, answer).await?;
         if let Some(verdict) = verdict {
             return Err(End::Verdict(verdict));
         }
@@ -150,10 +158,9 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         &self,
         mut asked: Vec<Effect>,
         answer: Option<&mut Answer<impl FnOnce(Response)>>,
-        deadline_ms: u64,
     ) -> Result<Vec<Reply>, End> {
         let Some(at) = asked.iter().position(|e| matches!(e, Effect::Respond(_))) else {
-            return self.carry_out_together(asked, deadline_ms).await;
+            return self.carry_out_together(asked).await;
         };
         let rest = asked.split_off(at + 1);
         let Some(Effect::Respond(response)) = asked.pop() else {
@@ -170,16 +177,10 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         let is_durable = |e: &Effect| matches!(e, Effect::Write(_) | Effect::Schedule(_));
         let order: Vec<bool> = asked.iter().map(is_durable).collect();
         let (before, beside): (Vec<_>, Vec<_>) = asked.into_iter().partition(is_durable);
-        let mut durable = self
-            .carry_out_together(before, deadline_ms)
-            .await?
-            .into_iter();
+        let mut durable = self.carry_out_together(before).await?.into_iter();
         answer.give(checked(response)).map_err(End::Failed)?;
         let others = beside.into_iter().chain(rest).collect();
-        let mut others = self
-            .carry_out_together(others, deadline_ms)
-            .await?
-            .into_iter();
+        let mut others = self.carry_out_together(others).await?.into_iter();
         let mut replies = Vec::new();
         for is_durable in order {
             replies.extend(if is_durable {
@@ -193,16 +194,12 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         Ok(replies)
     }
 
-    async fn carry_out_together(
-        &self,
-        asked: Vec<Effect>,
-        deadline_ms: u64,
-    ) -> Result<Vec<Reply>, End> {
+    async fn carry_out_together(&self, asked: Vec<Effect>) -> Result<Vec<Reply>, End> {
         let under_way: Vec<_> = asked
             .into_iter()
-            .map(|effect| self.carry_out(effect, deadline_ms))
+            .map(|effect| self.carry_out(effect))
             .collect();
-        let mut done = stream::iter(under_way).buffered(self.policy.limits.concurrency);
+        let mut done = stream::iter(under_way).buffered(self.setup.policy.limits.concurrency);
         let mut replies = Vec::new();
         let mut end = None;
         // A failure does not cut off the others: a request that is under way
@@ -216,18 +213,20 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         end.map_or(Ok(replies), Err)
     }
 
-    async fn carry_out(&self, effect: Effect, deadline_ms: u64) -> Result<Reply, End> {
+    async fn carry_out(&self, effect: Effect) -> Result<Reply, End> {
         match effect {
-            Effect::Http(request) => Ok(Reply::Http(self.exchange(request, deadline_ms).await)),
+            Effect::Http(request) => Ok(Reply::Http(self.exchange(request).await)),
             Effect::Get(keys) => {
                 let keys: Result<Vec<String>, String> =
                     keys.iter().map(|key| key::stored(key)).collect();
                 let keys = keys.map_err(End::Failed)?;
-                Ok(Reply::Entries(self.store.get(&keys).await?))
+                Ok(Reply::Entries(self.gateway.store.get(&keys).await?))
             }
             Effect::Scan(scan) => {
                 let scan = key::stored_scan(&scan).map_err(End::Failed)?;
-                Ok(Reply::Page(key::seen(self.store.scan(&scan).await?)))
+                Ok(Reply::Page(key::seen(
+                    self.gateway.store.scan(&scan).await?,
+                )))
             }
             Effect::Write(write) => {
                 let write = Write {
@@ -238,18 +237,22 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
                 if write.precondition == Precondition::Revision(0) {
                     return Ok(Reply::Written(Err(())));
                 }
-                let written = self.store.write(write).await?;
+                let written = self.gateway.store.write(write).await?;
                 Ok(Reply::Written(written.map_err(|_refused| ())))
             }
             Effect::Schedule(schedule) => {
-                let now_ms = self.environment.now_ms();
-                self.queue.schedule(&self.store, &schedule, now_ms).await?;
-                self.environment.work_due(schedule.due_ms);
+                let now_ms = self.gateway.environment.now_ms();
+                self.gateway
+                    .queue
+                    .schedule(&self.gateway.store, &schedule, now_ms)
+                    .await?;
+                self.gateway.environment.work_due(schedule.due_ms);
                 Ok(Reply::Done)
             }
             Effect::AwaitWork(awaiting) => {
-                let until_ms = self.environment.now_ms() + u64::from(awaiting.timeout_ms);
-                let until_ms = until_ms.min(deadline_ms);
+                let now_ms = self.gateway.environment.now_ms();
+                let until_ms = now_ms + u64::from(awaiting.timeout_ms);
+                let until_ms = until_ms.min(self.deadline_ms);
                 let standing = self.await_work(&awaiting.key, until_ms).await?;
                 Ok(Reply::Standing(standing))
             }
@@ -263,18 +266,24 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
 
     /// Waits until work of a key has nothing left to do at once.
     async fn await_work(&self, key: &str, until_ms: u64) -> Result<Standing, StoreError> {
+        let Gateway {
+            environment,
+            queue,
+            store,
+            ..
+        } = self.gateway;
         loop {
-            let now_ms = self.environment.now_ms();
-            let standing = self.queue.standing(&self.store, key, now_ms).await?;
+            let now_ms = environment.now_ms();
+            let standing = queue.standing(store, key, now_ms).await?;
             if standing != Standing::UnderWay || now_ms >= until_ms {
                 return Ok(standing);
             }
-            self.environment.sleep(LOOK_AGAIN_MS).await;
+            environment.sleep(LOOK_AGAIN_MS).await;
         }
     }
 
     fn bound(&self, bytes: usize) -> Result<(), End> {
-        let most = self.policy.limits.step_bytes;
+        let most = self.setup.policy.limits.step_bytes;
         if bytes <= most {
             return Ok(());
         }

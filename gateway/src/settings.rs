@@ -16,11 +16,12 @@ mod reference;
 
 pub use reference::SecretRef;
 pub use reference::Text;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// The part of a gateway's document that is the same for every gateway.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Settings {
     /// Paths on which the gateway receives: `[[webhook]]`.
@@ -35,115 +36,167 @@ pub struct Settings {
     pub admin: AdminSettings,
 }
 
-/// One path on which the gateway receives, and how a sender proves itself.
-/// Any one of the configured proofs suffices; one at least must be configured.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// One path on which the gateway receives, and how a sender proves itself: one
+/// for each path that the plugin serves. Any **one** of the configured proofs
+/// suffices, and one at least must be configured.
+///
+/// ```toml
+/// [[webhook]]
+/// path = "/flashduty/prod"
+/// header = { name = "X-Sync-Token", values = [{ env = "FLASHDUTY_WEBHOOK_TOKEN" }] }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct WebhookSettings {
-    /// A route of the plugin, for example `/flashduty/prod`.
+    /// A path that the plugin serves, for example `"/flashduty/prod"`.
     pub path: String,
-    /// `Authorization: Bearer …`.
+    /// Tokens that are accepted as `Authorization: Bearer …`; the usual proof.
     #[serde(default)]
+    #[schemars(length(max = 2))]
     pub bearer: Vec<SecretRef>,
     /// A header of the sender's own.
     pub header: Option<HeaderSettings>,
-    /// A token in the URL, as `?token=…` or as one more path segment. It ends
-    /// up in logs of whatever stands between, so this is the last resort.
+    /// Tokens that are accepted as `?token=…`, or as one more segment of the
+    /// path. Letters, digits and `-._~`. They end up in the logs of whatever
+    /// stands between: the last resort.
     #[serde(default)]
+    #[schemars(length(max = 2))]
     pub url_token: Vec<SecretRef>,
-    /// A signature as Standard Webhooks defines it.
+    /// A signature as [Standard Webhooks](https://www.standardwebhooks.com/)
+    /// defines it.
     pub signature: Option<SignatureSettings>,
-    /// A longer body is answered 413; 256 KiB unless given.
+    /// A longer body is answered 413.
     #[serde(default = "defaults::max_body_bytes")]
+    #[schemars(range(min = 1))]
     pub max_body_bytes: usize,
 }
 
 /// A header that holds a secret.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct HeaderSettings {
     /// Name of the header, in any case.
     pub name: String,
     /// The values that are accepted.
+    #[schemars(length(min = 1, max = 2))]
     pub values: Vec<SecretRef>,
 }
 
-/// HMAC-SHA256 over id, timestamp and body.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// HMAC-SHA256 over id, timestamp and body, by
+/// [Standard Webhooks](https://www.standardwebhooks.com/). Each message is taken
+/// once.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct SignatureSettings {
     /// Keys: `whsec_` and base64, or plain text.
+    #[schemars(length(min = 1, max = 2))]
     pub secrets: Vec<SecretRef>,
-    /// How far the sender's timestamp may be from the gateway's clock; 300
-    /// unless given.
+    /// How far the sender's timestamp may be from the gateway's clock.
     #[serde(default = "defaults::tolerance_seconds")]
     pub tolerance_seconds: u32,
 }
 
-/// How requests to one origin are authenticated. The plugin only ever knows
-/// the name of it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// How requests to one origin are authenticated; the plugin only ever knows the
+/// name of it. `kind` decides which other keys there are.
+///
+/// ```toml
+/// [credential.servicenow]
+/// kind = "basic"
+/// origin = "https://example.service-now.com"
+/// user = "flashduty"
+/// password = { file = "secrets/servicenow-password" }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(
     tag = "kind",
     rename_all = "kebab-case",
     rename_all_fields = "kebab-case",
     deny_unknown_fields
 )]
-#[allow(missing_docs)] // The fields are what their names say.
 pub enum CredentialSettings {
-    /// HTTP basic authentication.
+    /// `Authorization: Basic …`
     Basic {
+        /// The only place that it is sent to, `scheme://host[:port]`.
         origin: String,
+        /// Name of the user, without a colon.
         user: Text,
+        /// The user's password.
         password: SecretRef,
     },
-    /// `Authorization: Bearer …`.
-    Bearer { origin: String, token: SecretRef },
+    /// `Authorization: Bearer …`
+    Bearer {
+        /// The only place that it is sent to, `scheme://host[:port]`.
+        origin: String,
+        /// The token itself.
+        token: SecretRef,
+    },
     /// A header of the far end's own.
     Header {
+        /// The only place that it is sent to, `scheme://host[:port]`.
         origin: String,
+        /// Name of the header, for example `x-sn-apikey`.
         name: String,
+        /// Its value.
         value: SecretRef,
     },
     /// A query parameter.
     Query {
+        /// The only place that it is sent to, `scheme://host[:port]`.
         origin: String,
+        /// Name of the parameter, for example Flashduty's `app_key`.
         name: String,
+        /// Its value.
         value: SecretRef,
     },
-    /// OAuth 2.0, grant `client_credentials`.
+    /// A token that the gateway fetches, as bearer: OAuth 2.0, grant
+    /// `client_credentials`. It is kept in memory, and fetched anew shortly
+    /// before it ends and once after a 401.
     Oauth2ClientCredentials {
+        /// The only place that it is sent to, `scheme://host[:port]`.
         origin: String,
-        /// At the same origin, or at one listed in `egress.allow`.
+        /// Where tokens are fetched: at the same origin, or at one in
+        /// `egress.allow`.
         token_url: String,
+        /// Id of the client.
         client_id: Text,
+        /// Secret of the client.
         client_secret: SecretRef,
+        /// What the token is to open, if the far end wants to be told.
         scope: Option<String>,
     },
-    /// OAuth 2.0, grant `password`.
+    /// The same with the grant `password`.
     Oauth2Password {
+        /// The only place that it is sent to, `scheme://host[:port]`.
         origin: String,
-        /// At the same origin, or at one listed in `egress.allow`.
+        /// Where tokens are fetched: at the same origin, or at one in
+        /// `egress.allow`.
         token_url: String,
+        /// Id of the client.
         client_id: Text,
+        /// Secret of the client.
         client_secret: SecretRef,
+        /// Name of the user.
         user: Text,
+        /// The user's password.
         password: SecretRef,
+        /// What the token is to open, if the far end wants to be told.
         scope: Option<String>,
     },
 }
 
-/// Where requests may go. The origins of credentials are allowed as well.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+/// Where requests may go. The origins of all credentials are allowed by
+/// themselves; most files need no `[egress]`. Redirects are never followed, and
+/// a proxy in the environment is not used.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct EgressSettings {
-    /// Origins, `scheme://host[:port]`.
+    /// Further origins, `scheme://host[:port]`.
     pub allow: Vec<String>,
-    /// Origins that may be `http` although their host is not this machine.
-    /// Whoever is on the way reads the credential and can change the answer.
+    /// Origins that may be `http` although their host is not this machine:
+    /// whoever is on the way reads the credential and can change the answer.
     pub insecure: Vec<String>,
     /// Networks that are not public and may be connected to all the same, for
-    /// example `10.20.0.0/16`.
+    /// example `"10.20.0.0/16"`; needed for this machine too, `"127.0.0.0/8"`.
     pub private: Vec<String>,
 }
 
@@ -161,27 +214,36 @@ impl CredentialSettings {
     }
 }
 
-/// What a session may use up before the gateway ends it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// What a session may use up. Going over ends that session and nothing else.
+/// Nobody has needed to change these yet.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct LimitSettings {
-    /// Effects in one session; 2000 unless given. Since a session ends when it
-    /// asks for nothing, this bounds the number of resumes too.
+    /// Effects in one session. Since a session ends when it asks for nothing,
+    /// this bounds the number of its steps too.
+    #[schemars(range(min = 1))]
     pub effects: u32,
-    /// Bytes of the effects and replies of one resume; 32 MiB unless given.
+    /// Bytes of the effects and replies of one step.
+    #[schemars(range(min = 1))]
     pub step_bytes: usize,
-    /// Bytes of one answer of a far end; 10 MiB unless given.
+    /// Bytes of one answer of a system.
+    #[schemars(range(min = 1))]
     pub response_bytes: usize,
-    /// Seconds of wall time; 300 unless given.
+    /// Wall time of a session.
+    #[schemars(range(min = 1))]
     pub session_seconds: u32,
-    /// Seconds for one request, whatever the plugin asks; 90 unless given.
+    /// Time for one request, whatever the plugin asks. Keep it above 65:
+    /// ServiceNow may take a minute, and giving up earlier leaves creations in
+    /// the air that still happen.
+    #[schemars(range(min = 1))]
     pub request_seconds: u32,
-    /// Effects of one session that are carried out at the same time; 8 unless
-    /// given.
+    /// Effects of one session that are carried out at a time.
+    #[schemars(range(min = 1))]
     pub concurrency: usize,
-    /// Work whose session failed this often is parked; 8 unless given. Only
-    /// sessions that were ended from outside count here: a plugin that asks
-    /// for another try decides itself when to give up.
+    /// Work whose session failed this often is parked. Only sessions that were
+    /// ended from outside count: a plugin that asks for another try decides
+    /// itself when to give up.
+    #[schemars(range(min = 1))]
     pub failures: u32,
 }
 
@@ -200,7 +262,7 @@ impl Default for LimitSettings {
 }
 
 /// The operator's surface.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct AdminSettings {
     /// Bearer tokens that open metrics and the work list. Without any, only

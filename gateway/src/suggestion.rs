@@ -1,7 +1,7 @@
 /// A question to append to a message about an unknown name, if one of the
 /// known ones is so close that a slip of the keyboard explains it; else empty.
-pub(crate) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    let near = 1 + name.chars().count() / 5;
+pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let near = 1 + name.chars().count() / 4;
     known
         .into_iter()
         .map(|candidate| (distance(name, candidate), candidate))
@@ -13,7 +13,7 @@ pub(crate) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a s
 
 /// How many characters must be added, dropped, replaced or swapped with their
 /// neighbour to get from one name to the other.
-pub fn distance(a: &str, b: &str) -> usize {
+fn distance(a: &str, b: &str) -> usize {
     let a: Vec<char> = a.chars().collect();
     let b: Vec<char> = b.chars().collect();
     let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];

@@ -1,13 +1,18 @@
 //! The command line.
 
 use crate::config::Config;
-use crate::config::Draft;
 use crate::config::LogFormat;
+use crate::config::LogLevel;
 use crate::config::LogSection;
+use crate::config::schema;
+use crate::config::usual_plugin;
 use crate::host::Host;
-use crate::runtime::LoadError;
+use crate::loader::Loader;
+use crate::reload::Reload;
 use crate::runtime::RuntimeOptions;
 use crate::runtime::WasmRuntime;
+use crate::watch::Watch;
+use anyhow::Context as _;
 use clap::Args;
 use clap::Parser;
 use clap::Subcommand;
@@ -16,10 +21,18 @@ use std::io;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::reload;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// How long sessions in flight may take to end after a signal.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -41,6 +54,10 @@ enum Command {
     /// receives no more, lets running sessions end for up to 30 seconds, and
     /// exits with 0. What was not finished goes on at the next start. A second
     /// signal stops it at once, which loses nothing either.
+    ///
+    /// SIGHUP, or a change of the configuration or of a file with a secret,
+    /// makes it read and check everything anew. If all is well it is in force
+    /// at once, else the log tells every problem and the old one stays.
     #[command(after_long_help = SERVE_EXAMPLES)]
     Serve(Files),
     /// Checks a configuration without running it.
@@ -51,6 +68,18 @@ enum Command {
     /// after printing every problem with its line.
     #[command(after_long_help = CHECK_EXAMPLES)]
     Check(Files),
+    /// Prints the JSON Schema of the configuration, for editors.
+    ///
+    /// It tells every key that this program and the plugin take. An editor that
+    /// knows TOML schemas completes and checks keys by it when the first line of
+    /// the configuration names it: `#:schema ./sync.schema.json`.
+    #[command(after_long_help = SCHEMA_EXAMPLES)]
+    Schema {
+        /// The plugin, a WebAssembly component [default: servicenow_sync.wasm
+        /// beside this program, else in dist/].
+        #[arg(long, value_name = "FILE", env = "SERVICENOW_SYNC_PLUGIN")]
+        plugin: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -69,6 +98,16 @@ struct Files {
     plugin: Option<PathBuf>,
 }
 
+impl Files {
+    fn loader(&self, keeps_compiled: bool) -> Loader {
+        Loader {
+            file: self.config.clone(),
+            plugin: self.plugin.clone(),
+            keeps_compiled,
+        }
+    }
+}
+
 const ENVIRONMENT: &str = "\
 Environment:
   SERVICENOW_SYNC_CONFIG  stands in for --config
@@ -84,7 +123,11 @@ Examples:
 const CHECK_EXAMPLES: &str = "\
 Examples:
   servicenow-sync check --config sync.toml
-  servicenow-sync check --config sync.toml && systemctl restart servicenow-sync";
+  servicenow-sync check --config sync.toml && systemctl reload servicenow-sync";
+
+const SCHEMA_EXAMPLES: &str = "\
+Examples:
+  servicenow-sync schema > /etc/servicenow-sync/sync.schema.json";
 
 impl Cli {
     /// Does what the command line says, and returns how it went.
@@ -92,11 +135,12 @@ impl Cli {
         let done = match &self.command {
             Command::Serve(files) => serve(files),
             Command::Check(files) => check(files),
+            Command::Schema { plugin } => print_schema(plugin.clone()),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                let _ = writeln!(io::stderr(), "{error}");
+                let _ = writeln!(io::stderr(), "{error:#}");
                 ExitCode::FAILURE
             }
         }
@@ -104,72 +148,64 @@ impl Cli {
 }
 
 fn check(files: &Files) -> anyhow::Result<()> {
-    let (config, _) = load(files, false, |_| {})?;
+    let loader = files.loader(false);
+    let watch = Watch::default();
+    let draft = loader.read(&watch)?;
+    let (config, _) = loader.complete(draft, &watch, None)?;
     write!(io::stdout(), "{}", summary(&config))?;
     Ok(())
 }
 
+fn print_schema(plugin: Option<PathBuf>) -> anyhow::Result<()> {
+    let plugin = plugin.unwrap_or_else(usual_plugin);
+    let runtime = WasmRuntime::from_file(&plugin, &RuntimeOptions::default())?;
+    let schema = schema(&runtime.describe()?.configuration_schema)
+        .context("the plugin does not tell its configuration as JSON")?;
+    writeln!(io::stdout(), "{schema:#}")?;
+    Ok(())
+}
+
 fn serve(files: &Files) -> anyhow::Result<()> {
-    let (config, runtime) = load(files, true, start_logging)?;
+    let loader = files.loader(true);
+    let watch = Watch::default();
+    let draft = loader.read(&watch)?;
+    let set_level = start_logging(draft.log());
+    let settled = draft.settled();
+    let (config, plugin) = loader.complete(draft, &watch, None)?;
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?
         .block_on(async {
             // From the start on, so that a signal during it is not lost.
-            let mut stop = Signals::new()?;
+            let mut signals = Signals::new()?;
             let manifest = &config.manifest;
             let name = format!("{} {}", manifest.name, manifest.version);
-            let host = Host::start(config, runtime).await?;
+            let host = Host::start(config, plugin.runtime.clone()).await?;
             let (webhooks, admin) = (host.webhook_addr(), host.admin_addr());
             writeln!(
                 io::stdout(),
                 "ready: {name}, webhooks on http://{webhooks}, admin on http://{admin}"
             )?;
             io::stdout().flush()?;
-            let signal = stop.next().await;
+            let reload = Reload {
+                loader,
+                watch,
+                settled,
+                plugin,
+                gateway: Arc::clone(host.gateway()),
+                set_level,
+                executor: Handle::current(),
+            };
+            let reloader = reload.start()?;
+            let signal = signals.stop_or(|| reloader.reload()).await;
+            drop(reloader);
             tracing::info!(signal, "stopping; a second signal stops at once");
             tokio::select! {
                 () = host.shutdown(PATIENCE) => tracing::info!("stopped"),
-                signal = stop.next() => tracing::warn!(signal, "stopped at once"),
+                signal = signals.stop_or(|| {}) => tracing::warn!(signal, "stopped at once"),
             }
             Ok(())
         })
-}
-
-/// Reads the configuration, loads the plugin, and checks one with the other.
-/// Without `keep` compiled code is not kept, and no file is touched.
-fn load(
-    files: &Files,
-    keep: bool,
-    log: impl FnOnce(LogSection),
-) -> anyhow::Result<(Config, WasmRuntime)> {
-    let draft = Draft::read(&files.config)?;
-    log(draft.log());
-    let options = RuntimeOptions {
-        cache_directory: keep.then(|| draft.cache_directory()),
-        ..RuntimeOptions::default()
-    };
-    let plugin = files.plugin.clone().unwrap_or_else(|| draft.plugin());
-    let runtime = match WasmRuntime::from_file(&plugin, &options) {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            let hint = match error {
-                LoadError::Unreadable { .. } => {
-                    "; name the plugin with --plugin or with `path` in `[plugin]`"
-                }
-                _ => "",
-            };
-            // Whoever has both kinds of trouble should learn of both.
-            let problems = draft.into_problems().to_string();
-            let lines = problems
-                .lines()
-                .map(str::to_owned)
-                .chain([format!("{error}{hint}")]);
-            anyhow::bail!(lines.collect::<Vec<_>>().join("\n"));
-        }
-    };
-    let config = draft.check(&runtime)?;
-    Ok((config, runtime))
 }
 
 fn summary(config: &Config) -> String {
@@ -204,24 +240,35 @@ fn summary(config: &Config) -> String {
 
 /// Only this program's own records: those of the HTTP libraries hold headers,
 /// and so credentials, at their lower levels.
-fn start_logging(log: LogSection) {
-    let level = format!("{:?}", log.level).to_lowercase();
-    let filter = format!("warn,servicenow_sync={level},integration_gateway={level},plugin={level}");
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(filter))
-        .with_writer(io::stderr);
-    // An embedder may have set one up before.
-    let _ = match log.format {
-        LogFormat::Human => subscriber
+fn filter(level: LogLevel) -> EnvFilter {
+    let level = format!("{level:?}").to_lowercase();
+    EnvFilter::new(format!(
+        "warn,servicenow_sync={level},integration_gateway={level},plugin={level}"
+    ))
+}
+
+/// Starts to write a log, and returns what changes its level.
+fn start_logging(log: LogSection) -> Box<dyn Fn(LogLevel) + Send> {
+    let (level, handle) = reload::Layer::new(filter(log.level));
+    let lines = fmt::layer().with_writer(io::stderr);
+    let lines = match log.format {
+        LogFormat::Human => lines
             .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
-            .try_init(),
-        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
+            .boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
+    // An embedder may have set one up before; then there is nothing to change.
+    let _ = tracing_subscriber::registry()
+        .with(level)
+        .with(lines)
+        .try_init();
+    Box::new(move |level| drop(handle.reload(filter(level))))
 }
 
 struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
 }
 
 impl Signals {
@@ -229,13 +276,18 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
         })
     }
 
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+    /// Waits for a signal to stop, and calls `hung_up` at each SIGHUP until then.
+    async fn stop_or(&mut self, hung_up: impl Fn()) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.hang_up.recv() => hung_up(),
+            }
         }
     }
 }

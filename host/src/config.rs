@@ -11,6 +11,7 @@
 
 mod document;
 mod problem;
+mod schema;
 mod section;
 
 use crate::runtime::WasmRuntime;
@@ -20,15 +21,18 @@ use integration_gateway::Policy;
 use integration_gateway::Secret;
 use integration_gateway::contract::Manifest;
 use integration_gateway::contract::Requirements;
+use integration_gateway::did_you_mean;
 use integration_gateway::settings::AdminSettings;
 use integration_gateway::settings::SecretRef;
 use integration_gateway::settings::Settings;
 pub use problem::Problem;
 pub use problem::Problems;
-use problem::did_you_mean;
+pub use schema::schema;
+use schemars::JsonSchema;
 use section::read;
 use serde::Deserialize;
 use serde::Deserializer;
+use serde::Serialize;
 use serde::de;
 use serde_json::Map;
 use serde_json::Value;
@@ -50,20 +54,27 @@ const OURS: [&str; 9] = [
     "limits",
 ];
 
-/// `[server]`: where webhooks come in.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// Where webhooks come in. A reverse proxy with TLS stands in front.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct ServerSection {
-    /// Address and port; `127.0.0.1:8080` unless given.
+    /// Address and port for plain HTTP/1.1. A host name is not taken; port 0
+    /// takes a free one.
     #[serde(deserialize_with = "address")]
+    #[schemars(with = "String")]
     pub listen: SocketAddr,
-    /// Time for the header of a request; 5 unless given.
+    /// Time for the header of a request, and between two requests.
+    #[schemars(range(min = 1))]
     pub header_timeout_seconds: u32,
-    /// Time for the body of a request; 10 unless given.
+    /// Time for the body of a request.
+    #[schemars(range(min = 1))]
     pub body_timeout_seconds: u32,
-    /// Connections at a time; 1024 unless given.
+    /// Connections at a time; beyond it the oldest idle one makes room. This
+    /// and both timeouts hold for the admin listener too.
+    #[schemars(range(min = 1))]
     pub max_connections: u32,
-    /// Work sessions at a time; 16 unless given.
+    /// Work sessions at a time.
+    #[schemars(range(min = 1))]
     pub workers: u32,
 }
 
@@ -79,12 +90,19 @@ impl Default for ServerSection {
     }
 }
 
-/// `[admin]`, of which every gateway has the token, and the host the address.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// The operator's listener: health, metrics and the list of work.
+// Every gateway has the token, and this host the address.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 struct AdminSection {
+    /// Address and port. Prometheus itself likes this port too; change one of
+    /// them if both run here.
     #[serde(deserialize_with = "address")]
+    #[schemars(with = "String")]
     listen: SocketAddr,
+    /// Opens all but the health checks, as `Authorization: Bearer …`; without
+    /// one they stay closed.
+    #[schemars(length(max = 2))]
     token: Vec<SecretRef>,
 }
 
@@ -97,9 +115,12 @@ impl Default for AdminSection {
     }
 }
 
-#[derive(Debug, Deserialize)]
+/// Everything that must survive a restart.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 struct StoreSection {
+    /// One file. It is created with the folders above it, and one process has
+    /// it open.
     path: PathBuf,
 }
 
@@ -111,18 +132,19 @@ impl Default for StoreSection {
     }
 }
 
-/// `[log]`: what is written to standard error.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+/// What is written to standard error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct LogSection {
-    /// For people or for machines.
+    /// For people or for machines; one record a line either way.
     pub format: LogFormat,
-    /// The least important level that is written.
+    /// The least important level that is written. What was written to a system
+    /// is `info`; why something was *not* written is `debug`.
     pub level: LogLevel,
 }
 
 /// How a log record is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LogFormat {
     /// One line of text.
@@ -133,7 +155,7 @@ pub enum LogFormat {
 }
 
 /// How important a log record is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs)] // The usual five.
 pub enum LogLevel {
@@ -145,10 +167,16 @@ pub enum LogLevel {
     Trace,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// The plugin, a WebAssembly component.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 struct PluginSection {
+    /// The component's file; unless given, `servicenow_sync.wasm` beside the
+    /// program, else `dist/servicenow_sync.wasm`. The option `--plugin` goes
+    /// first.
     path: Option<PathBuf>,
+    /// Where compiled code is kept; the store's path ending in `.cache` unless
+    /// given. Whoever can write there decides what the gateway executes.
     cache_directory: Option<PathBuf>,
 }
 
@@ -182,6 +210,18 @@ pub struct Config {
     pub manifest: Manifest,
     /// What the plugin needs, given its document.
     pub requirements: Requirements,
+}
+
+/// The keys that take effect at the start only, by JSON Pointer, with their
+/// values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled([(&'static str, String); 9]);
+
+impl Settled {
+    /// JSON Pointers of the keys.
+    pub fn keys(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().map(|(key, _)| *key)
+    }
 }
 
 impl Draft {
@@ -241,16 +281,10 @@ impl Draft {
     /// The file of the plugin: what `[plugin] path` names, else
     /// `servicenow_sync.wasm` beside the running program, else in `dist`.
     pub fn plugin(&self) -> PathBuf {
-        const NAME: &str = "servicenow_sync.wasm";
-        if let Some(path) = &self.plugin.path {
-            return self.beside(path);
+        match &self.plugin.path {
+            Some(path) => self.beside(path),
+            None => usual_plugin(),
         }
-        let beside_us = std::env::current_exe()
-            .ok()
-            .map(|exe| exe.with_file_name(NAME));
-        beside_us
-            .filter(|path| path.exists())
-            .unwrap_or_else(|| Path::new("dist").join(NAME))
     }
 
     /// Where compiled code is kept: what `[plugin] cache-directory` names, else
@@ -267,9 +301,71 @@ impl Draft {
         self.log
     }
 
+    /// What stays as it is for as long as the process runs.
+    pub fn settled(&self) -> Settled {
+        let Self {
+            server,
+            admin,
+            store,
+            log,
+            plugin,
+            ..
+        } = self;
+        let cache_directory = plugin.cache_directory.as_ref();
+        Settled([
+            ("/server/listen", server.listen.to_string()),
+            (
+                "/server/header-timeout-seconds",
+                server.header_timeout_seconds.to_string(),
+            ),
+            (
+                "/server/body-timeout-seconds",
+                server.body_timeout_seconds.to_string(),
+            ),
+            (
+                "/server/max-connections",
+                server.max_connections.to_string(),
+            ),
+            ("/server/workers", server.workers.to_string()),
+            ("/admin/listen", admin.listen.to_string()),
+            ("/store/path", store.path.display().to_string()),
+            ("/log/format", format!("{:?}", log.format).to_lowercase()),
+            (
+                "/plugin/cache-directory",
+                cache_directory.map_or("none".into(), |path| path.display().to_string()),
+            ),
+        ])
+    }
+
+    /// Finds it wrong if anything differs that needs a restart.
+    pub fn must_keep(&mut self, settled: &Settled) {
+        // What could not be read has its default now, and no change was meant.
+        if !self.problems.is_empty() {
+            return;
+        }
+        let found = self.settled();
+        for ((pointer, before), (_, now)) in settled.0.iter().zip(found.0) {
+            if *before != now {
+                let message =
+                    format!("a change of this needs a restart; running with {before}, found {now}");
+                self.problems.push(self.document.problem(pointer, message));
+            }
+        }
+    }
+
     /// Asks the plugin, looks up the secrets, and returns the configuration or
     /// everything that is wrong with it.
-    pub fn check(mut self, runtime: &WasmRuntime) -> Result<Config, Problems> {
+    pub fn check(self, runtime: &WasmRuntime) -> Result<Config, Problems> {
+        self.check_noting(runtime, &|_| {})
+    }
+
+    /// As [`check`](Self::check), and tells of each file of a secret right
+    /// before it is read.
+    pub(crate) fn check_noting(
+        mut self,
+        runtime: &WasmRuntime,
+        note: &dyn Fn(&Path),
+    ) -> Result<Config, Problems> {
         let plugins = self
             .document
             .root
@@ -303,7 +399,7 @@ impl Draft {
         if !self.problems.is_empty() {
             return Err(self.into_problems());
         }
-        let resolve = |secret: &SecretRef| self.secret(secret);
+        let resolve = |secret: &SecretRef| self.secret(secret, note);
         match Policy::build(&self.settings, &manifest.name, &requirements, &resolve) {
             Ok(policy) => Ok(Config {
                 store: self.beside(&self.store.path),
@@ -350,7 +446,7 @@ impl Draft {
         self.file.parent().unwrap_or(Path::new("")).join(path)
     }
 
-    fn secret(&self, secret: &SecretRef) -> Result<Secret, String> {
+    fn secret(&self, secret: &SecretRef, note: &dyn Fn(&Path)) -> Result<Secret, String> {
         let (what, text) = match secret {
             SecretRef::Env(name) => {
                 let what = format!("the environment variable {name}");
@@ -361,6 +457,7 @@ impl Draft {
             SecretRef::File(path) => {
                 let path = self.beside(Path::new(path));
                 let what = format!("the file {}", path.display());
+                note(&path);
                 let text = std::fs::read_to_string(&path)
                     .map_err(|error| format!("{what} cannot be read: {error}"))?;
                 (what, text)
@@ -371,6 +468,18 @@ impl Draft {
             text => Ok(Secret::new(text)),
         }
     }
+}
+
+/// The file of the plugin where none is named: `servicenow_sync.wasm` beside
+/// the running program, else in `dist`.
+pub(crate) fn usual_plugin() -> PathBuf {
+    const NAME: &str = "servicenow_sync.wasm";
+    let beside_us = std::env::current_exe()
+        .ok()
+        .map(|exe| exe.with_file_name(NAME));
+    beside_us
+        .filter(|path| path.exists())
+        .unwrap_or_else(|| Path::new("dist").join(NAME))
 }
 
 /// A misspelt section of ours looks like a section of the plugin's.

@@ -12,9 +12,12 @@ pub mod client;
 pub mod config;
 pub mod environment;
 mod host;
+mod loader;
+mod reload;
 pub mod runtime;
 pub mod server;
 pub mod store;
+mod watch;
 mod worker;
 
 pub use host::Host;

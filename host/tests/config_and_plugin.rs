@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use servicenow_sync::config::Draft;
+use servicenow_sync::config::schema;
 use servicenow_sync::runtime::RuntimeOptions;
 use servicenow_sync::runtime::WasmRuntime;
 use std::path::Path;
@@ -78,12 +79,24 @@ credential = "servicenow-test"
 
 fn problems(text: &str) -> Vec<String> {
     let checked = Draft::parse(Path::new("sync.toml"), text).and_then(|draft| draft.check(&PLUGIN));
+    if checked.is_ok() {
+        assert_in_the_schema(text);
+    }
     let problems = checked.err().map(|problems| problems.to_string());
     problems
         .iter()
         .flat_map(|text| text.lines())
         .map(str::to_owned)
         .collect()
+}
+
+/// What the program takes, an editor does not underline.
+#[track_caller]
+fn assert_in_the_schema(text: &str) {
+    let manifest = PLUGIN.describe().unwrap();
+    let schema = schema(&manifest.configuration_schema).unwrap();
+    let value = toml::from_str(text).unwrap();
+    jsonschema::validate(&schema, &value).unwrap();
 }
 
 /// The problems when parts of the good file are written otherwise. A line that

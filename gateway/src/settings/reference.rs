@@ -1,3 +1,4 @@
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::de::Error;
@@ -8,7 +9,8 @@ use serde::de::value::MapAccessDeserializer;
 use std::fmt;
 
 /// Where a secret is to be found: `{ env = "NAME" }` or `{ file = "PATH" }`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(rename = "Secret", rename_all = "kebab-case")]
 pub enum SecretRef {
     /// Name of an environment variable.
     Env(String),
@@ -27,7 +29,8 @@ impl fmt::Display for SecretRef {
 
 /// A text that need not be hidden, a user name for instance: the text itself,
 /// or where it is to be found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(untagged)]
 pub enum Text {
     /// The text itself.
     Plain(String),

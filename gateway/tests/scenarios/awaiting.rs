@@ -96,3 +96,26 @@ async fn standing_work_is_due_at_every_start() {
     assert_eq!(scene.run_all().await, 1);
     assert_eq!(scene.plugin.keys(), ["poll"]);
 }
+
+#[tokio::test]
+async fn standing_work_is_due_at_every_change_of_the_configuration() {
+    let scene = Scene::new();
+    let needs = Requirements {
+        standing: vec!["poll".to_owned()],
+        ..requirements()
+    };
+    let settings = toml::from_str(SETTINGS).unwrap();
+    let policy = Policy::build(&settings, "test", &needs, &resolve).unwrap();
+    let (plugin, far) = (scene.plugin.clone(), scene.far.clone());
+    scene
+        .gateway
+        .reconfigure(policy, "{}".to_owned(), plugin, far)
+        .await
+        .unwrap();
+    assert_eq!(scene.run_all().await, 1);
+    assert_eq!(scene.plugin.keys(), ["poll"]);
+    assert_eq!(
+        scene.plugin.works()[0].reasons,
+        ["the configuration changed"]
+    );
+}

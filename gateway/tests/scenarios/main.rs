@@ -8,6 +8,7 @@ mod awaiting;
 mod limits;
 mod operating;
 mod proving;
+mod reconfiguring;
 mod requesting;
 mod scene;
 mod settings;

@@ -10,7 +10,7 @@ use integration_gateway::Incoming;
 use integration_gateway::contract::*;
 use sha2::Sha256;
 
-fn signed(id: &str, sent_ms: u64, secret: &str) -> Incoming {
+pub(crate) fn signed(id: &str, sent_ms: u64, secret: &str) -> Incoming {
     let timestamp = (sent_ms / 1000).to_string();
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(format!("{id}.{timestamp}.{{}}").as_bytes());

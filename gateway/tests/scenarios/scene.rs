@@ -153,6 +153,15 @@ impl Scene {
         next
     }
 
+    /// Exchanges the settings of the running gateway.
+    pub(crate) async fn reconfigure(&self, settings: &str) {
+        let (plugin, far) = (self.plugin.clone(), self.far.clone());
+        self.gateway
+            .reconfigure(policy(settings), "{}".to_owned(), plugin, far)
+            .await
+            .unwrap();
+    }
+
     /// Sends an authentic webhook, and takes the answer.
     pub(crate) async fn post(&self) -> Response {
         self.receive(webhook(&[("authorization", "Bearer HOOK_NEW")]))

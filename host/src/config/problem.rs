@@ -1,4 +1,3 @@
-use integration_gateway::distance;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -47,32 +46,5 @@ impl fmt::Display for Problems {
             write!(f, " {}", problem.message)?;
         }
         Ok(())
-    }
-}
-
-/// `; did you mean "basic"?` if one of the accepted words is close to what was
-/// written, else nothing.
-pub(super) fn did_you_mean<'a>(found: &str, accepted: impl IntoIterator<Item = &'a str>) -> String {
-    let far = 1 + found.chars().count() / 3;
-    accepted
-        .into_iter()
-        .map(|word| (distance(found, word), word))
-        .filter(|(distance, _)| *distance <= far)
-        .min()
-        .map(|(_, word)| format!("; did you mean \"{word}\"?"))
-        .unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_nearest_word_is_suggested_and_a_far_one_is_not() {
-        let words = ["basic", "bearer", "query"];
-        assert_eq!(did_you_mean("bsic", words), "; did you mean \"basic\"?");
-        assert_eq!(did_you_mean("baerer", words), "; did you mean \"bearer\"?");
-        assert_eq!(did_you_mean("oauth", words), "");
-        assert_eq!(did_you_mean("x", words), "");
     }
 }

@@ -5,7 +5,7 @@
 use super::document::Document;
 use super::document::below;
 use super::problem::Problem;
-use super::problem::did_you_mean;
+use integration_gateway::did_you_mean;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::Segment;

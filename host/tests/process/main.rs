@@ -1,6 +1,9 @@
 //! The program with the real plugin, as a process: what is in flight when it is
-//! stopped, what is left when it is killed, and what it never says.
+//! stopped, what is left when it is killed, what it takes on while it runs, and
+//! what it never says.
 #![allow(clippy::unwrap_used)]
+
+mod reloading;
 
 use serde_json::Value;
 use std::fs;
@@ -15,6 +18,7 @@ use std::path::Path;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
+use std::sync::LazyLock;
 use std::sync::mpsc;
 use std::sync::mpsc::Receiver;
 use std::sync::mpsc::Sender;
@@ -31,11 +35,18 @@ const A_WHILE: Duration = Duration::from_millis(500);
 const INCIDENT: &str = r#"{"incident_id":"6a1d2f45c0ffee0123456789","title":"Disk full",
     "incident_severity":"Critical","progress":"Triggered"}"#;
 
+/// What editors know of the configuration: it must take what the program takes.
+static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+    let text = include_str!("../../../docs/sync.schema.json");
+    serde_json::from_str(text).unwrap()
+});
+
 /// A request that a far end has received, and that waits for its answer.
 struct Asked {
     /// For example `GET /api/now/table/incident`.
     what: String,
     head: String,
+    body: String,
     stream: TcpStream,
 }
 
@@ -60,7 +71,11 @@ impl Asked {
         } else if what.starts_with("POST /incident/") {
             r#"{"data":{"items":[]}}"#.to_owned()
         } else {
-            r#"{"result":{"sys_id":"00000000000000000000000000000001"}}"#.to_owned()
+            // A record gets the id that was asked for.
+            let asked = serde_json::from_str::<Value>(&self.body).unwrap_or_default();
+            let id = asked["sys_id"].as_str();
+            let id = id.unwrap_or("00000000000000000000000000000001");
+            format!(r#"{{"result":{{"sys_id":"{id}"}}}}"#)
         };
         self.answer("200 OK", &body);
     }
@@ -111,11 +126,13 @@ fn receive(stream: TcpStream) -> Asked {
         .lines()
         .find_map(|line| line.strip_prefix("content-length: "));
     let length = length.map_or(0, |length| length.parse().unwrap());
-    reader.read_exact(&mut vec![0; length]).unwrap();
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
     let what = head.split(['?', ' ']).take(2).collect::<Vec<_>>().join(" ");
     Asked {
         what,
         head,
+        body: String::from_utf8(body).unwrap(),
         stream: reader.into_inner(),
     }
 }
@@ -174,6 +191,8 @@ impl Gateway {
             Path::new(component).exists(),
             "run `cargo xtask build` first"
         );
+        let text = fs::read_to_string(folder.join("sync.toml")).unwrap();
+        jsonschema::validate(&SCHEMA, &toml::from_str(&text).unwrap()).unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_servicenow-sync"))
             .args(["serve", "--config"])
             .arg(folder.join("sync.toml"))
@@ -254,7 +273,7 @@ impl Drop for Gateway {
 
 const CREATED: [&str; 2] = [
     "POST /api/now/table/incident",
-    "PATCH /api/now/table/incident/00000000000000000000000000000001",
+    "PATCH /api/now/table/incident/3e9ff78ce33f0073a2e39455e1174645",
 ];
 
 #[test]
