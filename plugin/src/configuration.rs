@@ -55,6 +55,7 @@ pub struct Configuration {
 pub struct Integration {
     /// Names the integration in URLs, keys and correlation ids: 1 to 32 of `a-z`, `0-9`
     /// and `-`. Must never change.
+    #[cfg_attr(test, schemars(extend("pattern" = "^[a-z0-9-]{1,32}$")))]
     pub id: String,
     /// What people call it; the id unless given.
     #[serde(default)]
@@ -78,8 +79,9 @@ pub struct Integration {
     /// What each severity becomes in ServiceNow.
     #[serde(default)]
     pub severity: SeverityMap,
-    /// How long Flashduty snoozes what is put on hold in ServiceNow: 1 to 1440 minutes.
+    /// How long Flashduty snoozes what is put on hold in ServiceNow.
     #[serde(default = "two_hours")]
+    #[cfg_attr(test, schemars(range(min = 1, max = 1440)))]
     pub snooze_minutes: u16,
     /// Whether the person on it travels, by e-mail address.
     #[serde(default)]

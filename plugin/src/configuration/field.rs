@@ -56,8 +56,9 @@ pub struct FieldRule {
     /// `email`, `user_name`, `number` or `sys_id`.
     #[serde(default = "name")]
     pub by: String,
-    /// Longer text is cut, with a mark: 1 to 4000 characters.
+    /// Text of more characters is cut, with a mark.
     #[serde(default = "longest")]
+    #[cfg_attr(test, schemars(range(min = 1, max = 4000)))]
     pub max_length: u16,
 }
 
