@@ -56,7 +56,8 @@ struct Suspended {
 }
 
 impl ServiceNow {
-    /// The business rule runs for every write, whoever makes it.
+    /// What follows from a write, whoever makes it: the business rule, and
+    /// what happens to child incidents.
     pub(super) fn after_write(
         &mut self,
         table: &str,
@@ -64,11 +65,17 @@ impl ServiceNow {
         written: &Written,
         now_ms: u64,
     ) {
+        if table == "incident" && written.changed {
+            self.queue_rule(session, written, now_ms);
+            self.follow_parent(session, written, now_ms);
+        }
+    }
+
+    fn queue_rule(&mut self, session: &Session, written: &Written, now_ms: u64) {
         let Some(rule) = &self.instance.options.business_rule else {
             return;
         };
-        let skipped = rule.skip_user.as_ref() == Some(&session.user_name);
-        if table != "incident" || !written.changed || skipped {
+        if rule.skip_user.as_ref() == Some(&session.user_name) {
             return;
         }
         let at_ms = now_ms + rule.delay_ms;
@@ -84,7 +91,7 @@ impl ServiceNow {
                 // The simulator does not keep the record before the write.
                 previous_is_null: true,
                 changes: Input::new(),
-                code: condition,
+                code: format!("!!({condition}\n)"),
             };
             let outcome = self.run(session.clone(), subject, now_ms);
             self.note(&outcome);
@@ -218,6 +225,7 @@ impl ServiceNow {
             press,
             mut task,
         } = suspended;
+        task.now_ms = now_ms;
         task.notes.push(answer(delivery));
         self.carry_on(&sys_id, press, task, now_ms, now_ms);
     }

@@ -16,7 +16,7 @@ pub(super) const ON_HOLD: &str = "3";
 pub(super) const RESOLVED: &str = "6";
 pub(super) const CLOSED: &str = "7";
 pub(super) const CANCELED: &str = "8";
-const IN_PROGRESS: &str = "2";
+pub(super) const IN_PROGRESS: &str = "2";
 
 /// The value of `hold_reason` while the caller has to answer.
 const AWAITING_CALLER: &str = "1";

@@ -34,6 +34,7 @@ mod auth;
 mod autoclose;
 mod automation;
 mod business_rule;
+mod children;
 mod choices;
 mod control;
 mod custom_field;

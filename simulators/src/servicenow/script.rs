@@ -190,14 +190,15 @@ fn evaluate(
     let includes = state.borrow().instance.options.script_includes.clone();
     let context = Context::full(&runtime).map_err(broken)?;
     context.with(|context| {
+        let start = state
+            .borrow_mut()
+            .noted(|state| state.start(is_client, parameters));
         let host = {
             let state = state.clone();
-            let start = start(&state.borrow(), is_client, parameters);
-            move |operation: String, details: String| {
-                if operation == "start" {
-                    return start.clone();
-                }
-                answer(&state, &operation, &details)
+            move |operation: String, details: String| match operation.as_str() {
+                "start" => start.clone(),
+                "ajax" => ajax(&state, &details),
+                _ => state.borrow_mut().answer(&operation, &details),
             }
         };
         let host = Function::new(context.clone(), host).map_err(broken)?;
@@ -229,73 +230,6 @@ fn one(context: &Ctx, name: &str, code: &str) -> Result<Option<String>, String> 
     Ok(text.and_then(Result::ok).map(|text| text.0))
 }
 
-/// What the script API has to know before the script runs.
-fn start(state: &State, is_client: bool, parameters: Option<&Value>) -> String {
-    let session = &state.task.session;
-    let instance = &state.instance;
-    let mut start = json!({
-        "is_client": is_client,
-        "now_ms": state.task.now_ms,
-        "user_name": session.user_name,
-        "user_id": session.user_id,
-        "user_display_name": instance.reference_name("sys_user", &session.user_id, NO_LAG),
-        "parameters": parameters,
-    });
-    match &state.task.subject {
-        Subject::Record {
-            sys_id,
-            operation,
-            previous_is_null,
-            changes,
-            ..
-        } => {
-            start["current"] = json!({
-                "sys_id": sys_id,
-                "changes": changes,
-                "row": instance.record("incident", sys_id),
-                "operation": operation,
-                "previous_is_null": previous_is_null,
-            });
-        }
-        Subject::Form {
-            sys_id, changes, ..
-        } if is_client => {
-            start["form"] = json!({
-                "sys_id": sys_id,
-                "row": instance.record("incident", sys_id),
-                "changes": changes,
-            });
-        }
-        Subject::Form { .. } => {}
-    }
-    start.to_string()
-}
-
-/// Answers one call of the script API, from the notes if there are any left.
-fn answer(state: &Rc<RefCell<State>>, operation: &str, details: &str) -> String {
-    if operation == "ajax" {
-        return ajax(state, details);
-    }
-    let mut state = state.borrow_mut();
-    let details: Value = serde_json::from_str(details).unwrap_or_default();
-    if matches!(operation, "save" | "submit") {
-        state.hold_form(operation, &details);
-    }
-    if let Some(note) = state.task.notes.get(state.read).cloned() {
-        state.read += 1;
-        return note;
-    }
-    if operation == "execute" {
-        state.outcome.waits_for = read(&details);
-        state.broken_off.set(true);
-        return "suspended".to_owned();
-    }
-    let note = state.perform(operation, &details).to_string();
-    state.task.notes.push(note.clone());
-    state.read += 1;
-    note
-}
-
 /// A call from the browser to a script include. Only what that asks of the
 /// instance is noted, since it has to run again with the form's script.
 fn ajax(state: &Rc<RefCell<State>>, details: &str) -> String {
@@ -317,6 +251,77 @@ fn read<T: serde::de::DeserializeOwned>(details: &Value) -> Option<T> {
 }
 
 impl State {
+    /// What was noted of this step in an earlier run, or else what is done
+    /// now.
+    fn noted(&mut self, step: impl FnOnce(&mut State) -> Value) -> String {
+        let note = match self.task.notes.get(self.read) {
+            Some(note) => note.clone(),
+            None => {
+                let note = step(self).to_string();
+                self.task.notes.push(note.clone());
+                note
+            }
+        };
+        self.read += 1;
+        note
+    }
+
+    /// Answers one call of the script API.
+    fn answer(&mut self, operation: &str, details: &str) -> String {
+        let details: Value = serde_json::from_str(details).unwrap_or_default();
+        if matches!(operation, "save" | "submit") {
+            self.hold_form(operation, &details);
+        }
+        if operation == "execute" && self.read == self.task.notes.len() {
+            self.outcome.waits_for = read(&details);
+            self.broken_off.set(true);
+            return "suspended".to_owned();
+        }
+        self.noted(|state| state.perform(operation, &details))
+    }
+
+    /// What the script API has to know before the script runs.
+    fn start(&self, is_client: bool, parameters: Option<&Value>) -> Value {
+        let session = &self.task.session;
+        let instance = &self.instance;
+        let mut start = json!({
+            "is_client": is_client,
+            "now_ms": self.task.now_ms,
+            "user_name": session.user_name,
+            "user_id": session.user_id,
+            "user_display_name": instance.reference_name("sys_user", &session.user_id, NO_LAG),
+            "parameters": parameters,
+        });
+        match &self.task.subject {
+            Subject::Record {
+                sys_id,
+                operation,
+                previous_is_null,
+                changes,
+                ..
+            } => {
+                start["current"] = json!({
+                    "sys_id": sys_id,
+                    "changes": changes,
+                    "row": instance.record("incident", sys_id),
+                    "operation": operation,
+                    "previous_is_null": previous_is_null,
+                });
+            }
+            Subject::Form {
+                sys_id, changes, ..
+            } if is_client => {
+                start["form"] = json!({
+                    "sys_id": sys_id,
+                    "row": instance.record("incident", sys_id),
+                    "changes": changes,
+                });
+            }
+            Subject::Form { .. } => {}
+        }
+        start
+    }
+
     fn perform(&mut self, operation: &str, details: &Value) -> Value {
         let text = |name: &str| details[name].as_str().unwrap_or_default();
         match operation {

@@ -34,6 +34,8 @@ pub(super) struct Written {
     pub(super) sys_id: String,
     /// Whether the record is new.
     pub(super) inserted: bool,
+    /// The state of an incident before; empty if it is new.
+    pub(super) state_before: String,
     /// Whether there was anything to write.
     pub(super) changed: bool,
 }
@@ -105,6 +107,7 @@ impl Instance {
         Ok(Written {
             sys_id,
             inserted: true,
+            state_before: String::new(),
             changed: true,
         })
     }
@@ -145,6 +148,7 @@ impl Instance {
         Ok(Written {
             sys_id: sys_id.to_owned(),
             inserted: false,
+            state_before: value(&before, "state").to_owned(),
             changed,
         })
     }

@@ -201,6 +201,39 @@ fn an_instance_may_make_more_columns_mandatory() {
 }
 
 #[test]
+fn children_follow_their_parent_in_a_burst_of_webhooks() {
+    let mut desk = Desk::new(Options {
+        business_rule: Some(BusinessRule::to("http://gateway.example/hook")),
+        ..Options::default()
+    });
+    let parent = desk.create("{}");
+    let child = |desk: &mut Desk, state: &str| {
+        desk.create(&format!(
+            r#"{{"parent_incident":"{parent}","state":"{state}"}}"#
+        ))
+    };
+    let (open, canceled) = (child(&mut desk, "1"), child(&mut desk, "8"));
+    let grandchild = desk.create(&format!(r#"{{"parent_incident":"{open}"}}"#));
+    desk.wait_ms(5000);
+    desk.webhooks();
+    let states = |desk: &Desk| [&open, &canceled, &grandchild].map(|it| desk.stored(it, "state"));
+
+    desk.patch(&parent, r#"{"state":"3","hold_reason":"4"}"#);
+    assert_eq!(states(&desk), ["3", "8", "3"]);
+    assert_eq!(desk.stored(&open, "hold_reason"), "4");
+    desk.patch(&parent, RESOLVE);
+    assert_eq!(states(&desk), ["6", "8", "6"]);
+    assert_eq!(desk.stored(&grandchild, "close_notes"), "restarted");
+    desk.wait_ms(5000);
+    assert_eq!(desk.webhooks().len(), 6);
+
+    desk.patch(&parent, r#"{"state":"2"}"#);
+    assert_eq!(states(&desk), ["2", "8", "2"]);
+    assert_eq!(desk.stored(&open, "reopen_count"), "1");
+    assert_eq!(desk.stored(&open, "sys_updated_by"), "flashduty");
+}
+
+#[test]
 fn what_is_resolved_is_closed_by_itself_after_some_days() {
     const DAY_MS: u64 = 86_400_000;
     let mut desk = Desk::new(Options {

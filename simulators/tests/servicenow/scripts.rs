@@ -521,6 +521,7 @@ fn this_projects_button_says_what_is_missing_and_what_could_not_be_saved() {
 #[test]
 fn a_button_waits_for_the_answer_and_does_nothing_twice() {
     let script = "
+        var before = '' + current.sys_mod_count;
         current.work_notes = 'Sent to Flashduty';
         current.update();
         var request = new sn_ws.RESTMessageV2();
@@ -531,7 +532,9 @@ fn a_button_waits_for_the_answer_and_does_nothing_twice() {
         var response = request.execute();
         if (response.haveError()) gs.addErrorMessage(response.getErrorMessage());
         else gs.addInfoMessage('Status ' + response.getStatusCode() + ': ' + response.getBody());
-        gs.info('{0} was sent', current.number);";
+        current.work_notes = 'Answered';
+        current.update();
+        gs.info('{0} was sent, update {1} before', current.number, before);";
     for (delivery, message) in [
         (answered(202, "taken"), "Status 202: taken"),
         (Delivery::TimedOut, "no answer in time"),
@@ -549,12 +552,23 @@ fn a_button_waits_for_the_answer_and_does_nothing_twice() {
         let pushes = sent(&mut desk);
         assert_eq!(pushes[0].timeout_ms, 5000);
         assert_eq!(text(&pushes[0]), format!(r#"{{"sys_id":"{sys_id}"}}"#));
-        desk.wait_ms(700);
+        desk.wait_ms(7000);
         desk.snow.delivered(pushes[0].id, &delivery, desk.now_ms);
         assert_eq!(shown(&desk, press), [message]);
         assert!(sent(&mut desk).is_empty());
-        assert_eq!(desk.snow.journal(&sys_id).len(), 1);
-        assert_eq!(log(&desk), ["info: INC0010001 was sent"]);
+        let journal = desk.snow.journal(&sys_id);
+        let notes: Vec<_> = journal
+            .iter()
+            .map(|entry| (entry.value.as_str(), entry.created_on.as_str()))
+            .collect();
+        assert_eq!(
+            notes,
+            [
+                ("Sent to Flashduty", "2026-03-02 09:00:00"),
+                ("Answered", "2026-03-02 09:00:07"),
+            ]
+        );
+        assert_eq!(log(&desk), ["info: INC0010001 was sent, update 0 before"]);
     }
 }
 
