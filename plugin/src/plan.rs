@@ -399,13 +399,16 @@ pub fn held(servicenow: ServiceNowView, integration: &Integration) -> Base {
         }
     }
     let keys = integration.field.iter().map(|rule| rule.key().to_owned());
+    // Extended: to collect a map would bring a sort.
+    let mut fields = BTreeMap::new();
+    fields.extend(keys.zip(servicenow.fields.into_iter().map(only)));
     Base {
         title: only(servicenow.title),
         description: only(servicenow.description),
         severity: only(servicenow.grade),
         state: only(servicenow.state),
         assignee: only(servicenow.assignee),
-        fields: keys.zip(servicenow.fields.into_iter().map(only)).collect(),
+        fields,
     }
 }
 

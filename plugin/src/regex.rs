@@ -11,6 +11,7 @@
 //! repetitions equal to greedy ones. That, and letters without Unicode's
 //! tables, is why this is here: `regex-lite` is more than four times the size.
 
+use crate::text::ALPHABETS;
 use alloc::vec::Vec;
 use core::mem;
 
@@ -50,17 +51,6 @@ const POSIX: [(&str, &str); 14] = [
     ("upper", "AZ"),
     ("word", WORD),
     ("xdigit", "09AFaf"),
-];
-
-/// Alphabets of which each small letter stands so far behind the capital one:
-/// ASCII, Latin-1 in two parts, Greek, Cyrillic in two parts.
-const ALPHABETS: [(char, char, u32); 6] = [
-    ('A', 'Z', 0x20),
-    ('À', 'Ö', 0x20),
-    ('Ø', 'Þ', 0x20),
-    ('Α', 'Ω', 0x20),
-    ('А', 'Я', 0x20),
-    ('Ѐ', 'Џ', 0x50),
 ];
 
 /// What is wrong with an expression.

@@ -7,6 +7,29 @@ use alloc::vec::Vec;
 /// Shown where text was cut.
 const CUT: &str = "\u{2026}";
 
+/// Alphabets of which each small letter stands so far behind the capital one:
+/// ASCII, Latin-1 in two parts, Greek, Cyrillic in two parts. The tables of Unicode
+/// would be 17 kB of the component.
+pub(crate) const ALPHABETS: [(char, char, u32); 6] = [
+    ('A', 'Z', 0x20),
+    ('À', 'Ö', 0x20),
+    ('Ø', 'Þ', 0x20),
+    ('Α', 'Ω', 0x20),
+    ('А', 'Я', 0x20),
+    ('Ѐ', 'Џ', 0x50),
+];
+
+/// Small letters instead of the capital ones of [`ALPHABETS`].
+pub(crate) fn lower_case(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            let has = |(a, z, _): &&(char, char, u32)| (*a..=*z).contains(&c);
+            let distance = ALPHABETS.iter().find(has).map_or(0, |(_, _, d)| *d);
+            char::from_u32(u32::from(c) + distance).unwrap_or(c)
+        })
+        .collect()
+}
+
 /// At most `max` characters, with a visible mark where something was cut off.
 pub(crate) fn cut(text: &str, max: usize) -> String {
     if text.chars().count() <= max {
@@ -74,6 +97,11 @@ mod tests {
     fn text_over_the_limit_is_cut_with_a_mark_and_stays_within_it() {
         assert_eq!(cut("abcdef", 4), "abc\u{2026}");
         assert_eq!(cut("ab  ef", 4), "ab\u{2026}");
+    }
+
+    #[test]
+    fn capital_letters_of_the_common_alphabets_become_small() {
+        assert_eq!(lower_case("ÄRGER@X.DE Θ Я Ё 磁 ×"), "ärger@x.de θ я ё 磁 ×");
     }
 
     #[test]

@@ -223,7 +223,7 @@ fn debian() -> Result<Toolchain> {
             ("RUSTC_BOOTSTRAP", "1".into()),
             ("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker),
         ],
-        build_flags: &["-Zbuild-std=std,panic_abort"],
+        build_flags: &["-Zbuild-std=core,alloc"],
         sysroot: sysroot(DEBIAN_RUSTC)?,
         rustc: Rustc::ask(DEBIAN_RUSTC)?,
     })

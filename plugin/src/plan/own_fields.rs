@@ -57,7 +57,7 @@ impl FieldRule {
     fn canonical(&self, value: &str) -> String {
         let value = text::normal(value);
         match (self.kind, self.by.as_str()) {
-            (ColumnType::Reference, "email" | "user_name") => value.to_lowercase(),
+            (ColumnType::Reference, "email" | "user_name") => text::lower_case(&value),
             _ => value,
         }
     }

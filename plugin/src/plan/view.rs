@@ -58,7 +58,7 @@ impl FlashdutyView {
             severity: incident.severity(),
             progress: incident.progress(now_ms),
             awake: incident.progress(u64::MAX),
-            assignee: incident.assignee().map(str::to_lowercase),
+            assignee: incident.assignee().map(text::lower_case),
             fields: rules.map(|rule| rule.in_flashduty(incident)).collect(),
             closing: (
                 side.close_code.render(&value).trim().into(),
@@ -115,7 +115,7 @@ impl ServiceNowView {
                 urgency,
             }),
             state: state.and_then(|text| State::parse(labelled(text, &side.state_labels))),
-            assignee: record.stored("assigned_to.email").map(str::to_lowercase),
+            assignee: record.stored("assigned_to.email").map(text::lower_case),
             fields: rules
                 .map(|rule| rule.in_servicenow(record, &side.url))
                 .collect(),
@@ -131,9 +131,9 @@ impl ServiceNowView {
 
 /// The value of a label, where the operator has given one; else the text itself.
 fn labelled<'a>(text: &'a str, labels: &'a BTreeMap<String, String>) -> &'a str {
-    let label = text.trim().to_lowercase();
+    let label = text::lower_case(text.trim());
     let found = labels
         .iter()
-        .find(|(known, _)| known.to_lowercase() == label);
+        .find(|(known, _)| text::lower_case(known) == label);
     found.map_or(text, |(_, value)| value)
 }

@@ -126,13 +126,13 @@ impl<'a> ServiceNowApi<'a> {
             query.encoded()
         );
         let (_, result) = self.call("GET", &path, None).await?;
-        let wanted = value.to_lowercase();
+        let wanted = text::lower_case(value);
         let mut found = list(&result)
             .iter()
             .filter(|row| {
                 row[by]
                     .as_str()
-                    .is_some_and(|held| held.to_lowercase() == wanted)
+                    .is_some_and(|held| text::lower_case(held) == wanted)
             })
             .filter_map(|row| row["sys_id"].as_str().and_then(SysId::parse));
         Ok(match (found.next(), found.next()) {

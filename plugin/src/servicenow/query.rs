@@ -8,6 +8,7 @@
 //! for its own; an empty value does not build; and whoever asks compares the
 //! key of every row that comes back.
 
+use crate::text;
 use alloc::string::String;
 
 /// One encoded query.
@@ -33,7 +34,9 @@ impl Query {
         let ok = (1..=200).contains(&value.len())
             && is_name(column)
             && !value.contains(|c: char| c == '^' || c.is_control())
-            && !value.to_lowercase().trim_start().starts_with("javascript");
+            && !text::lower_case(value)
+                .trim_start()
+                .starts_with("javascript");
         ok.then(|| Self(format!("{column}={value}")))
     }
 

@@ -1,3 +1,4 @@
+use super::Columns;
 use super::Record;
 use super::SysId;
 use crate::json;
@@ -39,10 +40,10 @@ impl Body {
                  send current.getUniqueValue()"
             ));
         };
-        let values = body.as_object().into_iter().flatten();
-        let values = values
-            .filter_map(|(name, value)| Some((name.clone(), field(value)?)))
-            .collect();
+        let entries = body.as_object().into_iter().flatten();
+        // Extended, here and below: to collect a map would bring a sort.
+        let mut values = BTreeMap::new();
+        values.extend(entries.filter_map(|(name, value)| Some((name.clone(), field(value)?))));
         Ok(Self { sys_id, values })
     }
 
@@ -60,11 +61,12 @@ impl Body {
     /// What a record would show that holds just this. Labels stand for values,
     /// since nothing else is known of them.
     pub fn as_record(&self) -> Record {
-        let columns = self.values.iter().map(|(name, value)| {
+        let mut columns = Columns::new();
+        columns.extend(self.values.iter().map(|(name, value)| {
             let both = json!({ "value": value, "display_value": value });
             (name.clone(), both)
-        });
-        Record::new(self.sys_id.clone(), Value::Object(columns.collect()))
+        }));
+        Record::new(self.sys_id.clone(), Value::Object(columns))
     }
 }
 

@@ -13,6 +13,7 @@ use crate::plan::Plan;
 use crate::plan::Reference;
 use crate::servicenow::Columns;
 use crate::servicenow::Found;
+use crate::text;
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::string::ToString;
@@ -125,9 +126,9 @@ impl Case<'_> {
         if given.is_empty() || choices.is_empty() {
             return Ok(Ok(given.to_owned()));
         }
-        let label = given.to_lowercase();
+        let label = text::lower_case(given);
         let by_value = choices.iter().find(|choice| choice.value == given);
-        let by_label = || choices.iter().find(|c| c.label.to_lowercase() == label);
+        let by_label = || choices.iter().find(|c| text::lower_case(&c.label) == label);
         let Some(choice) = by_value.or_else(by_label) else {
             let mut values: Vec<&str> = choices.iter().map(|c| c.value.as_str()).collect();
             values.dedup();
