@@ -89,12 +89,18 @@ impl Merge<'_> {
         let show_f = |f: Option<&F>| f.map_or_else(|| "unknown".into(), field.show_flashduty);
         let show_s = |s: Option<&S>| s.map_or_else(|| "unknown".into(), field.show_servicenow);
         let (birth, newest) = (self.birth, self.newest);
+        let held = (f, s);
         let mut decide = |outcome, f: Option<&F>, s: Option<&S>, why: String| {
             self.decisions.push(Decision {
                 field: field.name.into(),
                 outcome,
                 flashduty: quoted(&show_f(f)),
                 servicenow: quoted(&show_s(s)),
+                before: match outcome {
+                    Outcome::ToServicenow => quoted(&show_s(held.1)),
+                    Outcome::ToFlashduty => quoted(&show_f(held.0)),
+                    _ => String::new(),
+                },
                 why,
             });
         };

@@ -243,13 +243,16 @@ impl Case<'_> {
                 Outcome::InStep => Level::Debug,
                 _ => Level::Info,
             };
-            let fields = [
+            let mut fields = vec![
                 ("field", decision.field.as_str()),
                 ("outcome", decision.outcome.as_str()),
                 ("flashduty", &decision.flashduty),
                 ("servicenow", &decision.servicenow),
                 ("why", &decision.why),
             ];
+            if !decision.before.is_empty() {
+                fields.push(("before", &decision.before));
+            }
             self.log(level, "decided", &fields).await;
         }
     }

@@ -4,6 +4,7 @@
 use super::Stop;
 use super::case::Case;
 use crate::Level;
+use crate::comment;
 use crate::flashduty::FlashdutyApi;
 use crate::flashduty::Incident;
 use crate::json;
@@ -16,6 +17,7 @@ use crate::servicenow::Record;
 use alloc::string::String;
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::json;
 
 /// What the far ends shall be taken to hold, as far as somebody has said.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -44,17 +46,43 @@ impl Supposed {
     }
 }
 
+/// The columns of a plan, with words for what would have to be looked up.
+pub(super) fn shown_columns(plan: &Plan) -> Columns {
+    let mut columns = plan.columns.clone();
+    for reference in &plan.references {
+        let shown = match reference.value.as_str() {
+            "" => String::new(),
+            value => format!(
+                "<the {} whose {} is {value}>",
+                reference.table, reference.by
+            ),
+        };
+        columns.insert(reference.column.clone(), shown.into());
+    }
+    columns
+}
+
 impl Case<'_> {
+    /// Tells which comments of webhooks would be carried.
+    pub(super) async fn rehearse_comments(&self) {
+        if !self.integration.direction.from_servicenow() {
+            return;
+        }
+        if let Some(id) = self.incident_id() {
+            for entry in self.comments_of_webhooks() {
+                let body = json!({
+                    "incident_id": id,
+                    "comment": comment::for_flashduty(&entry),
+                });
+                self.would_send("Flashduty", "POST /incident/comment", body)
+                    .await;
+            }
+        }
+    }
+
     /// Tells what a plan would send.
     pub(super) async fn rehearse(&self, plan: &Plan) {
-        let mut columns = plan.columns.clone();
-        for reference in &plan.references {
-            let shown = format!(
-                "<the {} whose {} is {}>",
-                reference.table, reference.by, reference.value
-            );
-            columns.insert(reference.column.clone(), shown.into());
-        }
+        let columns = shown_columns(plan);
         if let Some(id) = self.sys_id().filter(|_| !columns.is_empty()) {
             self.would_send(
                 "ServiceNow",
