@@ -245,16 +245,20 @@ fn decision(
     write!(f, "  {name:names$}  {outcome:outcomes$}  ")?;
     // What is written somewhere is under the name of the place.
     let place = outcome.strip_prefix("to-").unwrap_or_default();
-    match field(record, place) {
-        "" => {
-            let told =
-                own_fields(record).filter(|(name, _)| !["field", "outcome", "why"].contains(name));
-            let values: Vec<String> = told
+    match (field(record, "before"), field(record, place)) {
+        (_, "") => {
+            let values: Vec<String> = own_fields(record)
+                .filter(|(name, _)| !["field", "outcome", "why", "source"].contains(name))
                 .map(|(name, value)| format!("{name} {value}"))
                 .collect();
             write!(f, "{}", values.join(", "))?;
         }
-        after => write!(f, "{} -> {after}", field(record, "before"))?,
+        ("", after) => write!(f, "{after}")?,
+        (before, after) => write!(f, "{before} -> {after}")?,
+    }
+    match field(record, "source") {
+        "" => {}
+        source => write!(f, "  from {source}")?,
     }
     writeln!(f, "  {}", field(record, "why"))
 }

@@ -44,7 +44,7 @@ pub struct Decision {
     pub flashduty: String,
     /// What ServiceNow holds, or will.
     pub servicenow: String,
-    /// What the side that is written holds before; empty if none is.
+    /// What the side that is written holds before; empty if that is unknown or none is.
     pub before: String,
     /// The rule that decided.
     pub why: String,

@@ -97,10 +97,11 @@ impl Merge<'_> {
                 flashduty: quoted(&show_f(f)),
                 servicenow: quoted(&show_s(s)),
                 before: match outcome {
-                    Outcome::ToServicenow => quoted(&show_s(held.1)),
-                    Outcome::ToFlashduty => quoted(&show_f(held.0)),
-                    _ => String::new(),
-                },
+                    Outcome::ToServicenow => held.1.map(|s| quoted(&show_s(Some(s)))),
+                    Outcome::ToFlashduty => held.0.map(|f| quoted(&show_f(Some(f)))),
+                    _ => None,
+                }
+                .unwrap_or_default(),
                 why,
             });
         };

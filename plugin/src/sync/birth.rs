@@ -341,16 +341,6 @@ impl Case<'_> {
                  set one in ServiceNow or in [integration.severity]"
             )));
         };
-        if self.is_dry {
-            let mut columns = Columns::new();
-            columns.insert("title".into(), json!(view.title));
-            columns.insert("incident_severity".into(), json!(severity.as_str()));
-            columns.insert("channel_id".into(), json!(self.channel()));
-            return Err(self
-                .would_create("Flashduty", "POST /incident/create", columns)
-                .await);
-        }
-        self.about_to_create().await?;
         let title = view
             .title
             .as_deref()
@@ -362,6 +352,28 @@ impl Case<'_> {
         let description = text::cut(view.description.as_deref().unwrap_or_default(), room);
         let description = plan::sign(&description, signature.as_deref());
         let title = text::cut(title, *flashduty::TITLE.end());
+        if self.is_dry {
+            let plan = plan::plan(Situation {
+                integration: self.integration,
+                base: &Base::default(),
+                flashduty: None,
+                servicenow: Some(view),
+                signature: signature.as_deref(),
+                born_in: Side::ServiceNow,
+                now_ms: self.effects.now_ms(),
+                explain: false,
+            });
+            self.report(&plan.decisions).await;
+            let mut columns = Columns::new();
+            columns.insert("title".into(), json!(title));
+            columns.insert("description".into(), json!(description));
+            columns.insert("incident_severity".into(), json!(severity.as_str()));
+            columns.insert("channel_id".into(), json!(self.channel()));
+            return Err(self
+                .would_create("Flashduty", "POST /incident/create", columns)
+                .await);
+        }
+        self.about_to_create().await?;
         match self
             .flashduty
             .create(&title, &description, severity, self.channel())

@@ -253,6 +253,11 @@ impl Case<'_> {
             if !decision.before.is_empty() {
                 fields.push(("before", &decision.before));
             }
+            let own = &self.integration.field;
+            let rule = own.iter().find(|rule| rule.key() == decision.field);
+            if let Some(value) = rule.and_then(|rule| rule.value.as_ref()) {
+                fields.push(("source", value.as_str()));
+            }
             self.log(level, "decided", &fields).await;
         }
     }
