@@ -106,6 +106,16 @@ async fn a_new_incident_is_explained_by_trigger_fields_and_the_record_that_would
         [
             "event on /flashduty/prod",
             "trigger  conditions: labels.env IN [prod] found \"prod\": holds",
+            "  title             to-servicenow  \"Checkout latency above 2 s\"  changed in Flashduty",
+            "  description       to-servicenow  \"p99 over 2 s for 5 min\"  changed in Flashduty",
+            "  severity          to-servicenow  \"impact 1 urgency 1\"  changed in Flashduty",
+            "  u_service         to-servicenow  \"checkout\"  from {{labels.service}}  changed in Flashduty",
+            "  u_team            kept           flashduty \"\", servicenow \"unknown\"  \
+             from {{labels.team}}  changed in Flashduty; it is empty in Flashduty, and on-empty is keep",
+            "  u_tier            kept           flashduty \"prod\", servicenow \"unknown\"  \
+             from {{labels.env}}  changed in Flashduty; map has no entry for \"prod\", and no default",
+            "  assignment_group  to-servicenow  \"checkout\"  from {{labels.service}}  changed in Flashduty",
+            "would send  ServiceNow POST incident",
         ]
     );
     let json = explanation.json();
@@ -127,7 +137,20 @@ async fn an_acknowledgement_of_a_pair_tells_what_the_record_holds_before_and_aft
         ..event(fixture("i_ack.json"))
     };
     let explanation = explain(CONFIGURATION, event).await.unwrap();
-    assert_eq!(lines(&explanation), [""]);
+    let lines = lines(&explanation);
+    assert_eq!(
+        lines[1],
+        "  title             unmoved        flashduty \"Checkout latency above 2 s\", \
+         servicenow \"Checkout latency above 2 s\"  no change since they agreed"
+    );
+    assert_eq!(
+        lines[8..],
+        [
+            "  state             to-servicenow  \"New\" -> \"In Progress\"  changed in Flashduty",
+            "would send  ServiceNow PATCH incident/1c741bd70b2322007518478d83673af3",
+        ]
+    );
+    assert_eq!(explanation.json()["requests"][0]["body"]["state"], "2");
 }
 
 #[tokio::test]
@@ -140,6 +163,15 @@ async fn what_servicenow_pushes_is_explained_as_the_incident_that_would_be_creat
         let body = &json["requests"][0]["body"];
         assert_eq!(body["title"], "VPN down in Shanghai");
         assert_eq!(body["incident_severity"], "Critical");
+        // The button's body brings a comment along.
+        let comments: Vec<&Value> = json["requests"].as_array().unwrap()[1..].iter().collect();
+        match name {
+            "business_rule.json" => assert_eq!(comments.len(), 0),
+            _ => {
+                let comment = comments[0]["body"]["comment"].as_str().unwrap();
+                assert!(comment.contains("Still down"), "{comment}");
+            }
+        }
     }
 }
 

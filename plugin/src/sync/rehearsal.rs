@@ -15,6 +15,7 @@ use crate::plan::Side;
 use crate::servicenow::Columns;
 use crate::servicenow::Record;
 use alloc::string::String;
+use alloc::string::ToString;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
@@ -68,15 +69,14 @@ impl Case<'_> {
         if !self.integration.direction.from_servicenow() {
             return;
         }
-        if let Some(id) = self.incident_id() {
-            for entry in self.comments_of_webhooks() {
-                let body = json!({
-                    "incident_id": id,
-                    "comment": comment::for_flashduty(&entry),
-                });
-                self.would_send("Flashduty", "POST /incident/comment", body)
-                    .await;
-            }
+        let id = self.incident_id().map(|id| id.to_string());
+        for entry in self.comments_of_webhooks() {
+            let body = json!({
+                "incident_id": id.as_deref().unwrap_or("<the new incident>"),
+                "comment": comment::for_flashduty(&entry),
+            });
+            self.would_send("Flashduty", "POST /incident/comment", body)
+                .await;
         }
     }
 
@@ -111,6 +111,7 @@ impl Case<'_> {
     /// Tells what a creation would send, and ends the session.
     pub(super) async fn would_create(&self, system: &str, request: &str, columns: Columns) -> Stop {
         self.would_send(system, request, columns.into()).await;
+        self.rehearse_comments().await;
         Stop::Rehearsed
     }
 
