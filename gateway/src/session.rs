@@ -130,7 +130,7 @@ impl<'g, R: Runtime, S: Store, C: Client, E: Environment> Run<'g, R, S, C, E> {
                 limits.effects
             )));
         }
-        self.bound(asked.iter().map(size).sum())?;
+        bound(asked.iter().map(size).sum(), limits.step_bytes).map_err(End::Failed)?;
         // Nothing is carried out after a verdict.
         let mut verdict = None;
         if let Some(at) = asked.iter().position(|e| matches!(e, Effect::Finish(_))) {
@@ -150,7 +150,8 @@ impl<'g, R: Runtime, S: Store, C: Client, E: Environment> Run<'g, R, S, C, E> {
         if let Some(verdict) = verdict {
             return Err(End::Verdict(verdict));
         }
-        self.bound(replies.iter().map(reply_size).sum())?;
+        let moved = replies.iter().map(reply_size).sum();
+        bound(moved, self.setup.policy.limits.step_bytes).map_err(End::Failed)?;
         Ok(replies)
     }
 
@@ -281,16 +282,16 @@ impl<'g, R: Runtime, S: Store, C: Client, E: Environment> Run<'g, R, S, C, E> {
             environment.sleep(LOOK_AGAIN_MS).await;
         }
     }
+}
 
-    fn bound(&self, bytes: usize) -> Result<(), End> {
-        let most = self.setup.policy.limits.step_bytes;
-        if bytes <= most {
-            return Ok(());
-        }
-        Err(End::Failed(format!(
-            "one step of the session moved {bytes} bytes, more than {most} (limits.step-bytes)"
-        )))
+/// Bounds what one step of a session moves.
+pub(crate) fn bound(bytes: usize, most: usize) -> Result<(), String> {
+    if bytes <= most {
+        return Ok(());
     }
+    Err(format!(
+        "one step of the session moved {bytes} bytes, more than {most} (limits.step-bytes)"
+    ))
 }
 
 /// The answer that a caller waits for. It is given once.
@@ -324,7 +325,7 @@ impl<F: FnOnce(Response)> Answer<F> {
 
 /// Refuses effects that the contract does not know, before any of the same
 /// step is carried out.
-fn check(effect: &Effect) -> Result<(), String> {
+pub(crate) fn check(effect: &Effect) -> Result<(), String> {
     match effect {
         Effect::Get(keys) if keys.len() > MOST_KEYS => Err(format!(
             "the plugin asked for {} keys at once; at most {MOST_KEYS} are read",
@@ -388,7 +389,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// What an effect holds in memory, near enough.
-fn size(effect: &Effect) -> usize {
+pub(crate) fn size(effect: &Effect) -> usize {
     match effect {
         Effect::Respond(response) => response.body.len() + headers_size(&response.headers),
         Effect::Http(request) => {
@@ -404,7 +405,7 @@ fn size(effect: &Effect) -> usize {
     }
 }
 
-fn reply_size(reply: &Reply) -> usize {
+pub(crate) fn reply_size(reply: &Reply) -> usize {
     match reply {
         Reply::Http(Ok(response)) => response.body.len() + headers_size(&response.headers),
         Reply::Entries(entries) => entries.iter().flatten().map(|e| e.value.len()).sum(),

@@ -6,6 +6,8 @@ use crate::config::LogLevel;
 use crate::config::LogSection;
 use crate::config::schema;
 use crate::config::usual_plugin;
+use crate::environment::SystemEnvironment;
+use crate::explain::Event;
 use crate::host::Host;
 use crate::loader::Loader;
 use crate::reload::Reload;
@@ -16,9 +18,13 @@ use anyhow::Context as _;
 use clap::Args;
 use clap::Parser;
 use clap::Subcommand;
+use integration_gateway::Environment as _;
 use std::fmt::Write as _;
+use std::fs;
 use std::io;
+use std::io::Read as _;
 use std::io::Write as _;
+use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -68,6 +74,14 @@ enum Command {
     /// after printing every problem with its line.
     #[command(after_long_help = CHECK_EXAMPLES)]
     Check(Files),
+    /// Tells what would be done with a captured event, and why.
+    ///
+    /// Prints each decision on a line and then what would be sent. Nothing is
+    /// sent, no secret is looked up, and the store is not opened. Exits with 0
+    /// if the event was explained, else with 1 after telling what is wrong with
+    /// it or with the configuration.
+    #[command(after_long_help = EXPLAIN_EXAMPLES)]
+    Explain(Explain),
     /// Prints the JSON Schema of the configuration, for editors.
     ///
     /// It tells every key that this program and the plugin take. An editor that
@@ -98,6 +112,26 @@ struct Files {
     plugin: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+struct Explain {
+    #[command(flatten)]
+    files: Files,
+    /// The body of a webhook, as it was captured; `-` for standard input.
+    #[arg(long, value_name = "FILE")]
+    event: PathBuf,
+    /// The path on which it arrives, as `check` lists them. Needed only if
+    /// several paths take the event.
+    #[arg(long)]
+    path: Option<String>,
+    /// What both systems shall be taken to hold, as JSON. Without it the event
+    /// is about something new.
+    #[arg(long, value_name = "FILE")]
+    pair: Option<PathBuf>,
+    /// Prints one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
 impl Files {
     fn loader(&self, keeps_compiled: bool) -> Loader {
         Loader {
@@ -125,6 +159,11 @@ Examples:
   servicenow-sync check --config sync.toml
   servicenow-sync check --config sync.toml && systemctl reload servicenow-sync";
 
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  servicenow-sync explain --config sync.toml --event i_new.json
+  servicenow-sync explain --event i_ack.json --pair pair.json --json | jq .decisions";
+
 const SCHEMA_EXAMPLES: &str = "\
 Examples:
   servicenow-sync schema > /etc/servicenow-sync/sync.schema.json";
@@ -135,6 +174,7 @@ impl Cli {
         let done = match &self.command {
             Command::Serve(files) => serve(files),
             Command::Check(files) => check(files),
+            Command::Explain(explain) => print_explanation(explain),
             Command::Schema { plugin } => print_schema(plugin.clone()),
         };
         match done {
@@ -153,6 +193,37 @@ fn check(files: &Files) -> anyhow::Result<()> {
     let draft = loader.read(&watch)?;
     let (config, _) = loader.complete(draft, &watch, None)?;
     write!(io::stdout(), "{}", summary(&config))?;
+    Ok(())
+}
+
+fn print_explanation(explain: &Explain) -> anyhow::Result<()> {
+    let read = |file: &Path| {
+        let content = match file.to_str() {
+            Some("-") => {
+                let mut content = Vec::new();
+                io::stdin().read_to_end(&mut content).map(|_| content)
+            }
+            _ => fs::read(file),
+        };
+        content.with_context(|| format!("{} cannot be read", file.display()))
+    };
+    let loader = explain.files.loader(false);
+    let draft = loader.read(&Watch::default())?;
+    let (draft, plugin) = loader.load(draft, None)?;
+    let pair = explain.pair.as_deref().map(read).transpose()?;
+    let event = Event {
+        body: read(&explain.event)?,
+        path: explain.path.clone(),
+        pair: String::from_utf8(pair.unwrap_or_default()).context("the pair is not UTF-8")?,
+        now_ms: SystemEnvironment::default().now_ms(),
+    };
+    let explanation = tokio::runtime::Builder::new_current_thread()
+        .build()?
+        .block_on(draft.explain(&plugin.runtime, &event))?;
+    match explain.json {
+        true => writeln!(io::stdout(), "{:#}", explanation.json())?,
+        false => write!(io::stdout(), "{explanation}")?,
+    }
     Ok(())
 }
 

@@ -23,6 +23,7 @@ use integration_gateway::contract::Manifest;
 use integration_gateway::contract::Requirements;
 use integration_gateway::did_you_mean;
 use integration_gateway::settings::AdminSettings;
+use integration_gateway::settings::LimitSettings;
 use integration_gateway::settings::SecretRef;
 use integration_gateway::settings::Settings;
 pub use problem::Problem;
@@ -212,6 +213,13 @@ pub struct Config {
     pub requirements: Requirements,
 }
 
+/// What the plugin said about itself and its document.
+pub(crate) struct Asked {
+    pub(crate) configuration: String,
+    manifest: Manifest,
+    pub(crate) requirements: Requirements,
+}
+
 /// The keys that take effect at the start only, by JSON Pointer, with their
 /// values.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -366,6 +374,50 @@ impl Draft {
         runtime: &WasmRuntime,
         note: &dyn Fn(&Path),
     ) -> Result<Config, Problems> {
+        let Some(asked) = self.ask(runtime) else {
+            return Err(self.into_problems());
+        };
+        let Asked {
+            configuration,
+            manifest,
+            requirements,
+        } = asked;
+        let resolve = |secret: &SecretRef| self.secret(secret, note);
+        match Policy::build(&self.settings, &manifest.name, &requirements, &resolve) {
+            Ok(policy) => Ok(Config {
+                store: self.beside(&self.store.path),
+                server: self.server,
+                admin: self.admin.listen,
+                policy,
+                configuration,
+                manifest,
+                requirements,
+            }),
+            Err(problems) => {
+                let problems = problems
+                    .iter()
+                    .map(|p| self.document.problem(&p.pointer, p.message.as_str()));
+                self.problems.extend(problems);
+                Err(self.into_problems())
+            }
+        }
+    }
+
+    /// Checks all that can be checked without a secret, and returns what a
+    /// rehearsal needs.
+    pub(crate) fn check_without_secrets(
+        mut self,
+        runtime: &WasmRuntime,
+    ) -> Result<(Asked, LimitSettings), Problems> {
+        match self.ask(runtime) {
+            Some(asked) => Ok((asked, self.settings.limits)),
+            None => Err(self.into_problems()),
+        }
+    }
+
+    /// Asks the plugin what it makes of its document; none if anything is
+    /// wrong so far.
+    fn ask(&mut self, runtime: &WasmRuntime) -> Option<Asked> {
         let plugins = self
             .document
             .root
@@ -386,38 +438,21 @@ impl Draft {
                     self.document.problem(&p.pointer, message)
                 });
                 self.problems.extend(problems);
-                return Err(self.into_problems());
+                return None;
             }
             Err(trap) => {
                 self.problems
                     .push(self.document.problem("", trap.to_string()));
-                return Err(self.into_problems());
+                return None;
             }
         };
         // A section that could not be read is missing from the settings, and
         // whoever refers to it would be blamed for it.
-        if !self.problems.is_empty() {
-            return Err(self.into_problems());
-        }
-        let resolve = |secret: &SecretRef| self.secret(secret, note);
-        match Policy::build(&self.settings, &manifest.name, &requirements, &resolve) {
-            Ok(policy) => Ok(Config {
-                store: self.beside(&self.store.path),
-                server: self.server,
-                admin: self.admin.listen,
-                policy,
-                configuration,
-                manifest,
-                requirements,
-            }),
-            Err(problems) => {
-                let problems = problems
-                    .iter()
-                    .map(|p| self.document.problem(&p.pointer, p.message.as_str()));
-                self.problems.extend(problems);
-                Err(self.into_problems())
-            }
-        }
+        self.problems.is_empty().then_some(Asked {
+            configuration,
+            manifest,
+            requirements,
+        })
     }
 
     /// What was found wrong so far.

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod environment;
+pub mod explain;
 mod host;
 mod loader;
 mod reload;

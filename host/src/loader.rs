@@ -43,8 +43,19 @@ impl Loader {
         watch: &Watch,
         before: Option<&Plugin>,
     ) -> anyhow::Result<(Config, Plugin)> {
-        let plugin = match self.plugin(&draft, before) {
-            Ok(plugin) => plugin,
+        let (draft, plugin) = self.load(draft, before)?;
+        let config = draft.check_noting(&plugin.runtime, &|file| watch.note(file))?;
+        Ok((config, plugin))
+    }
+
+    /// Loads the plugin that a configuration names.
+    pub(crate) fn load(
+        &self,
+        draft: Draft,
+        before: Option<&Plugin>,
+    ) -> anyhow::Result<(Draft, Plugin)> {
+        match self.plugin(&draft, before) {
+            Ok(plugin) => Ok((draft, plugin)),
             Err(error) => {
                 let hint = match error {
                     LoadError::Unreadable { .. } => {
@@ -60,9 +71,7 @@ impl Loader {
                     .chain([format!("{error}{hint}")]);
                 anyhow::bail!(lines.collect::<Vec<_>>().join("\n"));
             }
-        };
-        let config = draft.check_noting(&plugin.runtime, &|file| watch.note(file))?;
-        Ok((config, plugin))
+        }
     }
 
     fn plugin(&self, draft: &Draft, before: Option<&Plugin>) -> Result<Plugin, LoadError> {

@@ -9,6 +9,7 @@ mod limits;
 mod operating;
 mod proving;
 mod reconfiguring;
+mod rehearsing;
 mod requesting;
 mod scene;
 mod settings;

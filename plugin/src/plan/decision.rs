@@ -44,6 +44,8 @@ pub struct Decision {
     pub flashduty: String,
     /// What ServiceNow holds, or will.
     pub servicenow: String,
+    /// What the side that is written holds before; empty if that is unknown or none is.
+    pub before: String,
     /// The rule that decided.
     pub why: String,
 }
@@ -56,6 +58,7 @@ impl fmt::Display for Decision {
             flashduty,
             servicenow,
             why,
+            ..
         } = self;
         let (from, to, system) = match outcome {
             Outcome::ToServicenow => (flashduty, servicenow, "ServiceNow"),

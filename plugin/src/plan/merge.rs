@@ -89,12 +89,19 @@ impl Merge<'_> {
         let show_f = |f: Option<&F>| f.map_or_else(|| "unknown".into(), field.show_flashduty);
         let show_s = |s: Option<&S>| s.map_or_else(|| "unknown".into(), field.show_servicenow);
         let (birth, newest) = (self.birth, self.newest);
+        let held = (f, s);
         let mut decide = |outcome, f: Option<&F>, s: Option<&S>, why: String| {
             self.decisions.push(Decision {
                 field: field.name.into(),
                 outcome,
                 flashduty: quoted(&show_f(f)),
                 servicenow: quoted(&show_s(s)),
+                before: match outcome {
+                    Outcome::ToServicenow => held.1.map(|s| quoted(&show_s(Some(s)))),
+                    Outcome::ToFlashduty => held.0.map(|f| quoted(&show_f(Some(f)))),
+                    _ => None,
+                }
+                .unwrap_or_default(),
                 why,
             });
         };

@@ -14,6 +14,7 @@
 
 use super::Stop;
 use super::case::Case;
+use super::rehearsal::shown_columns;
 use crate::Level;
 use crate::Precondition;
 use crate::condition;
@@ -95,16 +96,16 @@ impl Case<'_> {
             return Ok(Birth::NotWanted(format!("channel {channel} takes no part")));
         }
 
+        if self.is_dry {
+            let conditions = condition::explained(&integration.conditions, &incident);
+            self.log(Level::Info, "trigger", &[("conditions", &conditions)])
+                .await;
+        }
         // A creation that was begun is finished, whatever the incident is now.
         if self.pair.creating.is_none()
             && let Some(refusal) = condition::refusal(&integration.conditions, &incident)
         {
             return Ok(Birth::NotWanted(refusal));
-        }
-        if self.explain {
-            let conditions = condition::explained(&integration.conditions, &incident);
-            self.log(Level::Info, "trigger", &[("conditions", &conditions)])
-                .await;
         }
 
         let correlation = correlation(&integration.id, id);
@@ -225,10 +226,15 @@ impl Case<'_> {
             explain: false,
         });
         self.report(&plan.decisions).await;
-        if self.servicenow.is_available() {
-            self.look_up(&mut plan).await?;
-        }
-        let mut columns = plan.columns;
+        let mut columns = match self.is_dry {
+            true => shown_columns(&plan),
+            false => {
+                if self.servicenow.is_available() {
+                    self.look_up(&mut plan).await?;
+                }
+                plan.columns
+            }
+        };
         columns.insert("correlation_display".into(), json!("Flashduty"));
         columns.insert("work_notes".into(), json!(introduction(incident)));
         Ok(columns)
@@ -236,6 +242,9 @@ impl Case<'_> {
 
     /// Remembers that a record got the `sys_id` that it was created with.
     async fn learn_that_sys_ids_are_honoured(&self) {
+        if self.is_dry {
+            return;
+        }
         let fact = keys::instance(&self.integration.id);
         let value = Some(b"honours sys_id".into());
         self.effects.write(fact, Precondition::Absent, value).await;
@@ -332,16 +341,6 @@ impl Case<'_> {
                  set one in ServiceNow or in [integration.severity]"
             )));
         };
-        if self.is_dry {
-            let mut columns = Columns::new();
-            columns.insert("title".into(), json!(view.title));
-            columns.insert("incident_severity".into(), json!(severity.as_str()));
-            columns.insert("channel_id".into(), json!(self.channel()));
-            return Err(self
-                .would_create("Flashduty", "POST /incident/create", columns)
-                .await);
-        }
-        self.about_to_create().await?;
         let title = view
             .title
             .as_deref()
@@ -353,6 +352,28 @@ impl Case<'_> {
         let description = text::cut(view.description.as_deref().unwrap_or_default(), room);
         let description = plan::sign(&description, signature.as_deref());
         let title = text::cut(title, *flashduty::TITLE.end());
+        if self.is_dry {
+            let plan = plan::plan(Situation {
+                integration: self.integration,
+                base: &Base::default(),
+                flashduty: None,
+                servicenow: Some(view),
+                signature: signature.as_deref(),
+                born_in: Side::ServiceNow,
+                now_ms: self.effects.now_ms(),
+                explain: false,
+            });
+            self.report(&plan.decisions).await;
+            let mut columns = Columns::new();
+            columns.insert("title".into(), json!(title));
+            columns.insert("description".into(), json!(description));
+            columns.insert("incident_severity".into(), json!(severity.as_str()));
+            columns.insert("channel_id".into(), json!(self.channel()));
+            return Err(self
+                .would_create("Flashduty", "POST /incident/create", columns)
+                .await);
+        }
+        self.about_to_create().await?;
         match self
             .flashduty
             .create(&title, &description, severity, self.channel())
@@ -401,8 +422,8 @@ impl Case<'_> {
             },
             None => false,
         };
-        if !belongs {
-            return Ok(false);
+        if !belongs || self.is_dry {
+            return Ok(belongs);
         }
         if pair.is_none() {
             let pair = Pair {
@@ -485,10 +506,14 @@ impl Case<'_> {
         };
         let key = keys::member(&self.integration.id, &other);
         let value = self.name.to_string().into_bytes();
-        let written = self
-            .effects
-            .write(key.clone(), Precondition::Absent, Some(value.clone()))
-            .await;
+        let written = match self.is_dry {
+            true => None,
+            false => {
+                self.effects
+                    .write(key.clone(), Precondition::Absent, Some(value.clone()))
+                    .await
+            }
+        };
         if written.is_none() {
             let [entry] = self.effects.get([key]).await;
             if let Some(entry) = entry.filter(|entry| entry.value != value) {

@@ -276,10 +276,14 @@ impl<'a> Case<'a> {
             servicenow,
             base,
         } = supposed;
-        if let (Some(incident), Some(record)) = (&flashduty, &servicenow) {
-            self.pair.flashduty = Some(incident.incident_id.clone());
-            self.pair.servicenow = Some(record.sys_id.clone());
-            self.pair.number = Some(record.number().to_owned());
+        // One of the two is whatever the work is about.
+        let incident = flashduty.as_ref().map(|i| i.incident_id.clone());
+        let record = servicenow.as_ref().map(|r| r.sys_id.clone());
+        let (incident, record) = (self.incident_id().or(incident), self.sys_id().or(record));
+        if let (Some(incident), Some(record)) = (incident, record) {
+            self.pair.flashduty = Some(incident);
+            self.pair.servicenow = Some(record);
+            self.pair.number = servicenow.as_ref().map(|r| r.number().to_owned());
             self.pair.introduced = true;
             self.pair.base = base;
         }

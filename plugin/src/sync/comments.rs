@@ -202,7 +202,7 @@ impl Case<'_> {
         Ok(Some((self.comments_of_webhooks(), seen)))
     }
 
-    fn comments_of_webhooks(&self) -> Vec<servicenow::Entry> {
+    pub(super) fn comments_of_webhooks(&self) -> Vec<servicenow::Entry> {
         let now_ms = self.effects.now_ms();
         self.servicenow_bodies()
             .filter_map(|body| servicenow::Entry::from_webhook(body.get("comments")?, now_ms))

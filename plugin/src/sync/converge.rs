@@ -243,13 +243,21 @@ impl Case<'_> {
                 Outcome::InStep => Level::Debug,
                 _ => Level::Info,
             };
-            let fields = [
+            let mut fields = vec![
                 ("field", decision.field.as_str()),
                 ("outcome", decision.outcome.as_str()),
                 ("flashduty", &decision.flashduty),
                 ("servicenow", &decision.servicenow),
                 ("why", &decision.why),
             ];
+            if !decision.before.is_empty() {
+                fields.push(("before", &decision.before));
+            }
+            let own = &self.integration.field;
+            let rule = own.iter().find(|rule| rule.key() == decision.field);
+            if let Some(value) = rule.and_then(|rule| rule.value.as_ref()) {
+                fields.push(("source", value.as_str()));
+            }
             self.log(level, "decided", &fields).await;
         }
     }

@@ -139,14 +139,18 @@ async fn bring_in_step(case: &mut Case<'_>) -> Result<(), Stop> {
             Birth::Linked => true,
             Birth::Elsewhere => return Ok(()),
             Birth::NotWanted(why) => {
-                case.log(Level::Debug, "not synced", &[("reason", &why)])
-                    .await;
+                let level = match case.is_dry {
+                    true => Level::Info,
+                    false => Level::Debug,
+                };
+                case.log(level, "not synced", &[("reason", &why)]).await;
                 return Ok(());
             }
         }
     };
     case.converge(newly_linked).await?;
     if case.is_dry {
+        case.rehearse_comments().await;
         return Ok(());
     }
     case.introduce().await?;

@@ -4,6 +4,7 @@
 use super::Stop;
 use super::case::Case;
 use crate::Level;
+use crate::comment;
 use crate::flashduty::FlashdutyApi;
 use crate::flashduty::Incident;
 use crate::json;
@@ -14,8 +15,10 @@ use crate::plan::Side;
 use crate::servicenow::Columns;
 use crate::servicenow::Record;
 use alloc::string::String;
+use alloc::string::ToString;
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::json;
 
 /// What the far ends shall be taken to hold, as far as somebody has said.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -44,17 +47,42 @@ impl Supposed {
     }
 }
 
+/// The columns of a plan, with words for what would have to be looked up.
+pub(super) fn shown_columns(plan: &Plan) -> Columns {
+    let mut columns = plan.columns.clone();
+    for reference in &plan.references {
+        let shown = match reference.value.as_str() {
+            "" => String::new(),
+            value => format!(
+                "<the {} whose {} is {value}>",
+                reference.table, reference.by
+            ),
+        };
+        columns.insert(reference.column.clone(), shown.into());
+    }
+    columns
+}
+
 impl Case<'_> {
+    /// Tells which comments of webhooks would be carried.
+    pub(super) async fn rehearse_comments(&self) {
+        if !self.integration.direction.from_servicenow() {
+            return;
+        }
+        let id = self.incident_id().map(|id| id.to_string());
+        for entry in self.comments_of_webhooks() {
+            let body = json!({
+                "incident_id": id.as_deref().unwrap_or("<the new incident>"),
+                "comment": comment::for_flashduty(&entry),
+            });
+            self.would_send("Flashduty", "POST /incident/comment", body)
+                .await;
+        }
+    }
+
     /// Tells what a plan would send.
     pub(super) async fn rehearse(&self, plan: &Plan) {
-        let mut columns = plan.columns.clone();
-        for reference in &plan.references {
-            let shown = format!(
-                "<the {} whose {} is {}>",
-                reference.table, reference.by, reference.value
-            );
-            columns.insert(reference.column.clone(), shown.into());
-        }
+        let columns = shown_columns(plan);
         if let Some(id) = self.sys_id().filter(|_| !columns.is_empty()) {
             self.would_send(
                 "ServiceNow",
@@ -83,6 +111,7 @@ impl Case<'_> {
     /// Tells what a creation would send, and ends the session.
     pub(super) async fn would_create(&self, system: &str, request: &str, columns: Columns) -> Stop {
         self.would_send(system, request, columns.into()).await;
+        self.rehearse_comments().await;
         Stop::Rehearsed
     }
 
