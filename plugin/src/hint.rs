@@ -1,9 +1,10 @@
-//! What a webhook said, kept until the pair it concerns has been worked on.
+//! What a webhook said, or somebody asked for, kept until the pair it concerns has been worked on.
 
 use crate::flashduty::Event;
 use crate::flashduty::Incident;
 use crate::flashduty::Person;
 use crate::servicenow::Body;
+use crate::servicenow::SysId;
 use alloc::boxed::Box;
 use alloc::string::String;
 use serde::Deserialize;
@@ -27,6 +28,17 @@ pub(crate) enum Hint {
         /// What the script sent.
         body: Box<Body>,
     },
+    /// A person asks for the incident to be sent to ServiceNow.
+    Trigger,
+    /// An operator joins the Flashduty incident to this record.
+    Link {
+        /// The record.
+        servicenow: SysId,
+    },
+    /// An operator takes the pair apart.
+    Unlink,
+    /// Nothing any more: it is about a record that another one has replaced.
+    Stale,
 }
 
 impl Hint {

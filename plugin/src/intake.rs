@@ -1,6 +1,7 @@
 //! A webhook arrives: parse, make durable, schedule work, answer.
 //!
-//! Nothing else happens before the answer, since Flashduty gives up after two
+//! A custom action's call is answered with what came of it, as far as that is
+//! known in time, since a person waits. To a webhook nothing else happens before the answer, since Flashduty gives up after two
 //! seconds and ServiceNow never tries again. What the body says is kept as a
 //! hint for the pair it concerns; what is written later is what both sides
 //! then hold, so a repeated, late or forged body changes nothing.
@@ -12,6 +13,7 @@ use crate::Request;
 use crate::Response;
 use crate::configuration::Configuration;
 use crate::configuration::Integration;
+use crate::configuration::Trigger;
 use crate::flashduty::Event;
 use crate::flashduty::short_hash;
 use crate::hint::Hint;
@@ -19,6 +21,9 @@ use crate::hint::Kept;
 use crate::json;
 use crate::keys;
 use crate::keys::Entity;
+use crate::outcome::Asked;
+use crate::outcome::Refusal;
+use crate::pair::Pair;
 use crate::servicenow::Body;
 use crate::session::Effects;
 use crate::text;
@@ -26,7 +31,11 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use serde_json::Value;
 use serde_json::json;
+
+/// How long Flashduty's custom action is kept waiting: it gives up after one second.
+const PATIENCE_MS: u32 = 650;
 
 /// What a webhook's body is about.
 struct Notice {
@@ -47,7 +56,7 @@ pub async fn receive(
     request: Request,
 ) {
     let response = match accept(effects, configuration, rehearsed, request).await {
-        Ok(()) => answer(200, &json!({ "status": "accepted" })),
+        Ok(body) => answer(200, &body),
         Err((status, message)) => {
             effects
                 .log(Level::Warn, "webhook refused", &[("reason", &message)])
@@ -63,7 +72,7 @@ async fn accept(
     configuration: Result<Configuration, Vec<Problem>>,
     rehearsed: bool,
     request: Request,
-) -> Result<(), (u16, String)> {
+) -> Result<Value, Refusal> {
     let configuration = configuration.map_err(|problems| {
         let first = problems.first().map_or("", |p| p.message.as_str());
         (503, format!("the configuration is not valid: {first}"))
@@ -88,27 +97,50 @@ async fn accept(
                 format!("no integration has the id \"{}\"", text::cut(id, 40)),
             )
         })?;
+    let is_trigger = side == "trigger" && integration.trigger == Trigger::Manual;
     let notice = match side {
+        _ if is_trigger => flashduty(integration, rehearsed, &request.body),
         "flashduty" => flashduty(integration, rehearsed, &request.body),
         "servicenow" => servicenow(effects.now_ms(), &request.body),
         _ => return Err((404, "expected /flashduty/<id> or /servicenow/<id>".into())),
     };
     let notice = notice.map_err(|message| (400, message))?;
 
+    let at_ms = effects.now_ms();
     let pair = pair_of(effects, id, &notice.about).await;
     let kept = Kept {
-        received_ms: effects.now_ms(),
+        received_ms: at_ms,
         hint: notice.hint,
     };
     let value = json::write(&kept).map_err(|e| (500, e.to_string()))?;
-    let key = keys::hints(id, &notice.about) + &notice.id;
+    let hints = keys::hints(id, &notice.about);
+    let key = hints.clone() + &notice.id;
     // A refusal means that this very event is there already. It is scheduled
     // all the same: nobody knows whether that happened the first time.
     effects.write(key, Precondition::Absent, Some(value)).await;
+    if is_trigger {
+        let kept = Kept {
+            received_ms: at_ms,
+            hint: Hint::Trigger,
+        };
+        let value = json::write(&kept).map_err(|e| (500, e.to_string()))?;
+        let key = hints + "trigger";
+        effects.write(key, Precondition::Absent, Some(value)).await;
+    }
     effects
         .schedule(keys::work(id, &pair), 0, &notice.reason)
         .await;
-    Ok(())
+    if !is_trigger || rehearsed {
+        return Ok(json!({ "status": "accepted" }));
+    }
+    let asked = Asked {
+        effects,
+        integration,
+        about: notice.about,
+        at_ms,
+        patience_ms: PATIENCE_MS,
+    };
+    asked.outcome("synced", Pair::is_linked).await
 }
 
 /// The pair that an incident belongs to: one of its own name unless another is
@@ -162,7 +194,7 @@ fn servicenow(now_ms: u64, body: &[u8]) -> Result<Notice, String> {
 }
 
 /// An answer in JSON.
-pub(crate) fn answer(status: u16, body: &serde_json::Value) -> Response {
+pub(crate) fn answer(status: u16, body: &Value) -> Response {
     Response {
         status,
         headers: vec![("content-type".into(), "application/json".into())],

@@ -246,24 +246,29 @@ impl<'a> FlashdutyApi<'a> {
 
     /// All comments, oldest first.
     pub async fn comments(&self, id: &IncidentId) -> Result<Vec<Comment>, Trouble> {
+        let entries = self.timeline(id, "i_comm").await?;
+        let mut found = Vec::new();
+        for comment in entries.iter().filter_map(|e| Comment::from_entry(id, e)) {
+            // The order of the feed is not documented.
+            let at = found.partition_point(|c: &Comment| c.created_at <= comment.created_at);
+            found.insert(at, comment);
+        }
+        Ok(found)
+    }
+
+    /// The entries of one type in the timeline, in no order.
+    pub async fn timeline(&self, id: &IncidentId, kind: &str) -> Result<Vec<Value>, Trouble> {
         let mut found = Vec::new();
         for page in 1..=MAX_PAGES {
             let body = json!({
                 "incident_id": id,
-                "types": ["i_comm"],
+                "types": [kind],
                 "p": page,
                 "limit": 100,
             });
             let data = self.call("/incident/feed", &body).await?;
-            let items = list(&data["items"]);
-            for comment in items
-                .iter()
-                .filter_map(|item| Comment::from_entry(id, item))
-            {
-                // The order of the feed is not documented.
-                let at = found.partition_point(|c: &Comment| c.created_at <= comment.created_at);
-                found.insert(at, comment);
-            }
+            let items = list(&data["items"]).iter();
+            found.extend(items.filter(|item| item["type"] == kind).cloned());
             if data["has_next_page"] != Value::Bool(true) {
                 break;
             }

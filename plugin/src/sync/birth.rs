@@ -17,6 +17,7 @@ use super::case::Case;
 use crate::Level;
 use crate::Precondition;
 use crate::condition;
+use crate::configuration::Trigger;
 use crate::far_end::Trouble;
 use crate::flashduty;
 use crate::flashduty::Incident;
@@ -96,15 +97,20 @@ impl Case<'_> {
         }
 
         // A creation that was begun is finished, whatever the incident is now.
-        if self.pair.creating.is_none()
-            && let Some(refusal) = condition::refusal(&integration.conditions, &incident)
-        {
+        let is_begun = self.pair.creating.is_some();
+        if !is_begun && let Some(refusal) = condition::refusal(&integration.conditions, &incident) {
             return Ok(Birth::NotWanted(refusal));
         }
         if self.explain {
             let conditions = condition::explained(&integration.conditions, &incident);
             self.log(Level::Info, "trigger", &[("conditions", &conditions)])
                 .await;
+        }
+
+        if integration.trigger == Trigger::Manual && !is_begun && !self.is_triggered() {
+            return Ok(Birth::NotWanted(
+                "the trigger is manual, and nobody has sent it".into(),
+            ));
         }
 
         let correlation = correlation(&integration.id, id);
@@ -149,7 +155,7 @@ impl Case<'_> {
         Ok(Birth::Linked)
     }
 
-    async fn create_record(
+    pub(super) async fn create_record(
         &mut self,
         incident: &Incident,
         derived: SysId,
@@ -235,7 +241,7 @@ impl Case<'_> {
     }
 
     /// Remembers that a record got the `sys_id` that it was created with.
-    async fn learn_that_sys_ids_are_honoured(&self) {
+    pub(super) async fn learn_that_sys_ids_are_honoured(&self) {
         let fact = keys::instance(&self.integration.id);
         let value = Some(b"honours sys_id".into());
         self.effects.write(fact, Precondition::Absent, value).await;
@@ -247,8 +253,9 @@ impl Case<'_> {
         if let Some(record) = &self.record {
             // Our own record, announced before the link to it was stored.
             let ours = format!("flashduty:{}:", integration.id);
-            if let Some(incident) = record.raw("correlation_id").strip_prefix(&ours)
-                && let Some(incident) = IncidentId::parse(incident)
+            if let Some(rest) = record.raw("correlation_id").strip_prefix(&ours)
+                // A record that replaced another has its generation at the end.
+                && let Some(incident) = rest.split(':').next().and_then(IncidentId::parse)
                 && self.pair.creating.is_none()
             {
                 let work = keys::work(&integration.id, &Entity::Flashduty(incident));
@@ -478,28 +485,31 @@ impl Case<'_> {
 
     /// Stores that two incidents belong together. The way back to the pair is
     /// stored first: until the pair says so too, it leads to this very work.
-    async fn link(&mut self, incident: IncidentId, sys_id: SysId, base: Base) -> Result<(), Stop> {
-        let other = match &self.name {
-            Entity::Flashduty(_) => Entity::ServiceNow(sys_id.clone()),
-            Entity::ServiceNow(_) => Entity::Flashduty(incident.clone()),
-        };
-        let key = keys::member(&self.integration.id, &other);
-        let value = self.name.to_string().into_bytes();
-        let written = self
-            .effects
-            .write(key.clone(), Precondition::Absent, Some(value.clone()))
-            .await;
-        if written.is_none() {
-            let [entry] = self.effects.get([key]).await;
-            if let Some(entry) = entry.filter(|entry| entry.value != value) {
-                let owner = String::from_utf8_lossy(&entry.value).into_owned();
-                return Err(Stop::Park(format!(
-                    "{other} already belongs to pair {owner}"
-                )));
-            }
-        }
+    pub(super) async fn link(
+        &mut self,
+        incident: IncidentId,
+        sys_id: SysId,
+        base: Base,
+    ) -> Result<(), Stop> {
         self.pair.flashduty = Some(incident);
         self.pair.servicenow = Some(sys_id);
+        let value = self.name.to_string().into_bytes();
+        for other in self.others() {
+            let key = keys::member(&self.integration.id, &other);
+            let written = self
+                .effects
+                .write(key.clone(), Precondition::Absent, Some(value.clone()))
+                .await;
+            if written.is_none() {
+                let [entry] = self.effects.get([key]).await;
+                if let Some(entry) = entry.filter(|entry| entry.value != value) {
+                    let owner = String::from_utf8_lossy(&entry.value).into_owned();
+                    return Err(Stop::Park(format!(
+                        "{other} already belongs to pair {owner}"
+                    )));
+                }
+            }
+        }
         self.pair.creating = None;
         self.pair.base = base;
         self.save().await

@@ -1,0 +1,122 @@
+//! What came of work that a person waits for.
+
+use crate::Standing;
+use crate::configuration::Integration;
+use crate::date;
+use crate::intake::pair_of;
+use crate::json;
+use crate::keys;
+use crate::keys::Entity;
+use crate::pair::Pair;
+use crate::session::Effects;
+use alloc::string::String;
+use alloc::string::ToString;
+use serde_json::Value;
+use serde_json::json;
+
+/// Why a request is not answered with 200: the status and a sentence.
+pub(crate) type Refusal = (u16, String);
+
+/// A request on behalf of a person.
+pub(crate) struct Asked<'a> {
+    pub(crate) effects: &'a Effects,
+    pub(crate) integration: &'a Integration,
+    pub(crate) about: Entity,
+    /// When, in Unix milliseconds: an older line of history is no answer.
+    pub(crate) at_ms: u64,
+    /// How long the person waits, in milliseconds.
+    pub(crate) patience_ms: u32,
+}
+
+impl Asked<'_> {
+    /// Waits for the pair's work, and tells how the pair is then.
+    pub(crate) async fn outcome(
+        &self,
+        status: &str,
+        is_done: impl Fn(&Pair) -> bool,
+    ) -> Result<Value, Refusal> {
+        let work = keys::work(&self.integration.id, &self.pair().await);
+        let standing = self.effects.await_work(work, self.patience_ms).await;
+        // Anew: it may have turned out to belong to another pair.
+        let (name, pair) = self.read().await?;
+        let number = pair.number.clone();
+        if is_done(&pair) {
+            let id = pair.servicenow.as_ref();
+            let link = id.map(|id| id.link(&self.integration.servicenow.url));
+            return Ok(json!({
+                "status": status,
+                "pair": name,
+                "flashduty": pair.flashduty,
+                "servicenow": pair.servicenow,
+                "number": number,
+                "link": link,
+                "work": told(&standing),
+            }));
+        }
+        Err(match standing {
+            Standing::UnderWay => return Ok(json!({ "status": "under way" })),
+            Standing::Waiting(why) => (503, format!("not yet, it is tried again: {why}")),
+            Standing::Parked(why) => (502, format!("given up: {why}")),
+            Standing::None => {
+                let last = pair.history.last().filter(|line| line.at_ms >= self.at_ms);
+                let why = last.map_or("the log says why", |line| line.what.as_str());
+                (409, format!("not {status}: {why}"))
+            }
+        })
+    }
+
+    /// All that is remembered of the pair.
+    pub(crate) async fn show(&self) -> Result<Value, Refusal> {
+        let (name, pair) = self.read().await?;
+        let link = pair.servicenow.as_ref();
+        let link = link.map(|id| id.link(&self.integration.servicenow.url));
+        let work = keys::work(&self.integration.id, &self.pair().await);
+        let standing = self.effects.await_work(work, 0).await;
+        let history = pair.history.iter();
+        let history = history.map(|line| {
+            let at = date::stamp(line.at_ms.cast_signed());
+            Value::String(format!("{at} {}", line.what))
+        });
+        let base = json::write(&pair.base).unwrap_or_default();
+        Ok(json!({
+            "pair": name,
+            "flashduty": pair.flashduty,
+            "servicenow": pair.servicenow,
+            "number": pair.number,
+            "link": link,
+            "ended": pair.ended,
+            "base": json::parse(&base).unwrap_or_default(),
+            "history": history.collect::<Value>(),
+            "work": told(&standing),
+        }))
+    }
+
+    /// The pair that the incident belongs to.
+    pub(crate) async fn pair(&self) -> Entity {
+        pair_of(self.effects, &self.integration.id, &self.about).await
+    }
+
+    /// The pair's name and record; an empty one if there is none.
+    pub(crate) async fn read(&self) -> Result<(String, Pair), Refusal> {
+        let name = self.pair().await;
+        let key = keys::pair(&self.integration.id, &name);
+        let [entry] = self.effects.get([key]).await;
+        let pair = match entry {
+            None => Ok(Pair::default()),
+            Some(entry) => json::read(&entry.value),
+        };
+        let pair =
+            pair.map_err(|e| (500, format!("the record of pair {name} is unreadable: {e}")))?;
+        Ok((name.to_string(), pair))
+    }
+}
+
+/// How work stands, in a sentence.
+fn told(standing: &Standing) -> String {
+    match standing {
+        Standing::None => "done".into(),
+        Standing::UnderWay => "still under way".into(),
+        Standing::Waiting(why) => format!("will be tried again: {why}"),
+        Standing::Parked(why) => format!("parked: {why}"),
+    }
+}
