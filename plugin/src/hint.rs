@@ -1,10 +1,15 @@
 //! What a webhook said, or somebody asked for, kept until the pair it concerns has been worked on.
 
+use crate::Precondition;
 use crate::flashduty::Event;
 use crate::flashduty::Incident;
 use crate::flashduty::Person;
+use crate::json;
+use crate::keys;
+use crate::keys::Entity;
 use crate::servicenow::Body;
 use crate::servicenow::SysId;
+use crate::session::Effects;
 use alloc::boxed::Box;
 use alloc::string::String;
 use serde::Deserialize;
@@ -60,4 +65,22 @@ pub(crate) struct Kept {
     pub(crate) received_ms: u64,
     /// What it said.
     pub(crate) hint: Hint,
+}
+
+impl Kept {
+    /// Stores the hint for an entity's pair to find, under a name that is the
+    /// same if it is given twice.
+    pub(crate) async fn store(
+        &self,
+        effects: &Effects,
+        integration: &str,
+        about: &Entity,
+        name: &str,
+    ) -> Result<(), json::Error> {
+        let key = keys::hints(integration, about) + name;
+        let value = json::write(self)?;
+        // A refusal means that this very hint is there already.
+        effects.write(key, Precondition::Absent, Some(value)).await;
+        Ok(())
+    }
 }

@@ -7,7 +7,6 @@
 //! then hold, so a repeated, late or forged body changes nothing.
 
 use crate::Level;
-use crate::Precondition;
 use crate::Problem;
 use crate::Request;
 use crate::Response;
@@ -99,34 +98,27 @@ async fn accept(
         })?;
     let is_trigger = side == "trigger" && integration.trigger == Trigger::Manual;
     let notice = match side {
-        _ if is_trigger => flashduty(integration, rehearsed, &request.body),
-        "flashduty" => flashduty(integration, rehearsed, &request.body),
         "servicenow" => servicenow(effects.now_ms(), &request.body),
+        _ if is_trigger || side == "flashduty" => {
+            flashduty(integration, rehearsed, is_trigger, &request.body)
+        }
         _ => return Err((404, "expected /flashduty/<id> or /servicenow/<id>".into())),
     };
     let notice = notice.map_err(|message| (400, message))?;
 
-    let at_ms = effects.now_ms();
-    let pair = pair_of(effects, id, &notice.about).await;
-    let kept = Kept {
-        received_ms: at_ms,
-        hint: notice.hint,
-    };
-    let value = json::write(&kept).map_err(|e| (500, e.to_string()))?;
-    let hints = keys::hints(id, &notice.about);
-    let key = hints.clone() + &notice.id;
-    // A refusal means that this very event is there already. It is scheduled
-    // all the same: nobody knows whether that happened the first time.
-    effects.write(key, Precondition::Absent, Some(value)).await;
+    let received_ms = effects.now_ms();
+    let about = notice.about;
+    let pair = pair_of(effects, id, &about).await;
+    let kept = |hint| Kept { received_ms, hint };
+    let hint = kept(notice.hint);
+    let mut stored = hint.store(effects, id, &about, &notice.id).await;
     if is_trigger {
-        let kept = Kept {
-            received_ms: at_ms,
-            hint: Hint::Trigger,
-        };
-        let value = json::write(&kept).map_err(|e| (500, e.to_string()))?;
-        let key = hints + "trigger";
-        effects.write(key, Precondition::Absent, Some(value)).await;
+        let name = format!("trigger-{received_ms}");
+        let hint = kept(Hint::Trigger);
+        stored = stored.and(hint.store(effects, id, &about, &name).await);
     }
+    stored.map_err(|e| (500, e.to_string()))?;
+    // Even if the hint was there: nobody knows whether that happened then.
     effects
         .schedule(keys::work(id, &pair), 0, &notice.reason)
         .await;
@@ -136,11 +128,11 @@ async fn accept(
     let asked = Asked {
         effects,
         integration,
-        about: notice.about,
-        at_ms,
+        about,
+        at_ms: received_ms,
         patience_ms: PATIENCE_MS,
     };
-    asked.outcome("synced", Pair::is_linked).await
+    asked.outcome("synced", &Pair::is_linked).await
 }
 
 /// The pair that an incident belongs to: one of its own name unless another is
@@ -152,8 +144,19 @@ pub(crate) async fn pair_of(effects: &Effects, integration: &str, about: &Entity
         .unwrap_or_else(|| about.clone())
 }
 
-fn flashduty(integration: &Integration, rehearsed: bool, body: &[u8]) -> Result<Notice, String> {
+fn flashduty(
+    integration: &Integration,
+    rehearsed: bool,
+    is_trigger: bool,
+    body: &[u8],
+) -> Result<Notice, String> {
     let event = Event::parse(body)?;
+    if is_trigger && event.event_type != "i_custom" {
+        return Err(format!(
+            "expected \"i_custom\", found \"{}\"; this path is for a custom action",
+            text::cut(&event.event_type, 40)
+        ));
+    }
     let id = match &event.event_id {
         Some(id) => short_hash(id.as_bytes()),
         None => short_hash(body),

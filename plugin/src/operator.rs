@@ -12,7 +12,6 @@
 //! made sure that it is an operator who asks. What changes a pair is left to the
 //! pair's own work, of which there is one at a time.
 
-use crate::Precondition;
 use crate::Problem;
 use crate::Request;
 use crate::configuration::Configuration;
@@ -33,7 +32,6 @@ use crate::servicenow::SysId;
 use crate::session::Effects;
 use crate::text;
 use alloc::borrow::ToOwned;
-use alloc::string::String;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use serde_json::Value;
@@ -106,7 +104,7 @@ async fn carry_out(
     match what {
         "sync" => {
             order(&asked, None).await?;
-            asked.outcome("looked at", |_| true).await
+            asked.outcome("looked at", &|_| true).await
         }
         _ if pair == Pair::default() => {
             Err((404, format!("{name} belongs to no pair; link makes one")))
@@ -121,7 +119,9 @@ async fn carry_out(
             // The side that does not name the pair belongs to none afterwards.
             let about = Entity::parse(&name).unwrap_or(asked.about);
             let asked = Asked { about, ..asked };
-            asked.outcome("unlinked", |pair| pair.ended.is_some()).await
+            asked
+                .outcome("unlinked", &|pair| pair.ended.is_some())
+                .await
         }
     }
 }
@@ -130,26 +130,21 @@ async fn link(flashduty: Asked<'_>, servicenow: Asked<'_>) -> Result<Value, Refu
     let Entity::ServiceNow(wanted) = servicenow.about.clone() else {
         return Err((400, EXPECTED.to_owned()));
     };
+    let ours = flashduty.pair().await.to_string();
     for asked in [&flashduty, &servicenow] {
         let (name, pair) = asked.read().await?;
-        if pair.is_linked() && pair.servicenow.as_ref() != Some(&wanted) || pair.creating.is_some()
-            // The other way round it is the same pair.
-            || pair.is_linked() && asked.pair().await != flashduty.pair().await
-        {
-            let number = pair.number.unwrap_or_default();
-            return Err((
-                409,
-                format!(
-                    "{} belongs to pair {name} with {number}; unlink that first",
-                    asked.about
-                ),
-            ));
+        let is_ours = name == ours && pair.servicenow.as_ref() == Some(&wanted);
+        if pair.creating.is_some() || pair.is_linked() && !is_ours {
+            let about = &asked.about;
+            let number = pair.number.as_deref().unwrap_or("a record to come");
+            let why = format!("{about} belongs to pair {name} with {number}; unlink that first");
+            return Err((409, why));
         }
     }
     let servicenow = wanted.clone();
     order(&flashduty, Some(Hint::Link { servicenow })).await?;
     let is_done = |pair: &Pair| pair.servicenow.as_ref() == Some(&wanted);
-    flashduty.outcome("linked", is_done).await
+    flashduty.outcome("linked", &is_done).await
 }
 
 /// Leaves an order for the pair's work, and makes it due.
@@ -157,12 +152,10 @@ async fn order(asked: &Asked<'_>, hint: Option<Hint>) -> Result<(), Refusal> {
     let id = &asked.integration.id;
     if let Some(hint) = hint {
         let received_ms = asked.at_ms;
-        let value = json::write(&Kept { received_ms, hint }).map_err(|e| (500, e.to_string()))?;
-        let key = keys::hints(id, &asked.about) + &format!("{received_ms}-order");
-        asked
-            .effects
-            .write(key, Precondition::Absent, Some(value))
-            .await;
+        let kept = Kept { received_ms, hint };
+        let name = format!("{received_ms}-order");
+        let stored = kept.store(asked.effects, id, &asked.about, &name).await;
+        stored.map_err(|e| (500, e.to_string()))?;
     }
     let work = keys::work(id, &asked.pair().await);
     asked
@@ -181,7 +174,7 @@ struct Named {
 const EXPECTED: &str = "expected {\"flashduty\": \"<incident id>\"} or \
                         {\"servicenow\": \"<sys_id or number>\"}";
 
-/// Reads a request's body. What it names must exist, as far as that can be seen.
+/// Reads a request's body, and looks a number up.
 async fn named(
     effects: &Effects,
     integration: &Integration,

@@ -33,7 +33,7 @@ impl Asked<'_> {
     pub(crate) async fn outcome(
         &self,
         status: &str,
-        is_done: impl Fn(&Pair) -> bool,
+        is_done: &dyn Fn(&Pair) -> bool,
     ) -> Result<Value, Refusal> {
         let work = keys::work(&self.integration.id, &self.pair().await);
         let standing = self.effects.await_work(work, self.patience_ms).await;

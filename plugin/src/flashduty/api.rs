@@ -118,20 +118,25 @@ impl<'a> FlashdutyApi<'a> {
         Ok(incident)
     }
 
-    /// Creates an incident and returns its id. Asking twice makes two.
+    /// Creates an incident and returns its id. Asking twice makes two. Where
+    /// nobody is assigned, the channel's escalation rules say who is called.
     pub async fn create(
         &self,
         title: &str,
         description: &str,
         severity: Severity,
         channel: i64,
+        assigned_to: Option<&Value>,
     ) -> Result<IncidentId, Trouble> {
-        let body = json!({
+        let mut body = json!({
             "title": title,
             "description": description,
             "incident_severity": severity.as_str(),
             "channel_id": channel,
         });
+        if let Some(assigned_to) = assigned_to {
+            body["assigned_to"] = assigned_to.clone();
+        }
         let data = self.call("/incident/create", &body).await?;
         json::from_value(&data["incident_id"])
             .map_err(|e| Trouble::Unknown(format!("Flashduty's /incident/create: {e}")))

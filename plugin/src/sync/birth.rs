@@ -33,6 +33,7 @@ use crate::plan::FlashdutyView;
 use crate::plan::ServiceNowView;
 use crate::plan::Side;
 use crate::plan::Situation;
+use crate::servicenow::Body;
 use crate::servicenow::Columns;
 use crate::servicenow::Record;
 use crate::servicenow::SysId;
@@ -360,11 +361,20 @@ impl Case<'_> {
         let description = text::cut(view.description.as_deref().unwrap_or_default(), room);
         let description = plan::sign(&description, signature.as_deref());
         let title = text::cut(title, *flashduty::TITLE.end());
-        match self
-            .flashduty
-            .create(&title, &description, severity, self.channel())
-            .await
-        {
+        let channel = self.channel();
+        let flashduty = &self.flashduty;
+        let create = |to| flashduty.create(&title, &description, severity, channel, to);
+        let people = self
+            .servicenow_bodies()
+            .filter_map(Body::assigned_to)
+            .last();
+        let mut created = create(people.as_ref()).await;
+        if let (Err(Trouble::Refused(why) | Trouble::Missing(why)), Some(_)) = (&created, &people) {
+            self.log(Level::Warn, "nobody is assigned", &[("why", why)])
+                .await;
+            created = create(None).await;
+        }
+        match created {
             Ok(id) => {
                 let url = id.to_string();
                 self.pair

@@ -38,7 +38,7 @@ impl Case<'_> {
     pub(super) async fn converge(
         &mut self,
         newly_linked: bool,
-        more: Vec<Note>,
+        more: &[Note],
     ) -> Result<bool, Stop> {
         let both = newly_linked || self.is_unprompted();
         if both || self.flashduty_events().next().is_some() {
@@ -61,7 +61,7 @@ impl Case<'_> {
         if plan.successor {
             return Ok(true);
         }
-        plan.notes.extend(more);
+        plan.notes.extend_from_slice(more);
         self.brake(&plan).await?;
         let unknown = self.look_up(&mut plan).await?;
         let Plan {

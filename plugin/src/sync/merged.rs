@@ -5,7 +5,6 @@
 
 use super::Stop;
 use super::case::Case;
-use crate::Precondition;
 use crate::configuration::Ending;
 use crate::far_end::Trouble;
 use crate::flashduty::IncidentId;
@@ -72,12 +71,11 @@ impl Case<'_> {
                 incident: None,
             },
         };
-        let value = json::write(&kept).map_err(|e| Stop::Park(format!("{e}")))?;
-        let key = keys::hints(integration, source) + "merged";
-        let pair = pair_of(self.effects, integration, source).await;
-        self.effects
-            .write(key, Precondition::Absent, Some(value))
+        let stored = kept
+            .store(self.effects, integration, source, "merged")
             .await;
+        stored.map_err(|e| Stop::Park(format!("{e}")))?;
+        let pair = pair_of(self.effects, integration, source).await;
         self.effects
             .schedule(keys::work(integration, &pair), 0, "Flashduty i_merge")
             .await;

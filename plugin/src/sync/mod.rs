@@ -154,10 +154,9 @@ async fn bring_in_step(case: &mut Case<'_>) -> Result<(), Stop> {
             Birth::NotWanted(why) => return case.turn_down(&why).await,
         }
     }
-    if case.pair.creating.is_some() || case.converge(newly_linked, merged).await? {
+    while case.pair.creating.is_some() || case.converge(newly_linked, &merged).await? {
         case.replace_record().await?;
         newly_linked = true;
-        case.converge(newly_linked, Vec::new()).await?;
     }
     if case.is_dry {
         return Ok(());
