@@ -106,12 +106,12 @@ async fn carry_out(
             order(&asked, None).await?;
             asked.outcome("looked at", &|_| true).await
         }
-        _ if pair == Pair::default() => {
-            Err((404, format!("{name} belongs to no pair; link makes one")))
+        "show" => {
+            let shown = asked.show().await;
+            shown.ok_or_else(|| (404, format!("{name} belongs to no pair; link makes one")))
         }
-        "show" => asked.show().await,
         _ if !pair.is_linked() => {
-            let why = pair.ended.as_deref().unwrap_or("it was never linked");
+            let why = pair.ended.as_deref().unwrap_or("it belongs to no pair");
             Err((409, format!("{name} is not linked: {why}")))
         }
         _ => {

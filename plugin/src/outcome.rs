@@ -2,12 +2,12 @@
 
 use crate::Standing;
 use crate::configuration::Integration;
-use crate::date;
 use crate::intake::pair_of;
 use crate::json;
 use crate::keys;
 use crate::keys::Entity;
 use crate::pair::Pair;
+use crate::servicenow::SysId;
 use crate::session::Effects;
 use alloc::string::String;
 use alloc::string::ToString;
@@ -39,19 +39,17 @@ impl Asked<'_> {
         let standing = self.effects.await_work(work, self.patience_ms).await;
         // Anew: it may have turned out to belong to another pair.
         let (name, pair) = self.read().await?;
-        let number = pair.number.clone();
         if is_done(&pair) {
-            let id = pair.servicenow.as_ref();
-            let link = id.map(|id| id.link(&self.integration.servicenow.url));
-            return Ok(json!({
+            let mut body = json!({
                 "status": status,
                 "pair": name,
-                "flashduty": pair.flashduty,
-                "servicenow": pair.servicenow,
-                "number": number,
-                "link": link,
                 "work": told(&standing),
-            }));
+            });
+            if let Some(id) = &pair.servicenow {
+                body["number"] = json!(pair.number);
+                body["link"] = json!(id.link(&self.integration.servicenow.url));
+            }
+            return Ok(body);
         }
         Err(match standing {
             Standing::UnderWay => return Ok(json!({ "status": "under way" })),
@@ -65,30 +63,21 @@ impl Asked<'_> {
         })
     }
 
-    /// All that is remembered of the pair.
-    pub(crate) async fn show(&self) -> Result<Value, Refusal> {
-        let (name, pair) = self.read().await?;
-        let link = pair.servicenow.as_ref();
-        let link = link.map(|id| id.link(&self.integration.servicenow.url));
-        let work = keys::work(&self.integration.id, &self.pair().await);
+    /// All that is remembered of the pair, as it is stored, and how its work
+    /// stands; none if there is no such pair.
+    pub(crate) async fn show(&self) -> Option<Value> {
+        let name = self.pair().await;
+        let id = &self.integration.id;
+        let [entry] = self.effects.get([keys::pair(id, &name)]).await;
+        let mut shown = json::parse(&entry?.value).ok()?;
+        let work = keys::work(id, &name);
         let standing = self.effects.await_work(work, 0).await;
-        let history = pair.history.iter();
-        let history = history.map(|line| {
-            let at = date::stamp(line.at_ms.cast_signed());
-            Value::String(format!("{at} {}", line.what))
-        });
-        let base = json::write(&pair.base).unwrap_or_default();
-        Ok(json!({
-            "pair": name,
-            "flashduty": pair.flashduty,
-            "servicenow": pair.servicenow,
-            "number": pair.number,
-            "link": link,
-            "ended": pair.ended,
-            "base": json::parse(&base).unwrap_or_default(),
-            "history": history.collect::<Value>(),
-            "work": told(&standing),
-        }))
+        shown["pair"] = json!(name.to_string());
+        shown["work"] = json!(told(&standing));
+        if let Some(id) = shown["servicenow"].as_str().and_then(SysId::parse) {
+            shown["link"] = json!(id.link(&self.integration.servicenow.url));
+        }
+        Some(shown)
     }
 
     /// The pair that the incident belongs to.

@@ -28,19 +28,22 @@ impl Case<'_> {
         if self.is_dry {
             return Ok(joined);
         }
-        for order in self.hints().cloned().collect::<Vec<_>>() {
-            match order {
-                Hint::Link { servicenow } => match self.join(&servicenow).await? {
-                    Ok(()) => joined = true,
-                    Err(why) => self.tell_who_asked(&why).await?,
-                },
-                Hint::Unlink if self.pair.is_linked() => {
-                    let number = self.pair.number.clone().unwrap_or_default();
-                    self.end(&format!("unlinked from {number} by an operator"))
-                        .await?;
-                    joined = false;
+        let orders = self.hints().filter_map(|hint| match hint {
+            Hint::Link { servicenow } => Some(Some(servicenow.clone())),
+            Hint::Unlink => Some(None),
+            _ => None,
+        });
+        for order in orders.collect::<Vec<_>>() {
+            let Some(sys_id) = order else {
+                if self.pair.is_linked() {
+                    self.end("unlinked by an operator").await?;
                 }
-                _ => {}
+                joined = false;
+                continue;
+            };
+            match self.join(&sys_id).await? {
+                Ok(()) => joined = true,
+                Err(why) => self.tell_who_asked(&why).await?,
             }
         }
         Ok(joined)
