@@ -1,8 +1,10 @@
 //! An operator joins two incidents by hand, takes a pair apart, and looks at it.
 #![allow(clippy::unwrap_used)]
 
+use clap::Parser as _;
 use serde_json::Value;
 use serde_json::json;
+use servicenow_sync::pair::Pair;
 use simulators::flashduty::Action;
 use simulators::flashduty::Progress;
 use simulators::flashduty::Status;
@@ -239,4 +241,66 @@ async fn a_pair_can_be_shown_and_looked_at_again() {
     assert_eq!((status, &answer["work"]), (200, &json!("done")));
     let severity = simulators::flashduty::Severity::Info;
     world.until_severity(&incident, severity).await.unwrap();
+}
+
+/// Runs `servicenow-sync pair …` against the gateway of a world.
+async fn command(world: &World, arguments: &[&str]) -> Result<String, String> {
+    let address = world.host.as_ref().unwrap().admin_addr().to_string();
+    let configuration = std::fs::read_to_string(world.configuration()).unwrap();
+    let (before, after) = configuration.split_once("[admin]").unwrap();
+    let admin = after.replacen("127.0.0.1:0", &address, 1);
+    let file = world.configuration().with_file_name("operator.toml");
+    std::fs::write(&file, format!("{before}[admin]{admin}")).unwrap();
+    let file = file.to_str().unwrap();
+    let arguments = [&["pair"], arguments, &["--config", file]].concat();
+    let pair = Pair::try_parse_from(arguments).unwrap();
+    let run = tokio::task::spawn_blocking(move || pair.run().map_err(|e| format!("{e:#}")));
+    run.await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_does_the_same_and_says_so_in_sentences() {
+    let (world, incident, sys_id) = strangers().await;
+    let number = world.column(&sys_id, "number");
+    let link = ["link", "--flashduty", &incident, "--servicenow", &number];
+    let said = command(&world, &link).await.unwrap();
+    let expected = format!(
+        "linked: {incident} and {number}, {}",
+        world.servicenow.url()
+    );
+    assert!(said.starts_with(&expected), "{said}");
+    world.settled().await.unwrap();
+
+    let said = command(&world, &["show", "--servicenow", &number])
+        .await
+        .unwrap();
+    for part in [
+        format!("pair        f-{incident}\n"),
+        format!("number      {number}\n"),
+        "  title       disk full | disk full\n".into(),
+        " joined by hand\n".into(),
+        "work        done\n".into(),
+    ] {
+        assert!(said.contains(&part), "{part}: {said}");
+    }
+    let said = command(&world, &["sync", "--flashduty", &incident])
+        .await
+        .unwrap();
+    assert_eq!(said, format!("looked at pair f-{incident}: done\n"));
+    let said = command(&world, &["unlink", "--flashduty", &incident])
+        .await
+        .unwrap();
+    assert_eq!(
+        said,
+        "unlinked: both incidents stay as they are, and are synced no more\n"
+    );
+    let refused = command(&world, &["unlink", "--flashduty", &incident])
+        .await
+        .unwrap_err();
+    let expected = format!("f-{incident} is not linked: unlinked by an operator (status 409)");
+    assert_eq!(refused, expected);
+    let refused = command(&world, &["link", "--flashduty", &incident])
+        .await
+        .unwrap_err();
+    assert!(refused.ends_with("to link takes both"), "{refused}");
 }

@@ -13,6 +13,7 @@ pub mod config;
 pub mod environment;
 mod host;
 mod loader;
+pub mod pair;
 mod reload;
 pub mod runtime;
 pub mod server;

@@ -2,6 +2,7 @@
 
 use crate::Standing;
 use crate::configuration::Integration;
+use crate::date;
 use crate::intake::pair_of;
 use crate::json;
 use crate::keys;
@@ -72,6 +73,9 @@ impl Asked<'_> {
         let mut shown = json::parse(&entry?.value).ok()?;
         let work = keys::work(id, &name);
         let standing = self.effects.await_work(work, 0).await;
+        for line in shown["history"].as_array_mut().into_iter().flatten() {
+            line["at"] = json!(date::stamp(line["at_ms"].as_i64().unwrap_or_default()));
+        }
         shown["pair"] = json!(name.to_string());
         shown["work"] = json!(told(&standing));
         if let Some(id) = shown["servicenow"].as_str().and_then(SysId::parse) {
