@@ -15,12 +15,13 @@ use crate::plan::Note;
 use crate::plan::Side;
 use crate::servicenow::Columns;
 use alloc::borrow::ToOwned;
+use alloc::string::ToString;
 
 impl Case<'_> {
     /// Takes the pair apart. Both incidents stay as they are.
     pub(super) async fn end(&mut self, why: &str) -> Result<(), Stop> {
         for entity in self.others() {
-            self.let_go(&entity, why).await?;
+            self.bury(&entity, why).await?;
         }
         self.pair.flashduty = None;
         self.pair.servicenow = None;
@@ -32,38 +33,49 @@ impl Case<'_> {
         self.save().await
     }
 
-    /// Leaves an incident of the pair to itself, for good.
-    pub(super) async fn let_go(&self, entity: &Entity, why: &str) -> Result<(), Stop> {
-        self.bury(entity, why).await?;
-        let key = keys::member(&self.integration.id, entity);
-        if let [Some(entry)] = self.effects.get([key.clone()]).await {
-            self.effects.delete([(key, entry.revision)].into()).await;
-        }
-        Ok(())
-    }
-
-    /// Stores a tombstone under an incident's own name; not if a pair of that
-    /// name lives.
+    /// Leaves an incident to itself: what is left is a tombstone under its own
+    /// name. False if it belongs to another pair.
     pub(super) async fn bury(&self, entity: &Entity, why: &str) -> Result<bool, Stop> {
-        let key = keys::pair(&self.integration.id, entity);
-        let [entry] = self.effects.get([key.clone()]).await;
+        let id = &self.integration.id;
+        let (key, member_key) = (keys::pair(id, entity), keys::member(id, entity));
+        let [entry, member] = self.effects.get([key.clone(), member_key.clone()]).await;
         let pair = entry
             .as_ref()
             .and_then(|e| json::read::<Pair>(&e.value).ok());
-        if pair.is_some_and(|pair| pair.is_linked() || pair.creating.is_some()) {
+        let name = self.name.to_string();
+        if member.as_ref().is_some_and(|m| m.value != name.as_bytes())
+            || pair.is_some_and(|pair| pair.is_linked() || pair.creating.is_some())
+        {
             return Ok(false);
         }
-        let mut tombstone = Pair {
+        let tombstone = Pair {
             ended: Some(why.to_owned()),
             ..Pair::default()
         };
-        tombstone.note(self.effects.now_ms(), why);
-        let value = json::write(&tombstone).map_err(|e| Stop::Park(format!("{e}")))?;
+        let value = json::write(&tombstone).map_err(|e| Stop::Park(e.to_string()))?;
         let precondition =
             entry.map_or(Precondition::Absent, |e| Precondition::Revision(e.revision));
-        match self.effects.write(key, precondition, Some(value)).await {
-            Some(_) => Ok(true),
-            None => Err(Stop::Overtaken),
+        let written = self.effects.write(key, precondition, Some(value)).await;
+        written.ok_or(Stop::Overtaken)?;
+        let member = member.map(|member| (member_key, member.revision));
+        self.effects.delete(member.into_iter().collect()).await;
+        Ok(true)
+    }
+
+    /// Writes a note if that side takes it, whatever else becomes of the pair.
+    pub(super) async fn leave_note(&mut self, note: Note) -> Result<(), Stop> {
+        let notes = [note];
+        let told = match notes[0].to {
+            Side::ServiceNow => {
+                let columns = Columns::new();
+                self.write_record(columns, &notes, &mut Base::default())
+                    .await
+            }
+            Side::Flashduty => self.tell_flashduty(&notes).await,
+        };
+        match told {
+            Err(Stop::Trouble(Trouble::Refused(_) | Trouble::Missing(_))) => Ok(()),
+            told => told,
         }
     }
 
@@ -89,21 +101,7 @@ impl Case<'_> {
         };
         let why = format!("{what} was deleted, or is no longer visible");
         let text = format!("Not synced any more: {why}.");
-        let notes = [Note { to, text }];
-        let told = match to {
-            Side::ServiceNow if record_is_gone => Ok(()),
-            Side::ServiceNow => {
-                let columns = Columns::new();
-                self.write_record(columns, &notes, &mut Base::default())
-                    .await
-            }
-            Side::Flashduty => self.tell_flashduty(&notes).await,
-        };
-        match told {
-            // It ends all the same.
-            Ok(()) | Err(Stop::Trouble(Trouble::Refused(_) | Trouble::Missing(_))) => {}
-            Err(stop) => return Err(stop),
-        }
+        self.leave_note(Note { to, text }).await?;
         self.end(&why).await?;
         Ok(true)
     }

@@ -8,8 +8,6 @@ use super::case::Case;
 use crate::configuration::Ending;
 use crate::far_end::Trouble;
 use crate::flashduty::IncidentId;
-use crate::hint::Hint;
-use crate::hint::Kept;
 use crate::intake::pair_of;
 use crate::json;
 use crate::keys;
@@ -32,7 +30,8 @@ impl Case<'_> {
         let Some(id) = self.incident_id() else {
             return Ok(notes);
         };
-        if !self.flashduty.is_available() || !self.flashduty_events().any(|e| e == MERGE) {
+        let may_be = self.is_unprompted() || self.flashduty_events().any(|e| e == MERGE);
+        if !may_be || !self.flashduty.is_available() {
             return Ok(notes);
         }
         let merges = match self.flashduty.timeline(&id, MERGE).await {
@@ -46,8 +45,10 @@ impl Case<'_> {
             match id_of(into) {
                 Some(target) if target == id => {
                     let sources = json::list(&merge["source_incidents"]).iter();
-                    for source in sources.filter_map(id_of) {
-                        self.pass_on(&Entity::Flashduty(source)).await?;
+                    for source in sources.filter_map(id_of).filter(|_| !self.is_dry) {
+                        let integration = &self.integration.id;
+                        let source = keys::work(integration, &Entity::Flashduty(source));
+                        self.effects.schedule(source, 0, "it was merged").await;
                     }
                 }
                 Some(target) => notes.extend(self.note_of_merge(target, into).await?),
@@ -55,31 +56,6 @@ impl Case<'_> {
             }
         }
         Ok(notes)
-    }
-
-    /// Leaves the hint that an event about that incident would have left.
-    async fn pass_on(&self, source: &Entity) -> Result<(), Stop> {
-        if self.is_dry {
-            return Ok(());
-        }
-        let integration = &self.integration.id;
-        let kept = Kept {
-            received_ms: self.effects.now_ms(),
-            hint: Hint::Flashduty {
-                event_type: MERGE.into(),
-                person: None,
-                incident: None,
-            },
-        };
-        let stored = kept
-            .store(self.effects, integration, source, "merged")
-            .await;
-        stored.map_err(|e| Stop::Park(format!("{e}")))?;
-        let pair = pair_of(self.effects, integration, source).await;
-        self.effects
-            .schedule(keys::work(integration, &pair), 0, "Flashduty i_merge")
-            .await;
-        Ok(())
     }
 
     async fn note_of_merge(

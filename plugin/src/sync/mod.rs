@@ -155,7 +155,9 @@ async fn bring_in_step(case: &mut Case<'_>) -> Result<(), Stop> {
         }
     }
     while case.pair.creating.is_some() || case.converge(newly_linked, &merged).await? {
-        case.replace_record().await?;
+        if !case.replace_record().await? {
+            return Ok(());
+        }
         newly_linked = true;
     }
     if case.is_dry {

@@ -7,7 +7,6 @@ use super::case::Case;
 use crate::Level;
 use crate::far_end::Trouble;
 use crate::hint::Hint;
-use crate::keys;
 use crate::keys::Entity;
 use crate::pair::Base;
 use crate::pair::Pair;
@@ -86,15 +85,8 @@ impl Case<'_> {
             Err(trouble) => return Err(trouble.into()),
         };
         let record = Entity::ServiceNow(sys_id.clone());
-        let member = keys::member(&self.integration.id, &record);
-        let [member] = self.effects.get([member]).await;
-        let is_ours = |value: &[u8]| value == format!("{}", self.name).as_bytes();
-        if let Some(owner) = member.filter(|entry| !is_ours(&entry.value)) {
-            let owner = String::from_utf8_lossy(&owner.value);
-            return Ok(Err(format!("{number} belongs to pair {owner}")));
-        }
         if !self.bury(&record, "joined to another by hand").await? {
-            return Ok(Err(format!("{number} belongs to pair {record}")));
+            return Ok(Err(format!("{number} belongs to another pair")));
         }
         self.pair = Pair {
             number: Some(number),

@@ -7,25 +7,24 @@
 use super::Stop;
 use super::birth;
 use super::case::Case;
-use crate::far_end::Trouble;
 use crate::keys::Entity;
 use crate::pair::Base;
 use crate::plan;
 use crate::plan::Note;
 use crate::plan::ServiceNowView;
 use crate::plan::Side;
-use crate::servicenow::Columns;
 use crate::servicenow::SysId;
 use alloc::borrow::ToOwned;
 
 impl Case<'_> {
     /// Creates the new record, tells the old one, and goes on with the new one.
-    pub(super) async fn replace_record(&mut self) -> Result<(), Stop> {
+    /// False if nothing shows the incident at the moment.
+    pub(super) async fn replace_record(&mut self) -> Result<bool, Stop> {
         let (Some(id), Some(old)) = (self.incident_id(), self.sys_id()) else {
-            return Ok(());
+            return Ok(false);
         };
         let Some(incident) = self.read_incident().await?.cloned() else {
-            return Ok(());
+            return Ok(false);
         };
         let first = birth::correlation(&self.integration.id, &id);
         let correlation = format!("{first}:{}", self.pair.generation + 2);
@@ -42,17 +41,10 @@ impl Case<'_> {
             text: format!("Reopened in Flashduty; goes on in {number}: {link}"),
         };
         self.record = None;
-        let told = self
-            .write_record(Columns::new(), &[note], &mut Base::default())
-            .await;
-        match told {
-            // A record that takes no note is left behind without.
-            Ok(()) | Err(Stop::Trouble(Trouble::Refused(_) | Trouble::Missing(_))) => {}
-            Err(stop) => return Err(stop),
-        }
+        self.leave_note(note).await?;
         let old = Entity::ServiceNow(old);
         if old != self.name {
-            self.let_go(&old, &format!("replaced by {number}")).await?;
+            self.bury(&old, &format!("replaced by {number}")).await?;
         }
         let view = ServiceNowView::new(&record, self.integration);
         let base = match record.raw("sys_mod_count") {
@@ -66,6 +58,6 @@ impl Case<'_> {
         self.pair.journal_seen = None;
         self.link(id, record.sys_id.clone(), base).await?;
         self.record = Some(record);
-        Ok(())
+        Ok(true)
     }
 }
