@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 use serde_json::json;
+use simulators::flashduty;
 use simulators::flashduty::Action;
 use simulators::flashduty::Attempt;
 use simulators::flashduty::CustomAction;
@@ -96,6 +97,94 @@ async fn the_ui_actions_body_without_a_state_is_as_good() {
         .until_severity(&incident, Severity::Critical)
         .await
         .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newer_kit_says_who_is_called_and_how() {
+    let world = silent_servicenow().await;
+    let rule = {
+        let flashduty = world.flashduty.simulator();
+        let channel = &flashduty.account().channels[&flashduty::PAYMENTS];
+        channel.escalation.as_ref().unwrap().rule_id.clone()
+    };
+    let bo = world.flashduty.simulator().account().members[&flashduty::BO]
+        .email
+        .clone();
+    let newer = |sys_id: &str, rule: &str| {
+        json!({
+            "action_type": "insert", "sys_id": sys_id, "description": "null", "impact": "1 - High",
+            "urgency": "1", "comments": "null", "personal_channels": "voice,sms",
+            "assignment_group": "Database", "rule_id": rule, "teams_id": "",
+            "notify_members": [{ "sys_id": "x", "name": "Bo", "email": bo }],
+        })
+    };
+    // A rule that Flashduty does not know holds nothing up.
+    for (title, rule_id) in [
+        ("VPN down", rule.as_str()),
+        ("Mail down", "6a1d2f45c0ffee0123456789"),
+    ] {
+        let sys_id = world.abel_opens(&[("short_description", title), ("urgency", "1")]);
+        let body = newer(&sys_id, rule_id);
+        assert_eq!(world.servicenow_sends(&body).await.status, 200);
+        let incident = world.until_incident(title).await.unwrap();
+        world.settled().await.unwrap();
+        let flashduty = world.flashduty.simulator();
+        let incident = flashduty.incident(&incident).unwrap();
+        let assigned = incident.assigned.as_ref().unwrap();
+        let notify = assigned.notify.clone().unwrap_or_default();
+        let is_called = incident
+            .responders
+            .iter()
+            .any(|r| r.person_id == flashduty::BO);
+        assert_eq!(
+            assigned.escalate_rule_id, rule,
+            "the channel's own otherwise"
+        );
+        assert_eq!(is_called, rule_id == rule);
+        let expected: &[&str] = if rule_id == rule {
+            &["voice", "sms"]
+        } else {
+            &[]
+        };
+        assert_eq!(notify.personal_channels, expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newer_kits_rule_resolves_by_number_and_state_alone() {
+    let world = silent_servicenow().await;
+    let sys_id = world.abel_opens(&[("short_description", "VPN down"), ("urgency", "1")]);
+    let number = world.column(&sys_id, "number");
+    let rule_update = json!({
+        "action_type": "rule_update", "number": number, "sys_id": sys_id, "state": "Resolved",
+    });
+    assert_eq!(
+        world
+            .servicenow_sends(&business_rule(&world, &sys_id, "insert"))
+            .await
+            .status,
+        200
+    );
+    let incident = world.until_incident("VPN down").await.unwrap();
+    world.settled().await.unwrap();
+    let fields = [
+        ("state", "6"),
+        ("close_code", "User error"),
+        ("close_notes", "a cable"),
+    ];
+    world.beth(&sys_id, &fields);
+    // It is sent again at each further edit.
+    for _ in 0..3 {
+        assert_eq!(world.servicenow_sends(&rule_update).await.status, 200);
+    }
+    world
+        .until_progress(&incident, Progress::Closed)
+        .await
+        .unwrap();
+    world.settled().await.unwrap();
+    let flashduty = world.flashduty.simulator();
+    assert_eq!(flashduty.incident(&incident).unwrap().resolution, "a cable");
+    assert_eq!(flashduty.incidents().count(), 1);
 }
 
 /// The examples of Flashduty's webhook documentation, about an incident of the

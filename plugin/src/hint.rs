@@ -1,9 +1,15 @@
-//! What a webhook said, kept until the pair it concerns has been worked on.
+//! What a webhook said, or somebody asked for, kept until the pair it concerns has been worked on.
 
+use crate::Precondition;
 use crate::flashduty::Event;
 use crate::flashduty::Incident;
 use crate::flashduty::Person;
+use crate::json;
+use crate::keys;
+use crate::keys::Entity;
 use crate::servicenow::Body;
+use crate::servicenow::SysId;
+use crate::session::Effects;
 use alloc::boxed::Box;
 use alloc::string::String;
 use serde::Deserialize;
@@ -27,6 +33,17 @@ pub(crate) enum Hint {
         /// What the script sent.
         body: Box<Body>,
     },
+    /// A person asks for the incident to be sent to ServiceNow.
+    Trigger,
+    /// An operator joins the Flashduty incident to this record.
+    Link {
+        /// The record.
+        servicenow: SysId,
+    },
+    /// An operator takes the pair apart.
+    Unlink,
+    /// Nothing any more: it is about a record that another one has replaced.
+    Stale,
 }
 
 impl Hint {
@@ -48,4 +65,22 @@ pub(crate) struct Kept {
     pub(crate) received_ms: u64,
     /// What it said.
     pub(crate) hint: Hint,
+}
+
+impl Kept {
+    /// Stores the hint for an entity's pair to find, under a name that is the
+    /// same if it is given twice.
+    pub(crate) async fn store(
+        &self,
+        effects: &Effects,
+        integration: &str,
+        about: &Entity,
+        name: &str,
+    ) -> Result<(), json::Error> {
+        let key = keys::hints(integration, about) + name;
+        let value = json::write(self)?;
+        // A refusal means that this very hint is there already.
+        effects.write(key, Precondition::Absent, Some(value)).await;
+        Ok(())
+    }
 }

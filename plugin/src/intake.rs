@@ -1,17 +1,18 @@
 //! A webhook arrives: parse, make durable, schedule work, answer.
 //!
-//! Nothing else happens before the answer, since Flashduty gives up after two
+//! A custom action's call is answered with what came of it, as far as that is
+//! known in time, since a person waits. To a webhook nothing else happens before the answer, since Flashduty gives up after two
 //! seconds and ServiceNow never tries again. What the body says is kept as a
 //! hint for the pair it concerns; what is written later is what both sides
 //! then hold, so a repeated, late or forged body changes nothing.
 
 use crate::Level;
-use crate::Precondition;
 use crate::Problem;
 use crate::Request;
 use crate::Response;
 use crate::configuration::Configuration;
 use crate::configuration::Integration;
+use crate::configuration::Trigger;
 use crate::flashduty::Event;
 use crate::flashduty::short_hash;
 use crate::hint::Hint;
@@ -19,6 +20,9 @@ use crate::hint::Kept;
 use crate::json;
 use crate::keys;
 use crate::keys::Entity;
+use crate::outcome::Asked;
+use crate::outcome::Refusal;
+use crate::pair::Pair;
 use crate::servicenow::Body;
 use crate::session::Effects;
 use crate::text;
@@ -26,7 +30,11 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use serde_json::Value;
 use serde_json::json;
+
+/// How long Flashduty's custom action is kept waiting: it gives up after one second.
+const PATIENCE_MS: u32 = 650;
 
 /// What a webhook's body is about.
 struct Notice {
@@ -47,7 +55,7 @@ pub async fn receive(
     request: Request,
 ) {
     let response = match accept(effects, configuration, rehearsed, request).await {
-        Ok(()) => answer(200, &json!({ "status": "accepted" })),
+        Ok(body) => answer(200, &body),
         Err((status, message)) => {
             effects
                 .log(Level::Warn, "webhook refused", &[("reason", &message)])
@@ -63,7 +71,7 @@ async fn accept(
     configuration: Result<Configuration, Vec<Problem>>,
     rehearsed: bool,
     request: Request,
-) -> Result<(), (u16, String)> {
+) -> Result<Value, Refusal> {
     let configuration = configuration.map_err(|problems| {
         let first = problems.first().map_or("", |p| p.message.as_str());
         (503, format!("the configuration is not valid: {first}"))
@@ -88,27 +96,43 @@ async fn accept(
                 format!("no integration has the id \"{}\"", text::cut(id, 40)),
             )
         })?;
+    let is_trigger = side == "trigger" && integration.trigger == Trigger::Manual;
     let notice = match side {
-        "flashduty" => flashduty(integration, rehearsed, &request.body),
         "servicenow" => servicenow(effects.now_ms(), &request.body),
+        _ if is_trigger || side == "flashduty" => {
+            flashduty(integration, rehearsed, is_trigger, &request.body)
+        }
         _ => return Err((404, "expected /flashduty/<id> or /servicenow/<id>".into())),
     };
     let notice = notice.map_err(|message| (400, message))?;
 
-    let pair = pair_of(effects, id, &notice.about).await;
-    let kept = Kept {
-        received_ms: effects.now_ms(),
-        hint: notice.hint,
-    };
-    let value = json::write(&kept).map_err(|e| (500, e.to_string()))?;
-    let key = keys::hints(id, &notice.about) + &notice.id;
-    // A refusal means that this very event is there already. It is scheduled
-    // all the same: nobody knows whether that happened the first time.
-    effects.write(key, Precondition::Absent, Some(value)).await;
+    let received_ms = effects.now_ms();
+    let about = notice.about;
+    let pair = pair_of(effects, id, &about).await;
+    let kept = |hint| Kept { received_ms, hint };
+    let hint = kept(notice.hint);
+    let mut stored = hint.store(effects, id, &about, &notice.id).await;
+    if is_trigger {
+        let name = format!("trigger-{received_ms}");
+        let hint = kept(Hint::Trigger);
+        stored = stored.and(hint.store(effects, id, &about, &name).await);
+    }
+    stored.map_err(|e| (500, e.to_string()))?;
+    // Even if the hint was there: nobody knows whether that happened then.
     effects
         .schedule(keys::work(id, &pair), 0, &notice.reason)
         .await;
-    Ok(())
+    if !is_trigger || rehearsed {
+        return Ok(json!({ "status": "accepted" }));
+    }
+    let asked = Asked {
+        effects,
+        integration,
+        about,
+        at_ms: received_ms,
+        patience_ms: PATIENCE_MS,
+    };
+    asked.outcome("synced", &Pair::is_linked).await
 }
 
 /// The pair that an incident belongs to: one of its own name unless another is
@@ -120,8 +144,19 @@ pub(crate) async fn pair_of(effects: &Effects, integration: &str, about: &Entity
         .unwrap_or_else(|| about.clone())
 }
 
-fn flashduty(integration: &Integration, rehearsed: bool, body: &[u8]) -> Result<Notice, String> {
+fn flashduty(
+    integration: &Integration,
+    rehearsed: bool,
+    is_trigger: bool,
+    body: &[u8],
+) -> Result<Notice, String> {
     let event = Event::parse(body)?;
+    if is_trigger && event.event_type != "i_custom" {
+        return Err(format!(
+            "expected \"i_custom\", found \"{}\"; this path is for a custom action",
+            text::cut(&event.event_type, 40)
+        ));
+    }
     let id = match &event.event_id {
         Some(id) => short_hash(id.as_bytes()),
         None => short_hash(body),
@@ -162,7 +197,7 @@ fn servicenow(now_ms: u64, body: &[u8]) -> Result<Notice, String> {
 }
 
 /// An answer in JSON.
-pub(crate) fn answer(status: u16, body: &serde_json::Value) -> Response {
+pub(crate) fn answer(status: u16, body: &Value) -> Response {
     Response {
         status,
         headers: vec![("content-type".into(), "application/json".into())],

@@ -46,6 +46,7 @@ mod json;
 mod keys;
 mod nearest;
 mod operator;
+mod outcome;
 mod regex;
 mod text;
 

@@ -3,26 +3,35 @@
 //! | request | does |
 //! | --- | --- |
 //! | `POST /<integration>/sync` | looks at a pair again, both sides in full |
+//! | `POST /<integration>/link` | makes a pair of two incidents that exist |
+//! | `POST /<integration>/unlink` | takes a pair apart; both incidents stay |
+//! | `POST /<integration>/show` | tells what is remembered of a pair |
 //!
 //! A request names an incident by one side: `{"flashduty": "<incident id>"}` or
-//! `{"servicenow": "<sys_id>"}`. The gateway has made sure that it is an
-//! operator who asks.
+//! `{"servicenow": "<sys_id or number>"}`; to link takes both. The gateway has
+//! made sure that it is an operator who asks. What changes a pair is left to the
+//! pair's own work, of which there is one at a time.
 
 use crate::Problem;
 use crate::Request;
-use crate::Standing;
 use crate::configuration::Configuration;
+use crate::configuration::Integration;
 use crate::flashduty::IncidentId;
+use crate::hint::Hint;
+use crate::hint::Kept;
 use crate::intake::answer;
-use crate::intake::pair_of;
 use crate::json;
 use crate::keys;
 use crate::keys::Entity;
+use crate::outcome::Asked;
+use crate::outcome::Refusal;
+use crate::pair::Pair;
+use crate::servicenow::Found;
+use crate::servicenow::ServiceNowApi;
 use crate::servicenow::SysId;
 use crate::session::Effects;
 use crate::text;
 use alloc::borrow::ToOwned;
-use alloc::string::String;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use serde_json::Value;
@@ -48,7 +57,7 @@ async fn carry_out(
     effects: &Effects,
     configuration: Result<Configuration, Vec<Problem>>,
     request: &Request,
-) -> Result<Value, (u16, String)> {
+) -> Result<Value, Refusal> {
     let configuration =
         configuration.map_err(|_| (503, "the configuration is not valid".to_owned()))?;
     let mut segments = request.path.trim_matches('/').split('/');
@@ -60,38 +69,148 @@ async fn carry_out(
         let id = text::cut(id, 40);
         return Err((404, format!("no integration has the id \"{id}\"")));
     };
-    if request.method != "POST" || what != "sync" || segments.next().is_some() {
-        return Err((404, "expected POST /<integration>/sync".into()));
+    let is_known = ["sync", "link", "unlink", "show"].contains(&what);
+    if request.method != "POST" || !is_known || segments.next().is_some() {
+        return Err((
+            404,
+            "expected POST /<integration>/sync, link, unlink or show".into(),
+        ));
     }
-    let about = named(&request.body).map_err(|message| (400, message))?;
-    let pair = pair_of(effects, &integration.id, &about).await;
-    let work = keys::work(&integration.id, &pair);
-    effects
-        .schedule(work.clone(), 0, "asked for by an operator")
+    let Named {
+        flashduty,
+        servicenow,
+    } = named(effects, integration, &request.body).await?;
+    let asked = |about| Asked {
+        effects,
+        integration,
+        about,
+        at_ms: effects.now_ms(),
+        patience_ms: PATIENCE_MS,
+    };
+    let (flashduty, servicenow) = (
+        flashduty.map(Entity::Flashduty),
+        servicenow.map(Entity::ServiceNow),
+    );
+    let about = flashduty.clone().or(servicenow.clone());
+    let about = about.ok_or_else(|| (400, EXPECTED.to_owned()))?;
+    if what == "link" {
+        let (Some(flashduty), Some(servicenow)) = (flashduty, servicenow) else {
+            return Err((400, format!("{EXPECTED}; to link takes both")));
+        };
+        return link(asked(flashduty), asked(servicenow)).await;
+    }
+    let asked = asked(about);
+    let (name, pair) = asked.read().await?;
+    match what {
+        "sync" => {
+            order(&asked, None).await?;
+            asked.outcome("looked at", &|_| true).await
+        }
+        "show" => {
+            let shown = asked.show().await;
+            shown.ok_or_else(|| (404, format!("{name} belongs to no pair; link makes one")))
+        }
+        _ if !pair.is_linked() => {
+            let why = pair.ended.as_deref().unwrap_or("it belongs to no pair");
+            Err((409, format!("{name} is not linked: {why}")))
+        }
+        _ => {
+            order(&asked, Some(Hint::Unlink)).await?;
+            // The side that does not name the pair belongs to none afterwards.
+            let about = Entity::parse(&name).unwrap_or(asked.about);
+            let asked = Asked { about, ..asked };
+            asked
+                .outcome("unlinked", &|pair| pair.ended.is_some())
+                .await
+        }
+    }
+}
+
+async fn link(flashduty: Asked<'_>, servicenow: Asked<'_>) -> Result<Value, Refusal> {
+    let Entity::ServiceNow(wanted) = servicenow.about.clone() else {
+        return Err((400, EXPECTED.to_owned()));
+    };
+    let ours = flashduty.pair().await.to_string();
+    for asked in [&flashduty, &servicenow] {
+        let (name, pair) = asked.read().await?;
+        let is_ours = name == ours && pair.servicenow.as_ref() == Some(&wanted);
+        if pair.creating.is_some() || pair.is_linked() && !is_ours {
+            let about = &asked.about;
+            let number = pair.number.as_deref().unwrap_or("a record to come");
+            let why = format!("{about} belongs to pair {name} with {number}; unlink that first");
+            return Err((409, why));
+        }
+    }
+    let servicenow = wanted.clone();
+    order(&flashduty, Some(Hint::Link { servicenow })).await?;
+    let is_done = |pair: &Pair| pair.servicenow.as_ref() == Some(&wanted);
+    flashduty.outcome("linked", &is_done).await
+}
+
+/// Leaves an order for the pair's work, and makes it due.
+async fn order(asked: &Asked<'_>, hint: Option<Hint>) -> Result<(), Refusal> {
+    let id = &asked.integration.id;
+    if let Some(hint) = hint {
+        let received_ms = asked.at_ms;
+        let kept = Kept { received_ms, hint };
+        let name = format!("{received_ms}-order");
+        let stored = kept.store(asked.effects, id, &asked.about, &name).await;
+        stored.map_err(|e| (500, e.to_string()))?;
+    }
+    let work = keys::work(id, &asked.pair().await);
+    asked
+        .effects
+        .schedule(work, 0, "asked for by an operator")
         .await;
-    let standing = effects.await_work(work, PATIENCE_MS).await;
-    Ok(json!({ "pair": pair.to_string(), "work": told(standing) }))
+    Ok(())
 }
 
-/// The incident that a request is about.
-fn named(body: &[u8]) -> Result<Entity, String> {
-    const EXPECTED: &str = "expected {\"flashduty\": \"<incident id>\"} or \
-                            {\"servicenow\": \"<sys_id>\"}";
-    let body = json::parse(body).map_err(|e| format!("{EXPECTED}: {e}"))?;
-    let flashduty = body["flashduty"].as_str().and_then(IncidentId::parse);
-    let servicenow = body["servicenow"].as_str().and_then(SysId::parse);
-    flashduty
-        .map(Entity::Flashduty)
-        .or(servicenow.map(Entity::ServiceNow))
-        .ok_or_else(|| format!("{EXPECTED}, found {}", text::cut(&json::text(&body), 80)))
+/// The incidents that a request names.
+struct Named {
+    flashduty: Option<IncidentId>,
+    servicenow: Option<SysId>,
 }
 
-/// How work stands, in a sentence.
-fn told(standing: Standing) -> String {
-    match standing {
-        Standing::None => "done".into(),
-        Standing::UnderWay => "still under way".into(),
-        Standing::Waiting(why) => format!("will be tried again: {why}"),
-        Standing::Parked(why) => format!("parked: {why}"),
-    }
+const EXPECTED: &str = "expected {\"flashduty\": \"<incident id>\"} or \
+                        {\"servicenow\": \"<sys_id or number>\"}";
+
+/// Reads a request's body, and looks a number up.
+async fn named(
+    effects: &Effects,
+    integration: &Integration,
+    body: &[u8],
+) -> Result<Named, Refusal> {
+    let body = json::parse(body).map_err(|e| (400, format!("{EXPECTED}: {e}")))?;
+    let refuse = |name: &str| {
+        let found = text::cut(&json::text(&body[name]), 60);
+        (400, format!("{EXPECTED}, found \"{name}\": {found}"))
+    };
+    let flashduty = match &body["flashduty"] {
+        Value::Null => None,
+        id => Some(
+            id.as_str()
+                .and_then(IncidentId::parse)
+                .ok_or_else(|| refuse("flashduty"))?,
+        ),
+    };
+    let servicenow = match &body["servicenow"] {
+        Value::Null => None,
+        id => {
+            let id = id.as_str().unwrap_or_default();
+            let api = ServiceNowApi::new(effects, integration, false);
+            match SysId::parse(id) {
+                Some(id) => Some(id),
+                None if id.is_empty() || !api.is_available() => return Err(refuse("servicenow")),
+                None => match api.find_by("incident", "number", id).await {
+                    Ok(Found::One(id)) => Some(id),
+                    Ok(_) => return Err((404, format!("ServiceNow shows no incident {id}"))),
+                    Err(trouble) => return Err((502, trouble.reason().into())),
+                },
+            }
+        }
+    };
+    Ok(Named {
+        flashduty,
+        servicenow,
+    })
 }

@@ -38,6 +38,16 @@ pub struct Pair {
     pub creating: Option<Creating>,
     /// Whether each side has been told where to find the other.
     pub introduced: bool,
+    /// Whether somebody joined two incidents that existed.
+    #[serde(default)]
+    pub by_hand: bool,
+    /// How many records have been replaced by a new one.
+    #[serde(default)]
+    pub generation: u16,
+    /// Why nothing is synced any more: a tombstone, so that nothing is created
+    /// again for the incident that names it.
+    #[serde(default)]
+    pub ended: Option<String>,
     /// Until when Flashduty snoozes it, in Unix milliseconds; 0 or past if not.
     pub snoozed_until_ms: u64,
     /// What both sides last agreed on.
@@ -154,6 +164,9 @@ impl Default for Pair {
             number: None,
             creating: None,
             introduced: false,
+            by_hand: false,
+            generation: 0,
+            ended: None,
             snoozed_until_ms: 0,
             base: Base::default(),
             edition: 0,

@@ -2,9 +2,14 @@
 
 use crate::Setting;
 use crate::World;
+use crate::wire::Answer;
+use crate::world::FLASHDUTY_TOKEN;
+use simulators::Delivery;
 use simulators::flashduty;
 use simulators::flashduty::Action;
 use simulators::flashduty::AlertEvent;
+use simulators::flashduty::CustomAction;
+use simulators::flashduty::EventIdPlace;
 use simulators::flashduty::Status;
 use simulators::servicenow::Record;
 
@@ -48,6 +53,37 @@ impl World {
                 mute_reply: false,
             },
         );
+    }
+
+    /// Ana presses the custom action that sends an incident to ServiceNow, and
+    /// sees what came of it: the answer, and after how many milliseconds.
+    pub async fn ana_sends(&self, incident: &str) -> anyhow::Result<(Answer, u64)> {
+        self.ana_sends_with(incident, EventIdPlace::TopLevel).await
+    }
+
+    /// As [`ana_sends`](Self::ana_sends), with the event's id in that place.
+    pub async fn ana_sends_with(
+        &self,
+        incident: &str,
+        place: EventIdPlace,
+    ) -> anyhow::Result<(Answer, u64)> {
+        let mut action = CustomAction::new("To ServiceNow", &self.webhook_url("trigger"))
+            .header("authorization", &format!("Bearer {FLASHDUTY_TOKEN}"));
+        action.event_id_place = place;
+        let integration_id = self.flashduty.poke(|f, _| f.add_custom_action(action));
+        self.ana(incident, &Action::CustomAction { integration_id });
+        self.until("the custom action is over", |w| {
+            let flashduty = w.flashduty.simulator();
+            let mut attempts = flashduty.deliveries().iter();
+            let attempt = attempts.find(|a| a.integration_id == integration_id)?;
+            let (status, text) = match &attempt.delivery {
+                Delivery::Answered(answer) => (answer.status, &answer.body[..]),
+                _ => (0, &[][..]),
+            };
+            let text = String::from_utf8_lossy(text).into_owned();
+            Some((Answer { status, text }, attempt.duration_ms))
+        })
+        .await
     }
 
     /// Beth changes a ServiceNow incident.

@@ -1,6 +1,7 @@
 //! HTTP by hand, to send what no client library would.
 
 use crate::World;
+use crate::world::ADMIN_TOKEN;
 use crate::world::FLASHDUTY_TOKEN;
 use crate::world::SERVICENOW_TOKEN;
 use serde_json::Value;
@@ -69,6 +70,19 @@ impl World {
     pub async fn raw(&self, bytes: &[u8]) -> Answer {
         let address = self.host.as_ref().map(Host::webhook_addr);
         exchange(address.expect("the gateway runs"), bytes).await
+    }
+
+    /// Asks the plugin for something by hand, as an operator would.
+    pub async fn operate(&self, what: &str, body: &Value) -> Answer {
+        let address = self.host.as_ref().map(Host::admin_addr);
+        let body = body.to_string();
+        let request = format!(
+            "POST /plugin/demo/{what} HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n{}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            bearer(ADMIN_TOKEN),
+            body.len()
+        );
+        exchange(address.expect("the gateway runs"), request.as_bytes()).await
     }
 
     /// Asks the admin listener, with or without its token.

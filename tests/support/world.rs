@@ -47,6 +47,8 @@ pub struct Setting {
     pub server: &'static str,
     /// The line that says how ServiceNow proves itself to the gateway.
     pub servicenow_proof: &'static str,
+    /// Whether incidents go to ServiceNow only when a person sends them.
+    pub manual: bool,
     /// Lines for `[[integration]]`, before its tables.
     pub integration: String,
     /// Whether the gateway has a key to Flashduty's Open API.
@@ -67,6 +69,7 @@ impl Default for Setting {
             direction: "two-way",
             server: "",
             servicenow_proof: r#"bearer = [{ file = "servicenow-token" }]"#,
+            manual: false,
             integration: String::new(),
             flashduty_access: true,
             servicenow_access: true,
@@ -186,6 +189,7 @@ impl World {
             direction,
             server,
             servicenow_proof,
+            manual,
             integration,
             flashduty_access,
             servicenow_access,
@@ -214,6 +218,11 @@ private = ["127.0.0.0/8"]
         }
         if *direction != "to-servicenow" {
             text += &webhook("servicenow", servicenow_proof);
+        }
+        let mut trigger = "";
+        if *manual {
+            trigger = "trigger = \"manual\"";
+            text += &webhook("trigger", r#"bearer = [{ file = "flashduty-token" }]"#);
         }
         let (mut flashduty_credential, mut servicenow_credential) = ("", "");
         if *flashduty_access {
@@ -245,6 +254,7 @@ password = {{ file = "password" }}
 id = "demo"
 name = "Demo"
 direction = "{direction}"
+{trigger}
 {integration}
 [integration.flashduty]
 url = "{flashduty}"

@@ -118,20 +118,25 @@ impl<'a> FlashdutyApi<'a> {
         Ok(incident)
     }
 
-    /// Creates an incident and returns its id. Asking twice makes two.
+    /// Creates an incident and returns its id. Asking twice makes two. Where
+    /// nobody is assigned, the channel's escalation rules say who is called.
     pub async fn create(
         &self,
         title: &str,
         description: &str,
         severity: Severity,
         channel: i64,
+        assigned_to: Option<&Value>,
     ) -> Result<IncidentId, Trouble> {
-        let body = json!({
+        let mut body = json!({
             "title": title,
             "description": description,
             "incident_severity": severity.as_str(),
             "channel_id": channel,
         });
+        if let Some(assigned_to) = assigned_to {
+            body["assigned_to"] = assigned_to.clone();
+        }
         let data = self.call("/incident/create", &body).await?;
         json::from_value(&data["incident_id"])
             .map_err(|e| Trouble::Unknown(format!("Flashduty's /incident/create: {e}")))
@@ -246,24 +251,29 @@ impl<'a> FlashdutyApi<'a> {
 
     /// All comments, oldest first.
     pub async fn comments(&self, id: &IncidentId) -> Result<Vec<Comment>, Trouble> {
+        let entries = self.timeline(id, "i_comm").await?;
+        let mut found = Vec::new();
+        for comment in entries.iter().filter_map(|e| Comment::from_entry(id, e)) {
+            // The order of the feed is not documented.
+            let at = found.partition_point(|c: &Comment| c.created_at <= comment.created_at);
+            found.insert(at, comment);
+        }
+        Ok(found)
+    }
+
+    /// The entries of one type in the timeline, in no order.
+    pub async fn timeline(&self, id: &IncidentId, kind: &str) -> Result<Vec<Value>, Trouble> {
         let mut found = Vec::new();
         for page in 1..=MAX_PAGES {
             let body = json!({
                 "incident_id": id,
-                "types": ["i_comm"],
+                "types": [kind],
                 "p": page,
                 "limit": 100,
             });
             let data = self.call("/incident/feed", &body).await?;
-            let items = list(&data["items"]);
-            for comment in items
-                .iter()
-                .filter_map(|item| Comment::from_entry(id, item))
-            {
-                // The order of the feed is not documented.
-                let at = found.partition_point(|c: &Comment| c.created_at <= comment.created_at);
-                found.insert(at, comment);
-            }
+            let items = list(&data["items"]).iter();
+            found.extend(items.filter(|item| item["type"] == kind).cloned());
             if data["has_next_page"] != Value::Bool(true) {
                 break;
             }

@@ -52,10 +52,33 @@ impl Body {
         self.values.get(key).map(String::as_str)
     }
 
-    /// E-mail addresses of people whom the newer manual script wants told.
-    pub fn people(&self) -> impl Iterator<Item = &str> {
-        let people = self.get(PEOPLE).unwrap_or_default();
-        people.split(',').filter(|email| !email.is_empty())
+    /// Whom the newer manual script wants to be called, and how, in the terms of
+    /// Flashduty's Open API.
+    pub fn assigned_to(&self) -> Option<Value> {
+        let list = |key| {
+            let texts = self.get(key).unwrap_or_default().split(',');
+            let texts: Vec<&str> = texts.map(str::trim).filter(|t| !t.is_empty()).collect();
+            texts
+        };
+        let (rules, emails, channels) = (
+            list("rule_id"),
+            list("notify_members"),
+            list("personal_channels"),
+        );
+        if rules.is_empty() && emails.is_empty() {
+            return None;
+        }
+        let mut assigned_to = json!({});
+        if let Some(rule) = rules.first() {
+            assigned_to["escalate_rule_id"] = json!(rule);
+        }
+        if !emails.is_empty() {
+            assigned_to["emails"] = json!(emails);
+        }
+        if !channels.is_empty() {
+            assigned_to["notify"] = json!({ "personal_channels": channels });
+        }
+        Some(assigned_to)
     }
 
     /// What a record would show that holds just this. Labels stand for values,
@@ -87,9 +110,6 @@ fn field(value: &Value) -> Option<String> {
     }
 }
 
-/// Where the newer manual script lists people.
-const PEOPLE: &str = "notify_members";
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +128,24 @@ mod tests {
         assert_eq!(body.get("description"), Some(""));
         assert_eq!(body.get("short_description"), Some(""));
         assert_eq!(body.get("urgency"), Some("2"));
+    }
+
+    #[test]
+    fn the_newer_script_names_a_rule_people_and_channels() {
+        let newer = body(
+            r#","rule_id":"6a1d2f45c0ffee0123456789","personal_channels":"voice, sms",
+            "notify_members":[{"email":"ana@example.com"},{"email":"bo@example.com"}]"#,
+        );
+        assert_eq!(
+            newer.assigned_to(),
+            Some(json!({
+                "escalate_rule_id": "6a1d2f45c0ffee0123456789",
+                "emails": ["ana@example.com", "bo@example.com"],
+                "notify": { "personal_channels": ["voice", "sms"] },
+            }))
+        );
+        let nobody = body(r#","rule_id":"null","notify_members":[],"personal_channels":"sms""#);
+        assert_eq!(nobody.assigned_to(), None);
     }
 
     #[test]

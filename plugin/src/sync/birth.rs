@@ -18,6 +18,7 @@ use super::rehearsal::shown_columns;
 use crate::Level;
 use crate::Precondition;
 use crate::condition;
+use crate::configuration::Trigger;
 use crate::far_end::Trouble;
 use crate::flashduty;
 use crate::flashduty::Incident;
@@ -33,6 +34,7 @@ use crate::plan::FlashdutyView;
 use crate::plan::ServiceNowView;
 use crate::plan::Side;
 use crate::plan::Situation;
+use crate::servicenow::Body;
 use crate::servicenow::Columns;
 use crate::servicenow::Record;
 use crate::servicenow::SysId;
@@ -102,10 +104,15 @@ impl Case<'_> {
                 .await;
         }
         // A creation that was begun is finished, whatever the incident is now.
-        if self.pair.creating.is_none()
-            && let Some(refusal) = condition::refusal(&integration.conditions, &incident)
-        {
+        let is_begun = self.pair.creating.is_some();
+        if !is_begun && let Some(refusal) = condition::refusal(&integration.conditions, &incident) {
             return Ok(Birth::NotWanted(refusal));
+        }
+
+        if integration.trigger == Trigger::Manual && !is_begun && !self.is_triggered() {
+            return Ok(Birth::NotWanted(
+                "the trigger is manual, and nobody has sent it".into(),
+            ));
         }
 
         let correlation = correlation(&integration.id, id);
@@ -150,7 +157,7 @@ impl Case<'_> {
         Ok(Birth::Linked)
     }
 
-    async fn create_record(
+    pub(super) async fn create_record(
         &mut self,
         incident: &Incident,
         derived: SysId,
@@ -241,7 +248,7 @@ impl Case<'_> {
     }
 
     /// Remembers that a record got the `sys_id` that it was created with.
-    async fn learn_that_sys_ids_are_honoured(&self) {
+    pub(super) async fn learn_that_sys_ids_are_honoured(&self) {
         if self.is_dry {
             return;
         }
@@ -256,8 +263,9 @@ impl Case<'_> {
         if let Some(record) = &self.record {
             // Our own record, announced before the link to it was stored.
             let ours = format!("flashduty:{}:", integration.id);
-            if let Some(incident) = record.raw("correlation_id").strip_prefix(&ours)
-                && let Some(incident) = IncidentId::parse(incident)
+            if let Some(rest) = record.raw("correlation_id").strip_prefix(&ours)
+                // A record that replaced another has its generation at the end.
+                && let Some(incident) = rest.split(':').next().and_then(IncidentId::parse)
                 && self.pair.creating.is_none()
             {
                 let work = keys::work(&integration.id, &Entity::Flashduty(incident));
@@ -352,6 +360,11 @@ impl Case<'_> {
         let description = text::cut(view.description.as_deref().unwrap_or_default(), room);
         let description = plan::sign(&description, signature.as_deref());
         let title = text::cut(title, *flashduty::TITLE.end());
+        let channel = self.channel();
+        let people = self
+            .servicenow_bodies()
+            .filter_map(Body::assigned_to)
+            .last();
         if self.is_dry {
             let plan = plan::plan(Situation {
                 integration: self.integration,
@@ -368,17 +381,24 @@ impl Case<'_> {
             columns.insert("title".into(), json!(title));
             columns.insert("description".into(), json!(description));
             columns.insert("incident_severity".into(), json!(severity.as_str()));
-            columns.insert("channel_id".into(), json!(self.channel()));
+            columns.insert("channel_id".into(), json!(channel));
+            if let Some(people) = people {
+                columns.insert("assigned_to".into(), people);
+            }
             return Err(self
                 .would_create("Flashduty", "POST /incident/create", columns)
                 .await);
         }
         self.about_to_create().await?;
-        match self
-            .flashduty
-            .create(&title, &description, severity, self.channel())
-            .await
-        {
+        let flashduty = &self.flashduty;
+        let create = |to| flashduty.create(&title, &description, severity, channel, to);
+        let mut created = create(people.as_ref()).await;
+        if let (Err(Trouble::Refused(why) | Trouble::Missing(why)), Some(_)) = (&created, &people) {
+            self.log(Level::Warn, "nobody is assigned", &[("why", why)])
+                .await;
+            created = create(None).await;
+        }
+        match created {
             Ok(id) => {
                 let url = id.to_string();
                 self.pair
@@ -499,32 +519,35 @@ impl Case<'_> {
 
     /// Stores that two incidents belong together. The way back to the pair is
     /// stored first: until the pair says so too, it leads to this very work.
-    async fn link(&mut self, incident: IncidentId, sys_id: SysId, base: Base) -> Result<(), Stop> {
-        let other = match &self.name {
-            Entity::Flashduty(_) => Entity::ServiceNow(sys_id.clone()),
-            Entity::ServiceNow(_) => Entity::Flashduty(incident.clone()),
-        };
-        let key = keys::member(&self.integration.id, &other);
-        let value = self.name.to_string().into_bytes();
-        let written = match self.is_dry {
-            true => None,
-            false => {
-                self.effects
-                    .write(key.clone(), Precondition::Absent, Some(value.clone()))
-                    .await
-            }
-        };
-        if written.is_none() {
-            let [entry] = self.effects.get([key]).await;
-            if let Some(entry) = entry.filter(|entry| entry.value != value) {
-                let owner = String::from_utf8_lossy(&entry.value).into_owned();
-                return Err(Stop::Park(format!(
-                    "{other} already belongs to pair {owner}"
-                )));
-            }
-        }
+    pub(super) async fn link(
+        &mut self,
+        incident: IncidentId,
+        sys_id: SysId,
+        base: Base,
+    ) -> Result<(), Stop> {
         self.pair.flashduty = Some(incident);
         self.pair.servicenow = Some(sys_id);
+        let value = self.name.to_string().into_bytes();
+        for other in self.others() {
+            let key = keys::member(&self.integration.id, &other);
+            let written = match self.is_dry {
+                true => None,
+                false => {
+                    self.effects
+                        .write(key.clone(), Precondition::Absent, Some(value.clone()))
+                        .await
+                }
+            };
+            if written.is_none() {
+                let [entry] = self.effects.get([key]).await;
+                if let Some(entry) = entry.filter(|entry| entry.value != value) {
+                    let owner = String::from_utf8_lossy(&entry.value).into_owned();
+                    return Err(Stop::Park(format!(
+                        "{other} already belongs to pair {owner}"
+                    )));
+                }
+            }
+        }
         self.pair.creating = None;
         self.pair.base = base;
         self.save().await

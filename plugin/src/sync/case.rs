@@ -24,6 +24,7 @@ use crate::servicenow::ServiceNowApi;
 use crate::servicenow::SysId;
 use crate::session::Effects;
 use crate::state::Progress;
+use crate::text;
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -77,7 +78,13 @@ impl<'a> Case<'a> {
         let [entry, member] = effects
             .get([keys::pair(id, &name), keys::member(id, &name)])
             .await;
-        if let (None, Some(member)) = (&entry, member) {
+        let pair = match &entry {
+            None => Pair::default(),
+            Some(entry) => read_pair(&name, &entry.value)?,
+        };
+        if let Some(member) = member
+            && (entry.is_none() || pair.ended.is_some())
+        {
             let text = String::from_utf8_lossy(&member.value);
             let other = Entity::parse(&text).filter(|other| *other != name);
             let other = other.ok_or_else(|| {
@@ -90,22 +97,6 @@ impl<'a> Case<'a> {
                 .await;
             return Ok(Loaded::Elsewhere);
         }
-        let (pair, revision) = match entry {
-            None => (Pair::default(), None),
-            Some(entry) => {
-                let pair: Pair = json::read(&entry.value).map_err(|e| {
-                    Stop::Park(format!("the record of pair {name} is unreadable: {e}"))
-                })?;
-                if pair.schema != SCHEMA {
-                    let found = pair.schema;
-                    return Err(Stop::Park(format!(
-                        "the record of pair {name} has layout {found}, expected {SCHEMA}; \
-                         it was written by another version"
-                    )));
-                }
-                (pair, Some(entry.revision))
-            }
-        };
         let rehearsed = supposed.is_some();
         let mut case = Self {
             effects,
@@ -116,7 +107,7 @@ impl<'a> Case<'a> {
             is_dry: integration.dry_run || rehearsed,
             explain: rehearsed,
             pair,
-            revision,
+            revision: entry.map(|entry| entry.revision),
             hints: Vec::new(),
             incident: None,
             record: None,
@@ -147,7 +138,8 @@ impl<'a> Case<'a> {
     /// The ServiceNow incident's id, if there is one yet.
     pub(super) fn sys_id(&self) -> Option<SysId> {
         match &self.name {
-            Entity::ServiceNow(id) => Some(id.clone()),
+            // The record that names the pair may have been replaced.
+            Entity::ServiceNow(id) => Some(self.pair.servicenow.as_ref().unwrap_or(id).clone()),
             Entity::Flashduty(_) => self.pair.servicenow.clone(),
         }
     }
@@ -156,9 +148,19 @@ impl<'a> Case<'a> {
     /// that was born in ServiceNow: where it came from, for people and for
     /// whoever looks for it after a lost answer.
     pub(super) fn signature(&self) -> Option<String> {
-        let Entity::ServiceNow(id) = &self.name else {
-            return None;
+        let (id, is_ours) = match &self.name {
+            Entity::ServiceNow(id) => (id, true),
+            Entity::Flashduty(_) => (self.pair.servicenow.as_ref()?, false),
         };
+        // As it was written then: the record may have been replaced since, and
+        // two incidents that are joined again may have been a pair before.
+        let ending = format!("[snow:{id}]");
+        let description =
+            text::normal(self.incident.as_ref().map_or("", |i| i.text("description")));
+        let written = description.lines().find(|line| line.ends_with(&ending));
+        if written.is_some() || !is_ours {
+            return written.map(str::to_owned);
+        }
         let number = self.pair.number.as_deref().unwrap_or("incident");
         Some(format!(
             "ServiceNow {number} {} [snow:{id}]",
@@ -166,18 +168,27 @@ impl<'a> Case<'a> {
         ))
     }
 
-    async fn take_hints(&mut self) {
-        let entities = [
+    /// The incidents of the pair, but for the one that names it.
+    pub(super) fn others(&self) -> Vec<Entity> {
+        let both = [
             self.incident_id().map(Entity::Flashduty),
             self.sys_id().map(Entity::ServiceNow),
         ];
-        for entity in entities.into_iter().flatten() {
-            let prefix = keys::hints(&self.integration.id, &entity);
+        let both = both.into_iter().flatten();
+        both.filter(|entity| *entity != self.name).collect()
+    }
+
+    async fn take_hints(&mut self) {
+        let others = self.others();
+        // A record that names the pair may have been replaced by another one.
+        let is_replaced = others.len() > 1;
+        for entity in others.iter().chain([&self.name]) {
+            let prefix = keys::hints(&self.integration.id, entity);
             let page = self.effects.scan(prefix, None, HINTS).await;
             let more = page.next.is_some();
             for KeyedEntry { key, entry } in page.entries {
                 // A hint that cannot be read is still a hint.
-                let kept = json::read(&entry.value).unwrap_or_else(|_| Kept {
+                let mut kept = json::read(&entry.value).unwrap_or_else(|_| Kept {
                     received_ms: 0,
                     hint: Hint::Flashduty {
                         event_type: String::new(),
@@ -185,6 +196,9 @@ impl<'a> Case<'a> {
                         incident: None,
                     },
                 });
+                if is_replaced && *entity == self.name {
+                    kept.hint = Hint::Stale;
+                }
                 let at = self
                     .hints
                     .partition_point(|(_, _, k)| k.received_ms <= kept.received_ms);
@@ -203,7 +217,7 @@ impl<'a> Case<'a> {
     }
 
     /// What was said, oldest first.
-    fn hints(&self) -> impl Iterator<Item = &Hint> {
+    pub(super) fn hints(&self) -> impl Iterator<Item = &Hint> {
         self.hints.iter().map(|(_, _, kept)| &kept.hint)
     }
 
@@ -211,7 +225,7 @@ impl<'a> Case<'a> {
     pub(super) fn flashduty_events(&self) -> impl Iterator<Item = &str> {
         self.hints().filter_map(|hint| match hint {
             Hint::Flashduty { event_type, .. } => Some(event_type.as_str()),
-            Hint::ServiceNow { .. } => None,
+            _ => None,
         })
     }
 
@@ -219,7 +233,7 @@ impl<'a> Case<'a> {
     pub(super) fn servicenow_bodies(&self) -> impl Iterator<Item = &Body> {
         self.hints().filter_map(|hint| match hint {
             Hint::ServiceNow { body } => Some(&**body),
-            Hint::Flashduty { .. } => None,
+            _ => None,
         })
     }
 
@@ -227,7 +241,7 @@ impl<'a> Case<'a> {
     pub(super) fn people(&self) -> impl Iterator<Item = Person> {
         let persons = self.hints().filter_map(|hint| match hint {
             Hint::Flashduty { person, .. } => person.clone(),
-            Hint::ServiceNow { .. } => None,
+            _ => None,
         });
         let responders = self.incident.iter().flat_map(Incident::responders);
         persons.chain(responders)
@@ -250,7 +264,7 @@ impl<'a> Case<'a> {
     fn newest_incident(&self) -> Option<Incident> {
         let shown = self.hints().filter_map(|hint| match hint {
             Hint::Flashduty { incident, .. } => incident.as_deref(),
-            Hint::ServiceNow { .. } => None,
+            _ => None,
         });
         shown
             .max_by_key(|incident| incident.number("updated_at"))
@@ -344,4 +358,17 @@ impl<'a> Case<'a> {
         all.extend_from_slice(fields);
         self.effects.log(level, message, &all).await;
     }
+}
+
+fn read_pair(name: &Entity, stored: &[u8]) -> Result<Pair, Stop> {
+    let pair: Pair = json::read(stored)
+        .map_err(|e| Stop::Park(format!("the record of pair {name} is unreadable: {e}")))?;
+    if pair.schema != SCHEMA {
+        let found = pair.schema;
+        return Err(Stop::Park(format!(
+            "the record of pair {name} has layout {found}, expected {SCHEMA}; it was written by \
+             another version"
+        )));
+    }
+    Ok(pair)
 }

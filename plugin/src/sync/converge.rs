@@ -33,8 +33,13 @@ const BRAKE_WRITES: usize = 4;
 const BRAKE_WINDOW_MS: u64 = 10 * 60 * 1000;
 
 impl Case<'_> {
-    /// Reads, plans, and carries the plan out.
-    pub(super) async fn converge(&mut self, newly_linked: bool) -> Result<(), Stop> {
+    /// Reads, plans, and carries the plan out with these notes besides. True if
+    /// nothing was done, since the record must be replaced by a new one first.
+    pub(super) async fn converge(
+        &mut self,
+        newly_linked: bool,
+        more: &[Note],
+    ) -> Result<bool, Stop> {
         let both = newly_linked || self.is_unprompted();
         if both || self.flashduty_events().next().is_some() {
             self.read_incident().await?;
@@ -51,8 +56,12 @@ impl Case<'_> {
         if self.is_dry {
             self.report(&plan.decisions).await;
             self.rehearse(&plan).await;
-            return Ok(());
+            return Ok(false);
         }
+        if plan.successor {
+            return Ok(true);
+        }
+        plan.notes.extend_from_slice(more);
         self.brake(&plan).await?;
         let unknown = self.look_up(&mut plan).await?;
         let Plan {
@@ -96,11 +105,11 @@ impl Case<'_> {
             self.save().await?;
         }
         self.report(&decisions).await;
-        Ok(())
+        Ok(false)
     }
 
     /// Writes columns and notes, and takes over what the record then holds.
-    async fn write_record(
+    pub(super) async fn write_record(
         &mut self,
         mut columns: Columns,
         notes: &[Note],

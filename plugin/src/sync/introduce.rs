@@ -16,9 +16,13 @@ impl Case<'_> {
         if self.pair.introduced {
             return Ok(());
         }
-        match self.born_in() {
-            Side::ServiceNow => self.introduce_to_servicenow().await?,
-            Side::Flashduty => self.introduce_to_flashduty().await?,
+        let born_in = self.born_in();
+        let is_first = self.pair.generation == 0;
+        if self.pair.by_hand || born_in == Side::ServiceNow && is_first {
+            self.introduce_to_servicenow().await?;
+        }
+        if born_in == Side::Flashduty || !is_first {
+            self.introduce_to_flashduty().await?;
         }
         self.pair.introduced = true;
         self.save().await

@@ -1,7 +1,7 @@
 //! A work item: bring one pair in step.
 //!
 //! ```text
-//! load pair and hints -> create what is missing -> converge the fields
+//! load pair and hints -> obey orders -> create what is missing -> converge the fields
 //!                     -> introduce each side to the other -> carry comments -> drop the hints
 //! ```
 //!
@@ -14,12 +14,15 @@ mod birth;
 mod case;
 mod comments;
 mod converge;
+mod ending;
 mod introduce;
 mod lookup;
+mod merged;
 mod notes;
+mod orders;
 mod rehearsal;
+mod succession;
 
-use crate::Level;
 use crate::Problem;
 use crate::Retry;
 use crate::Verdict;
@@ -120,6 +123,13 @@ pub async fn run(
                     case.drop_hints().await;
                     Ok(())
                 }
+                // Long enough: what is not found by now is gone.
+                Err(Stop::Trouble(Trouble::Missing(_)))
+                    if work.attempt >= PATIENCE_MS.len() as u32 && case.ends_with_one().await? =>
+                {
+                    case.drop_hints().await;
+                    Ok(())
+                }
                 stopped => stopped,
             },
             Loaded::Elsewhere => Ok(()),
@@ -132,23 +142,24 @@ pub async fn run(
 }
 
 async fn bring_in_step(case: &mut Case<'_>) -> Result<(), Stop> {
-    let newly_linked = if case.pair.is_linked() {
-        false
-    } else {
+    let mut newly_linked = case.obey().await?;
+    if let Some(why) = case.pair.ended.clone() {
+        return case.turn_down(&why).await;
+    }
+    let merged = case.follow_merges().await?;
+    if !case.pair.is_linked() {
         match case.give_birth().await? {
-            Birth::Linked => true,
+            Birth::Linked => newly_linked = true,
             Birth::Elsewhere => return Ok(()),
-            Birth::NotWanted(why) => {
-                let level = match case.is_dry {
-                    true => Level::Info,
-                    false => Level::Debug,
-                };
-                case.log(level, "not synced", &[("reason", &why)]).await;
-                return Ok(());
-            }
+            Birth::NotWanted(why) => return case.turn_down(&why).await,
         }
-    };
-    case.converge(newly_linked).await?;
+    }
+    while case.pair.creating.is_some() || case.converge(newly_linked, &merged).await? {
+        if !case.replace_record().await? {
+            return Ok(());
+        }
+        newly_linked = true;
+    }
     if case.is_dry {
         case.rehearse_comments().await;
         return Ok(());

@@ -98,6 +98,11 @@ impl Case<'_> {
                     .await;
             }
         }
+        if plan.successor {
+            let text = "a new record, which takes the place of the one that is over";
+            self.would_send("ServiceNow", "POST incident", text.into())
+                .await;
+        }
         for Note { to, text } in &plan.notes {
             let system = match to {
                 Side::Flashduty => "Flashduty",

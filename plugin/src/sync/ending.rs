@@ -1,0 +1,108 @@
+//! The end of a pair: what is left is a tombstone for each of the two incidents,
+//! so that neither is created again.
+
+use super::Stop;
+use super::case::Case;
+use crate::Level;
+use crate::Precondition;
+use crate::far_end::Trouble;
+use crate::json;
+use crate::keys;
+use crate::keys::Entity;
+use crate::pair::Base;
+use crate::pair::Pair;
+use crate::plan::Note;
+use crate::plan::Side;
+use crate::servicenow::Columns;
+use alloc::borrow::ToOwned;
+use alloc::string::ToString;
+
+impl Case<'_> {
+    /// Takes the pair apart. Both incidents stay as they are.
+    pub(super) async fn end(&mut self, why: &str) -> Result<(), Stop> {
+        for entity in self.others() {
+            self.bury(&entity, why).await?;
+        }
+        self.pair.flashduty = None;
+        self.pair.servicenow = None;
+        self.pair.creating = None;
+        self.pair.ended = Some(why.to_owned());
+        self.pair.note(self.effects.now_ms(), why);
+        self.log(Level::Info, "pair ended", &[("reason", why)])
+            .await;
+        self.save().await
+    }
+
+    /// Leaves an incident to itself: what is left is a tombstone under its own
+    /// name. False if it belongs to another pair.
+    pub(super) async fn bury(&self, entity: &Entity, why: &str) -> Result<bool, Stop> {
+        let id = &self.integration.id;
+        let (key, member_key) = (keys::pair(id, entity), keys::member(id, entity));
+        let [entry, member] = self.effects.get([key.clone(), member_key.clone()]).await;
+        let pair = entry
+            .as_ref()
+            .and_then(|e| json::read::<Pair>(&e.value).ok());
+        let name = self.name.to_string();
+        if member.as_ref().is_some_and(|m| m.value != name.as_bytes())
+            || pair.is_some_and(|pair| pair.is_linked() || pair.creating.is_some())
+        {
+            return Ok(false);
+        }
+        let tombstone = Pair {
+            ended: Some(why.to_owned()),
+            ..Pair::default()
+        };
+        let value = json::write(&tombstone).map_err(|e| Stop::Park(e.to_string()))?;
+        let precondition =
+            entry.map_or(Precondition::Absent, |e| Precondition::Revision(e.revision));
+        let written = self.effects.write(key, precondition, Some(value)).await;
+        written.ok_or(Stop::Overtaken)?;
+        let member = member.map(|member| (member_key, member.revision));
+        self.effects.delete(member.into_iter().collect()).await;
+        Ok(true)
+    }
+
+    /// Writes a note if that side takes it, whatever else becomes of the pair.
+    pub(super) async fn leave_note(&mut self, note: Note) -> Result<(), Stop> {
+        let notes = [note];
+        let told = match notes[0].to {
+            Side::ServiceNow => {
+                let columns = Columns::new();
+                self.write_record(columns, &notes, &mut Base::default())
+                    .await
+            }
+            Side::Flashduty => self.tell_flashduty(&notes).await,
+        };
+        match told {
+            Err(Stop::Trouble(Trouble::Refused(_) | Trouble::Missing(_))) => Ok(()),
+            told => told,
+        }
+    }
+
+    /// Ends the pair if one of the two incidents is gone, and tells the other.
+    /// False if both are there: then it was something else that was missing.
+    pub(super) async fn ends_with_one(&mut self) -> Result<bool, Stop> {
+        if self.is_dry || !self.pair.is_linked() {
+            return Ok(false);
+        }
+        (self.incident, self.record) = (None, None);
+        let is_gone = |read: Result<(), Stop>| match read {
+            Ok(()) => Ok(false),
+            Err(Stop::Trouble(Trouble::Missing(_))) => Ok(true),
+            Err(stop) => Err(stop),
+        };
+        let incident_is_gone = is_gone(self.read_incident().await.map(drop))?;
+        let record_is_gone = is_gone(self.read_record().await.map(drop))?;
+        let number = self.pair.number.as_deref().unwrap_or("the incident");
+        let (what, to) = match (incident_is_gone, record_is_gone) {
+            (false, false) => return Ok(false),
+            (true, _) => ("the incident in Flashduty".to_owned(), Side::ServiceNow),
+            (false, true) => (format!("{number} in ServiceNow"), Side::Flashduty),
+        };
+        let why = format!("{what} was deleted, or is no longer visible");
+        let text = format!("Not synced any more: {why}.");
+        self.leave_note(Note { to, text }).await?;
+        self.end(&why).await?;
+        Ok(true)
+    }
+}

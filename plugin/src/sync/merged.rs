@@ -1,0 +1,86 @@
+//! An incident that was merged into another one tells its record so.
+//!
+//! Which of the incidents a merge event is about is not documented, so the
+//! timeline is asked, and a target passes the news on to its sources.
+
+use super::Stop;
+use super::case::Case;
+use crate::configuration::Ending;
+use crate::far_end::Trouble;
+use crate::flashduty::IncidentId;
+use crate::intake::pair_of;
+use crate::json;
+use crate::keys;
+use crate::keys::Entity;
+use crate::pair::Pair;
+use crate::plan::Note;
+use crate::plan::Side;
+use crate::text;
+use alloc::string::String;
+use alloc::vec::Vec;
+use serde_json::Value;
+
+/// The event of a merge.
+const MERGE: &str = "i_merge";
+
+impl Case<'_> {
+    /// Notes for the record of an incident that was merged into another.
+    pub(super) async fn follow_merges(&mut self) -> Result<Vec<Note>, Stop> {
+        let mut notes = Vec::new();
+        let Some(id) = self.incident_id() else {
+            return Ok(notes);
+        };
+        let may_be = self.is_unprompted() || self.flashduty_events().any(|e| e == MERGE);
+        if !may_be || !self.flashduty.is_available() {
+            return Ok(notes);
+        }
+        let merges = match self.flashduty.timeline(&id, MERGE).await {
+            // Whoever reads the incident itself will find that out.
+            Err(Trouble::Missing(_)) => return Ok(notes),
+            merges => merges?,
+        };
+        let id_of = |incident: &Value| incident["incident_id"].as_str().and_then(IncidentId::parse);
+        for merge in merges.iter().map(|entry| &entry["detail"]) {
+            let into = &merge["target_incident"];
+            match id_of(into) {
+                Some(target) if target == id => {
+                    let sources = json::list(&merge["source_incidents"]).iter();
+                    for source in sources.filter_map(id_of).filter(|_| !self.is_dry) {
+                        let integration = &self.integration.id;
+                        let source = keys::work(integration, &Entity::Flashduty(source));
+                        self.effects.schedule(source, 0, "it was merged").await;
+                    }
+                }
+                Some(target) => notes.extend(self.note_of_merge(target, into).await?),
+                None => {}
+            }
+        }
+        Ok(notes)
+    }
+
+    async fn note_of_merge(
+        &mut self,
+        target: IncidentId,
+        into: &Value,
+    ) -> Result<Option<Note>, Stop> {
+        if !self.integration.direction.to_servicenow()
+            || self.integration.closing.to_servicenow == Ending::Ignore
+            || self.sys_id().is_none()
+        {
+            return Ok(None);
+        }
+        let integration = &self.integration.id;
+        let pair = pair_of(self.effects, integration, &Entity::Flashduty(target)).await;
+        let [entry] = self.effects.get([keys::pair(integration, &pair)]).await;
+        let pair = entry.and_then(|entry| json::read::<Pair>(&entry.value).ok());
+        let number = pair.and_then(|pair| pair.number);
+        let number = number.map_or(String::new(), |number| format!(" ({number})"));
+        let title = text::single_line(into["title"].as_str().unwrap_or_default());
+        let text = format!("Merged into Flashduty incident \"{title}\"{number}.");
+        let text = text::without_markup(&text);
+        let is_told = |record: &crate::servicenow::Record| record.journals_contain(&text);
+        let told = self.read_record().await?.is_some_and(is_told);
+        let to = Side::ServiceNow;
+        Ok((!told).then_some(Note { to, text }))
+    }
+}

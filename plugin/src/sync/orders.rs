@@ -1,0 +1,105 @@
+//! What somebody asks for by hand: to send an incident, to join two, to take a
+//! pair apart. A refusal stands in the history, where whoever waits for the
+//! outcome finds it.
+
+use super::Stop;
+use super::case::Case;
+use crate::Level;
+use crate::far_end::Trouble;
+use crate::hint::Hint;
+use crate::keys::Entity;
+use crate::pair::Base;
+use crate::pair::Pair;
+use crate::servicenow::SysId;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+impl Case<'_> {
+    /// Whether a person asked for the incident to be sent to ServiceNow.
+    pub(super) fn is_triggered(&self) -> bool {
+        self.hints().any(|hint| *hint == Hint::Trigger)
+    }
+
+    /// Joins and takes apart, in the order asked. True if the pair was joined,
+    /// so that both sides are new to each other.
+    pub(super) async fn obey(&mut self) -> Result<bool, Stop> {
+        let mut joined = false;
+        if self.is_dry {
+            return Ok(joined);
+        }
+        let orders = self.hints().filter_map(|hint| match hint {
+            Hint::Link { servicenow } => Some(Some(servicenow.clone())),
+            Hint::Unlink => Some(None),
+            _ => None,
+        });
+        for order in orders.collect::<Vec<_>>() {
+            let Some(sys_id) = order else {
+                if self.pair.is_linked() {
+                    self.end("unlinked by an operator").await?;
+                }
+                joined = false;
+                continue;
+            };
+            match self.join(&sys_id).await? {
+                Ok(()) => joined = true,
+                Err(why) => self.tell_who_asked(&why).await?,
+            }
+        }
+        Ok(joined)
+    }
+
+    /// Says why nothing is synced.
+    pub(super) async fn turn_down(&mut self, why: &str) -> Result<(), Stop> {
+        let level = match self.is_dry {
+            true => Level::Info,
+            false => Level::Debug,
+        };
+        self.log(level, "not synced", &[("reason", why)]).await;
+        match self.is_triggered() {
+            true => self.tell_who_asked(why).await,
+            false => Ok(()),
+        }
+    }
+
+    async fn tell_who_asked(&mut self, why: &str) -> Result<(), Stop> {
+        self.pair.note(self.effects.now_ms(), why);
+        self.save().await
+    }
+
+    /// Makes a pair of this Flashduty incident and a record, or says why not.
+    async fn join(&mut self, sys_id: &SysId) -> Result<Result<(), String>, Stop> {
+        if self.pair.servicenow.as_ref() == Some(sys_id) {
+            return Ok(Ok(()));
+        }
+        let name = &self.name;
+        let Entity::Flashduty(id) = name.clone() else {
+            return Ok(Err(format!("it belongs to pair {name}")));
+        };
+        if self.pair.is_linked() || self.pair.creating.is_some() {
+            let number = self.pair.number.as_deref().unwrap_or("a record");
+            return Ok(Err(format!("it belongs to {number}; unlink it first")));
+        }
+        if let Err(Stop::Trouble(Trouble::Missing(why))) = self.read_incident().await {
+            return Ok(Err(why));
+        }
+        let number = match self.servicenow.record(sys_id).await {
+            Ok(record) => record.number().into(),
+            Err(Trouble::Missing(why)) => return Ok(Err(why)),
+            Err(trouble) => return Err(trouble.into()),
+        };
+        let record = Entity::ServiceNow(sys_id.clone());
+        if !self.bury(&record, "joined to another by hand").await? {
+            return Ok(Err(format!("{number} belongs to another pair")));
+        }
+        self.pair = Pair {
+            number: Some(number),
+            by_hand: true,
+            edition: self.pair.edition + 1,
+            history: core::mem::take(&mut self.pair.history),
+            ..Pair::default()
+        };
+        self.pair.note(self.effects.now_ms(), "joined by hand");
+        self.link(id, sys_id.clone(), Base::default()).await?;
+        Ok(Ok(()))
+    }
+}

@@ -1,0 +1,63 @@
+//! A new record takes the place of one that cannot be reopened.
+//!
+//! It is created as the first one was, with a `sys_id` and a correlation of its
+//! own generation: once, whatever is lost or crashes in between. Until the pair
+//! names the new record, the open intention leads back here.
+
+use super::Stop;
+use super::birth;
+use super::case::Case;
+use crate::keys::Entity;
+use crate::pair::Base;
+use crate::plan;
+use crate::plan::Note;
+use crate::plan::ServiceNowView;
+use crate::plan::Side;
+use crate::servicenow::SysId;
+use alloc::borrow::ToOwned;
+
+impl Case<'_> {
+    /// Creates the new record, tells the old one, and goes on with the new one.
+    /// False if nothing shows the incident at the moment.
+    pub(super) async fn replace_record(&mut self) -> Result<bool, Stop> {
+        let (Some(id), Some(old)) = (self.incident_id(), self.sys_id()) else {
+            return Ok(false);
+        };
+        let Some(incident) = self.read_incident().await?.cloned() else {
+            return Ok(false);
+        };
+        let first = birth::correlation(&self.integration.id, &id);
+        let correlation = format!("{first}:{}", self.pair.generation + 2);
+        let derived = SysId::derived_from(&correlation);
+        let found = self.servicenow.find(&derived, &correlation).await?;
+        let record = match found.into_iter().next() {
+            Some(record) => record,
+            None => self.create_record(&incident, derived, &correlation).await?,
+        };
+        let number = record.number().to_owned();
+        let link = record.sys_id.link(&self.integration.servicenow.url);
+        let note = Note {
+            to: Side::ServiceNow,
+            text: format!("Reopened in Flashduty; goes on in {number}: {link}"),
+        };
+        self.record = None;
+        self.leave_note(note).await?;
+        let old = Entity::ServiceNow(old);
+        if old != self.name {
+            self.bury(&old, &format!("replaced by {number}")).await?;
+        }
+        let view = ServiceNowView::new(&record, self.integration);
+        let base = match record.raw("sys_mod_count") {
+            "0" => plan::held(view, self.integration),
+            _ => Base::default(),
+        };
+        self.pair.number = Some(number);
+        self.pair.generation += 1;
+        self.pair.introduced = false;
+        self.pair.by_hand = false;
+        self.pair.journal_seen = None;
+        self.link(id, record.sys_id.clone(), base).await?;
+        self.record = Some(record);
+        Ok(true)
+    }
+}
