@@ -10,6 +10,7 @@ use crate::environment::SystemEnvironment;
 use crate::explain::Event;
 use crate::host::Host;
 use crate::loader::Loader;
+use crate::pair::Pair;
 use crate::reload::Reload;
 use crate::runtime::RuntimeOptions;
 use crate::runtime::WasmRuntime;
@@ -82,6 +83,9 @@ enum Command {
     /// it or with the configuration.
     #[command(after_long_help = EXPLAIN_EXAMPLES)]
     Explain(Explain),
+    /// Links, unlinks, looks at and shows pairs, in the running gateway.
+    #[command(after_long_help = PAIR_EXAMPLES)]
+    Pair(Pair),
     /// Prints the JSON Schema of the configuration, for editors.
     ///
     /// It tells every key that this program and the plugin take. An editor that
@@ -154,6 +158,12 @@ Examples:
   servicenow-sync serve --config /etc/servicenow-sync/sync.toml
   SERVICENOW_PASSWORD=... servicenow-sync serve --plugin dist/servicenow_sync.wasm";
 
+const PAIR_EXAMPLES: &str = "\
+Examples:
+  servicenow-sync pair link --flashduty 6a1d2f45c0ffee0123456789 --servicenow INC0010001
+  servicenow-sync pair show --servicenow INC0010001
+  servicenow-sync pair unlink --servicenow INC0010001";
+
 const CHECK_EXAMPLES: &str = "\
 Examples:
   servicenow-sync check --config sync.toml
@@ -173,6 +183,9 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         let done = match &self.command {
             Command::Serve(files) => serve(files),
+            Command::Pair(pair) => pair
+                .run()
+                .and_then(|text| Ok(write!(io::stdout(), "{text}")?)),
             Command::Check(files) => check(files),
             Command::Explain(explain) => print_explanation(explain),
             Command::Schema { plugin } => print_schema(plugin.clone()),

@@ -304,6 +304,23 @@ impl Draft {
         }
     }
 
+    /// Where the admin listener listens, and the token that opens it.
+    pub fn admin(&self) -> Result<(SocketAddr, Secret), String> {
+        let token = self.admin.token.first().ok_or(
+            "expected a token in [admin], found none; add token = [{ file = \"…\" }] and restart \
+             the gateway",
+        )?;
+        Ok((self.admin.listen, self.secret(token, &|_| {})?))
+    }
+
+    /// The ids of the integrations.
+    pub fn integrations(&self) -> Vec<String> {
+        let list = self.document.root.get("integration");
+        let ids = list.and_then(Value::as_array).into_iter().flatten();
+        ids.filter_map(|integration| integration["id"].as_str().map(str::to_owned))
+            .collect()
+    }
+
     /// `[log]`.
     pub fn log(&self) -> LogSection {
         self.log

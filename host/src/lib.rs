@@ -14,6 +14,7 @@ pub mod environment;
 pub mod explain;
 mod host;
 mod loader;
+pub mod pair;
 mod reload;
 pub mod runtime;
 pub mod server;
