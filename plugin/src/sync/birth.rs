@@ -360,6 +360,11 @@ impl Case<'_> {
         let description = text::cut(view.description.as_deref().unwrap_or_default(), room);
         let description = plan::sign(&description, signature.as_deref());
         let title = text::cut(title, *flashduty::TITLE.end());
+        let channel = self.channel();
+        let people = self
+            .servicenow_bodies()
+            .filter_map(Body::assigned_to)
+            .last();
         if self.is_dry {
             let plan = plan::plan(Situation {
                 integration: self.integration,
@@ -376,19 +381,17 @@ impl Case<'_> {
             columns.insert("title".into(), json!(title));
             columns.insert("description".into(), json!(description));
             columns.insert("incident_severity".into(), json!(severity.as_str()));
-            columns.insert("channel_id".into(), json!(self.channel()));
+            columns.insert("channel_id".into(), json!(channel));
+            if let Some(people) = people {
+                columns.insert("assigned_to".into(), people);
+            }
             return Err(self
                 .would_create("Flashduty", "POST /incident/create", columns)
                 .await);
         }
         self.about_to_create().await?;
-        let channel = self.channel();
         let flashduty = &self.flashduty;
         let create = |to| flashduty.create(&title, &description, severity, channel, to);
-        let people = self
-            .servicenow_bodies()
-            .filter_map(Body::assigned_to)
-            .last();
         let mut created = create(people.as_ref()).await;
         if let (Err(Trouble::Refused(why) | Trouble::Missing(why)), Some(_)) = (&created, &people) {
             self.log(Level::Warn, "nobody is assigned", &[("why", why)])
@@ -530,9 +533,8 @@ impl Case<'_> {
             let written = match self.is_dry {
                 true => None,
                 false => {
-                    let value = Some(value.clone());
                     self.effects
-                        .write(key.clone(), Precondition::Absent, value)
+                        .write(key.clone(), Precondition::Absent, Some(value.clone()))
                         .await
                 }
             };
