@@ -65,7 +65,7 @@ impl Entry {
     /// with a blank line after each entry and the newest on top. Text may hold
     /// blank lines too, and the date has the form that the user chose. The first
     /// line is a head for certain; what follows a blank line, has the same label
-    /// and a date of the same form is another. None if the first line is no head.
+    /// and a date of the same form is another..
     pub fn from_display(shown: &str, is_work_note: bool) -> Vec<Self> {
         let shown = text::normal(shown);
         let mut first: Option<Head<'_>> = None;
@@ -121,7 +121,7 @@ impl Entry {
 
 /// Gives the entries of one or both journals, all of them and oldest first,
 /// their marks.
-pub fn name(entries: &mut [Entry]) {
+pub(crate) fn name(entries: &mut [Entry]) {
     let hash = |entry: &Entry| {
         let column = if entry.is_work_note {
             WORK_NOTES
