@@ -145,53 +145,6 @@ async fn a_reopened_incident_is_reopened_on_the_other_side() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unreadable_journal_gives_the_newest_comment_of_each_webhook_once() {
-    let servicenow = servicenow::Options {
-        hide_journal: true,
-        ..Default::default()
-    };
-    let world = World::start(Setting {
-        servicenow,
-        ..Setting::default()
-    })
-    .await
-    .unwrap();
-    let incident = world.alert("disk full", Status::Critical);
-    let sys_id = world.until_record(&incident).await.unwrap();
-    world.settled().await.unwrap();
-    world.beth(&sys_id, &[("comments", "the first")]);
-    let has = |w: &World, text: &str| {
-        w.comments(&incident)
-            .iter()
-            .filter(|c| c.contains(text))
-            .count()
-    };
-    world
-        .until("the first is there", |w| {
-            (has(w, "the first") > 0).then_some(())
-        })
-        .await
-        .unwrap();
-    world.beth(&sys_id, &[("urgency", "2")]);
-    world
-        .until_severity(&incident, Severity::Warning)
-        .await
-        .unwrap();
-    world.beth(&sys_id, &[("comments", "the second")]);
-    world
-        .until("the second is there", |w| {
-            (has(w, "the second") > 0).then_some(())
-        })
-        .await
-        .unwrap();
-    world.settled().await.unwrap();
-    assert_eq!(
-        (has(&world, "the first"), has(&world, "the second")),
-        (1, 1)
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn an_unreadable_journal_loses_no_comment_to_a_webhook_that_came_too_early() {
     let servicenow = servicenow::Options {
         hide_journal: true,

@@ -8,8 +8,12 @@
 use crate::date;
 use crate::flashduty;
 use crate::servicenow;
+use crate::servicenow::At;
 use crate::text;
 use alloc::string::String;
+
+/// The longest name of an author, in characters.
+const AUTHOR: usize = 100;
 
 /// Where a carried comment came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +40,7 @@ pub fn mark(origin: Origin, name: &str) -> String {
 
 /// Whether this product wrote a comment, for it ends in a mark of either side.
 pub fn is_carried(text: &str) -> bool {
+    let text = text::without_joiners(&text::visible(text));
     let last = text.trim_end().rsplit('\n').next().unwrap_or_default();
     let Some(last) = last.strip_suffix(']') else {
         return false;
@@ -52,12 +57,12 @@ pub fn is_carried(text: &str) -> bool {
 /// Flashduty's comment as it is written into a ServiceNow journal.
 pub fn for_servicenow(comment: &flashduty::Comment, author: &str) -> String {
     let mark = mark(Origin::Flashduty, &comment.mark);
-    let text = text::without_markup(&text::normal(&comment.text));
+    let text = text::without_markup(&text::visible(&comment.text));
     let author = text::without_markup(author);
     written(
         &author,
         "Flashduty",
-        comment.created_at,
+        &date::minute(comment.created_at),
         &text,
         &mark,
         servicenow::JOURNAL,
@@ -67,22 +72,22 @@ pub fn for_servicenow(comment: &flashduty::Comment, author: &str) -> String {
 /// ServiceNow's comment as it is written into a Flashduty timeline.
 pub fn for_flashduty(entry: &servicenow::Entry) -> String {
     let mark = mark(Origin::ServiceNow, &entry.mark);
-    let text = text::normal(&entry.text);
-    written(
-        &entry.author,
-        "ServiceNow",
-        entry.created_at,
-        &text,
-        &mark,
-        flashduty::NOTE,
-    )
+    let text = text::visible(&entry.text);
+    let system = match entry.is_work_note {
+        true => "ServiceNow work note",
+        false => "ServiceNow",
+    };
+    let at = match &entry.at {
+        At::Known(at_ms) | At::Heard(at_ms) => date::minute(*at_ms),
+        At::Shown(at) => at.clone(),
+    };
+    written(&entry.author, system, &at, &text, &mark, flashduty::NOTE)
 }
 
-fn written(author: &str, system: &str, at_ms: i64, text: &str, mark: &str, max: usize) -> String {
+fn written(author: &str, system: &str, at: &str, text: &str, mark: &str, max: usize) -> String {
     let head = format!(
-        "{} ({system}, {}):\n",
-        text::single_line(author),
-        date::minute(at_ms)
+        "{} ({system}, {at}):\n",
+        text::cut(&text::single_line(&text::visible(author)), AUTHOR)
     );
     let room = max.saturating_sub(head.chars().count() + mark.len() + 1);
     format!("{head}{}\n{mark}", text::cut(text, room))
@@ -120,11 +125,48 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_seen_hides_no_mark() {
+        for text in [
+            "x\n[fd:01ab]\u{200b}",
+            "x\n[fd:\u{202e}01ab]",
+            "x\n[f\u{200d}d:01ab]\u{feff}\n",
+            "x\n\u{7}[snow:01ab]\r\n",
+        ] {
+            assert!(is_carried(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_carried_comment_holds_nothing_that_reorders_or_hides_text() {
+        let hostile = comment("a\u{202e}b\u{0}\u{1b} [c\u{200b}ode]x");
+        assert_eq!(
+            for_servicenow(&hostile, "A\u{2066}na\n:"),
+            "Ana : (Flashduty, 2026-06-01 08:00 UTC):\nab (code)x\n[fd:0123456789]"
+        );
+    }
+
+    #[test]
+    fn a_work_note_says_that_it_is_one() {
+        let entry = servicenow::Entry {
+            mark: "abcdef0123".into(),
+            is_work_note: true,
+            author: "Beth Anglin".into(),
+            at: At::Shown("02.03.2026 09:15".into()),
+            text: "internal".into(),
+        };
+        assert_eq!(
+            for_flashduty(&entry),
+            "Beth Anglin (ServiceNow work note, 02.03.2026 09:15):\ninternal\n[snow:abcdef0123]"
+        );
+    }
+
+    #[test]
     fn a_long_comment_is_cut_and_keeps_its_mark() {
         let entry = servicenow::Entry {
             mark: "abcdef0123".into(),
             author: "beth.anglin".into(),
-            created_at: 0,
+            is_work_note: false,
+            at: At::Known(0),
             text: "ä".repeat(5000),
         };
         let text = for_flashduty(&entry);

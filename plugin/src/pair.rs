@@ -58,7 +58,11 @@ pub struct Pair {
     pub edition: u64,
     /// Comments that are on both sides.
     pub carried: Carried,
-    /// A hash of the additional comments as the record last showed them.
+    /// When the two were linked, in Unix milliseconds; 0 if that is not known.
+    #[serde(default)]
+    pub linked_ms: u64,
+    /// A hash of the journals as the record last showed them; empty if they
+    /// have been looked at in another way only.
     pub journal_seen: Option<String>,
     /// A comment that was sent and whose fate is unknown until then, in Unix
     /// milliseconds.
@@ -171,6 +175,7 @@ impl Default for Pair {
             base: Base::default(),
             edition: 0,
             carried: Carried::default(),
+            linked_ms: 0,
             journal_seen: None,
             unsettled_until_ms: None,
             flashduty_written_ms: Vec::new(),

@@ -53,6 +53,22 @@ pub(crate) fn normal(text: &str) -> String {
         .into()
 }
 
+/// As [`normal`], and without characters that are not seen but reorder or hide
+/// what stands around them. Joiners stay: emoji and some scripts need them.
+pub(crate) fn visible(text: &str) -> String {
+    let text = normal(text);
+    let kept = text.chars().filter(|c| {
+        !matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{feff}'
+            | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+    });
+    kept.collect::<String>().trim().into()
+}
+
+/// Without the joiners that [`visible`] leaves.
+pub(crate) fn without_joiners(text: &str) -> String {
+    text.replace(['\u{200c}', '\u{200d}'], "")
+}
+
 /// As [`normal`], on one line.
 pub(crate) fn single_line(text: &str) -> String {
     normal(text)

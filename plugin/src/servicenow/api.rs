@@ -182,12 +182,16 @@ impl<'a> ServiceNowApi<'a> {
         .await
     }
 
-    /// The additional comments, oldest first. Empty also where the user may
-    /// not read the journal, which is not an error to ServiceNow.
-    pub async fn comments(&self, id: &SysId) -> Result<Vec<Entry>, Trouble> {
+    /// The entries of some journals, oldest first and without marks. Empty also
+    /// where the user may not read them, which is not an error to ServiceNow.
+    pub async fn entries(
+        &self,
+        id: &SysId,
+        journals: &[&'static str],
+    ) -> Result<Vec<Entry>, Trouble> {
         let query = Query::equals("element_id", id.as_str())
-            .zip(Query::equals("element", "comments"))
-            .map(|(a, b)| a.and(&b).ascending("sys_created_on"))
+            .map(|of| of.and(&Query::one_of("element", journals)))
+            .map(|query| query.ascending("sys_created_on"))
             .ok_or_else(|| Trouble::Refused(format!("\"{id}\" cannot be looked up")))?;
         let path = format!(
             "sys_journal_field?sysparm_query={}&sysparm_limit=1000\
@@ -198,7 +202,10 @@ impl<'a> ServiceNowApi<'a> {
         let rows = list(&result);
         Ok(rows
             .iter()
-            .filter(|row| row["element_id"] == id.as_str() && row["element"] == "comments")
+            .filter(|row| {
+                let is_asked_for = |element: &&str| row["element"] == **element;
+                row["element_id"] == id.as_str() && journals.iter().any(is_asked_for)
+            })
             .filter_map(Entry::from_row)
             .collect())
     }

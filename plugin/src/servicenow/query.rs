@@ -47,6 +47,11 @@ impl Query {
         is_name(column).then_some(Self(condition))
     }
 
+    /// `column` holds one of these values, which are part of the program.
+    pub fn one_of(column: &'static str, values: &[&'static str]) -> Self {
+        Self(format!("{column}IN{}", values.join(",")))
+    }
+
     /// Either of two conditions.
     pub fn or(self, other: &Self) -> Self {
         Self(self.0 + "^OR" + &other.0)

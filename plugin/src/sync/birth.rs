@@ -17,12 +17,15 @@ use super::case::Case;
 use super::rehearsal::shown_columns;
 use crate::Level;
 use crate::Precondition;
+use crate::comment;
+use crate::comment::Origin;
 use crate::condition;
 use crate::configuration::Trigger;
 use crate::far_end::Trouble;
 use crate::flashduty;
 use crate::flashduty::Incident;
 use crate::flashduty::IncidentId;
+use crate::flashduty::short_hash;
 use crate::json;
 use crate::keys;
 use crate::keys::Entity;
@@ -549,13 +552,14 @@ impl Case<'_> {
             }
         }
         self.pair.creating = None;
+        self.pair.linked_ms = self.effects.now_ms();
         self.pair.base = base;
         self.save().await
     }
 }
 
-/// What a ServiceNow record is told about where it came from; it is found
-/// again by the link in it.
+/// What a ServiceNow record is told about where it came from, with the mark by
+/// which it is known for our own.
 pub(super) fn introduction(incident: &Incident) -> String {
     let id = &incident.incident_id;
     let link = match incident.text("detail_url") {
@@ -569,7 +573,11 @@ pub(super) fn introduction(incident: &Incident) -> String {
             text::without_markup(&text::single_line(name))
         ),
     };
-    format!("Flashduty incident{channel}: {}", text::single_line(link))
+    let mark = comment::mark(Origin::Flashduty, &short_hash(id.as_str().as_bytes()));
+    format!(
+        "Flashduty incident{channel}: {}\n{mark}",
+        text::single_line(link)
+    )
 }
 
 /// The key under which other systems are told about a Flashduty incident.

@@ -10,12 +10,17 @@ use crate::Level;
 use crate::comment;
 use crate::comment::Origin;
 use crate::configuration::Journal;
+use crate::configuration::Journals;
 use crate::far_end::Trouble;
 use crate::flashduty;
 use crate::flashduty::short_hash;
 use crate::pair::Carried;
 use crate::servicenow;
+use crate::servicenow::At;
+use crate::servicenow::COMMENTS;
 use crate::servicenow::Columns;
+use crate::servicenow::Entry;
+use crate::servicenow::WORK_NOTES;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde_json::json;
@@ -70,14 +75,15 @@ impl Case<'_> {
             return Ok(());
         };
         let column = match self.integration.comments.to_servicenow {
-            Journal::WorkNotes => "work_notes",
-            Journal::AdditionalComments => "comments",
+            Journal::WorkNotes => WORK_NOTES,
+            Journal::AdditionalComments => COMMENTS,
             Journal::None => return Ok(()),
         };
         let mut comments = self.flashduty.comments(&id).await?;
         comments.retain(|comment| {
             !comment::is_carried(&comment.text)
                 && !self.pair.carried.to_servicenow.contains(&comment.mark)
+                && !self.is_before_link(comment.created_at)
         });
         if comments.is_empty() {
             return Ok(());
@@ -124,9 +130,10 @@ impl Case<'_> {
         let (Some(id), Some(sys_id)) = (self.incident_id(), self.sys_id()) else {
             return Ok(());
         };
-        let Some((mut entries, seen)) = self.new_servicenow_comments(&sys_id).await? else {
+        let Some((mut entries, seen)) = self.new_entries(&sys_id).await? else {
             return Ok(());
         };
+        self.leave_out_before_link(&mut entries);
         entries.retain(|entry| {
             !comment::is_carried(&entry.text)
                 && !self.pair.carried.to_flashduty.contains(&entry.mark)
@@ -167,45 +174,106 @@ impl Case<'_> {
         Ok(())
     }
 
-    /// The additional comments, if there may be one that is not known, and the
-    /// hash to remember once they are carried. The record shows the whole
+    /// The entries of the journals, if there may be one that is not known, and
+    /// the hash to remember once they are carried. The record shows the whole
     /// journal to people, so it tells whether the rows need reading at all.
-    async fn new_servicenow_comments(
+    async fn new_entries(
         &mut self,
         sys_id: &servicenow::SysId,
-    ) -> Result<Option<(Vec<servicenow::Entry>, Option<String>)>, Stop> {
-        let Some(record) = self.read_record().await? else {
-            return Ok(Some((
-                self.comments_of_webhooks(),
-                self.pair.journal_seen.clone(),
-            )));
-        };
-        let shown = record.display("comments").trim();
-        let seen = Some(short_hash(shown.as_bytes()));
-        if shown.is_empty() || self.pair.journal_seen == seen {
+    ) -> Result<Option<(Vec<Entry>, Option<String>)>, Stop> {
+        let journals = self.journals();
+        if journals.is_empty() {
             return Ok(None);
         }
-        let entries = self.servicenow.comments(sys_id).await?;
-        if !entries.is_empty() {
-            return Ok(Some((entries, seen)));
+        let looked_at = Some(self.pair.journal_seen.clone().unwrap_or_default());
+        let Some(record) = self.read_record().await? else {
+            return Ok(Some((self.comments_of_webhooks(), looked_at)));
+        };
+        let shown: Vec<String> = journals
+            .iter()
+            .map(|journal| record.display(journal).into())
+            .collect();
+        let whole = shown.concat();
+        let seen = Some(short_hash(whole.trim().as_bytes()));
+        let is_empty = whole.trim().is_empty();
+        // An empty one is worth remembering where the first look counts.
+        if self.pair.journal_seen == seen || is_empty && self.integration.comments.before_link {
+            return Ok(None);
         }
-        self.log(
-            Level::Warn,
-            "the journal is not readable, so only the newest comment of each webhook is carried; \
-             give the integration user read access to sys_journal_field",
-            &[],
-        )
-        .await;
-        // Not to be remembered as seen: the webhook that tells of what the
-        // record shows already may still be on its way.
-        let seen = self.pair.journal_seen.clone();
-        Ok(Some((self.comments_of_webhooks(), seen)))
+        if is_empty {
+            return Ok(Some((Vec::new(), seen)));
+        }
+        let mut shown: Vec<Entry> = journals
+            .iter()
+            .zip(&shown)
+            .flat_map(|(journal, shown)| Entry::from_display(shown, *journal == WORK_NOTES))
+            .collect();
+        let mut entries = self.servicenow.entries(sys_id, journals).await?;
+        if entries.is_empty() {
+            let means = match shown.is_empty() {
+                true => "only the newest comment of each webhook is carried",
+                false => "comments are taken from what the record shows",
+            };
+            let message = format!(
+                "the journal is not readable, so {means}; give the integration user read access \
+                 to sys_journal_field"
+            );
+            self.log(Level::Warn, &message, &[]).await;
+            entries.append(&mut shown);
+        }
+        if entries.is_empty() {
+            // Not to be remembered as seen: the webhook that tells of what the
+            // record shows already may still be on its way.
+            return Ok(Some((self.comments_of_webhooks(), looked_at)));
+        }
+        servicenow::name(&mut entries);
+        Ok(Some((entries, seen)))
     }
 
-    pub(super) fn comments_of_webhooks(&self) -> Vec<servicenow::Entry> {
+    /// The journals that are carried to Flashduty.
+    fn journals(&self) -> &'static [&'static str] {
+        match self.integration.comments.from_servicenow {
+            Journals::AdditionalComments => &[COMMENTS],
+            Journals::All => &[COMMENTS, WORK_NOTES],
+            Journals::None => &[],
+        }
+    }
+
+    /// Whether a comment of that time is one that stays where it is, because it
+    /// is older than the pair. ServiceNow's seconds are whole ones: what may
+    /// have been written after the link counts as that.
+    fn is_before_link(&self, created_at: i64) -> bool {
+        let linked = i64::try_from(self.pair.linked_ms).unwrap_or(i64::MAX);
+        !self.integration.comments.before_link && created_at.saturating_add(999) < linked
+    }
+
+    /// Remembers entries that are older than the pair as if they had been
+    /// carried: the next look may be one that cannot tell their time. One whose
+    /// time is not known is older if it is there at the first look.
+    fn leave_out_before_link(&mut self, entries: &mut Vec<Entry>) {
+        if self.integration.comments.before_link {
+            return;
+        }
+        let is_first_look = self.pair.journal_seen.is_none();
+        let is_older = |entry: &Entry| match &entry.at {
+            At::Known(at) => self.is_before_link(*at),
+            At::Shown(_) | At::Heard(_) => is_first_look,
+        };
+        let (older, newer) = core::mem::take(entries).into_iter().partition(is_older);
+        let older: Vec<Entry> = older;
+        for entry in older {
+            Carried::remember(&mut self.pair.carried.to_flashduty, &entry.mark);
+        }
+        *entries = newer;
+    }
+
+    pub(super) fn comments_of_webhooks(&self) -> Vec<Entry> {
+        if self.journals().is_empty() {
+            return Vec::new();
+        }
         let now_ms = self.effects.now_ms();
         self.servicenow_bodies()
-            .filter_map(|body| servicenow::Entry::from_webhook(body.get("comments")?, now_ms))
+            .filter_map(|body| Entry::from_webhook(body.get("comments")?, now_ms))
             .collect()
     }
 
