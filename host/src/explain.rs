@@ -104,7 +104,7 @@ impl Draft {
         for work in &explanation.rehearsed.work {
             match &work.ended {
                 Err(why) => bail!("the plugin failed on {}: {why}", work.key),
-                Ok(Verdict::Park(why)) => bail!("{}", why),
+                Ok(Verdict::Park(why)) => bail!("{why}"),
                 Ok(Verdict::Done | Verdict::Retry(_)) => {}
             }
         }
