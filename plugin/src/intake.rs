@@ -58,12 +58,11 @@ pub async fn receive(
         Ok(body) => answer(200, &body),
         Err((status, message)) => {
             effects
-                .log(Level::Warn, "webhook refused", &[("reason", &message)])
-                .await;
+                .log(Level::Warn, "webhook refused", &[("reason", &message)]);
             answer(status, &json!({ "error": message }))
         }
     };
-    effects.respond(response).await;
+    effects.respond(response);
 }
 
 async fn accept(
@@ -120,8 +119,7 @@ async fn accept(
     stored.map_err(|e| (500, e.to_string()))?;
     // Even if the hint was there: nobody knows whether that happened then.
     effects
-        .schedule(keys::work(id, &pair), 0, &notice.reason)
-        .await;
+        .schedule(keys::work(id, &pair), 0, &notice.reason);
     if !is_trigger || rehearsed {
         return Ok(json!({ "status": "accepted" }));
     }

@@ -50,7 +50,7 @@ pub(crate) async fn receive(
         Ok(body) => answer(200, &body),
         Err((status, message)) => answer(status, &json!({ "error": message })),
     };
-    effects.respond(response).await;
+    effects.respond(response);
 }
 
 async fn carry_out(
@@ -160,8 +160,7 @@ async fn order(asked: &Asked<'_>, hint: Option<Hint>) -> Result<(), Refusal> {
     let work = keys::work(id, &asked.pair().await);
     asked
         .effects
-        .schedule(work, 0, "asked for by an operator")
-        .await;
+        .schedule(work, 0, "asked for by an operator");
     Ok(())
 }
 

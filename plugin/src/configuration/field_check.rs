@@ -7,7 +7,6 @@ use super::Integration;
 use crate::flashduty::Incident;
 use crate::servicenow::is_name;
 use alloc::borrow::ToOwned;
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -160,9 +159,9 @@ impl Integration {
         if travels != (true, true) {
             return;
         }
-        let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
         for (from, to) in &rule.map {
-            if let Some(other) = seen.insert(to, from) {
+            let twin = rule.map.iter().find(|(_, other)| *other == to);
+            if let Some((other, _)) = twin.filter(|(other, _)| *other != from) {
                 report(
                     "/map",
                     format!(

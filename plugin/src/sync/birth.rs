@@ -103,8 +103,7 @@ impl Case<'_> {
 
         if self.is_dry {
             let conditions = condition::explained(&integration.conditions, &incident);
-            self.log(Level::Info, "trigger", &[("conditions", &conditions)])
-                .await;
+            self.log(Level::Info, "trigger", &[("conditions", &conditions)]);
         }
         // A creation that was begun is finished, whatever the incident is now.
         let is_begun = self.pair.creating.is_some();
@@ -132,8 +131,7 @@ impl Case<'_> {
                 Level::Error,
                 "several records of one incident",
                 &[("numbers", &numbers)],
-            )
-            .await;
+            );
         }
         let record = match found.into_iter().next() {
             Some(record) => {
@@ -171,8 +169,7 @@ impl Case<'_> {
         columns.insert("correlation_id".into(), json!(correlation));
         if self.is_dry {
             return Err(self
-                .would_create("ServiceNow", "POST incident", columns)
-                .await);
+                .would_create("ServiceNow", "POST incident", columns));
         }
         let fact = keys::instance(&self.integration.id);
         let [fact] = self.effects.get([fact]).await;
@@ -211,8 +208,7 @@ impl Case<'_> {
             Level::Info,
             "created in ServiceNow",
             &[("created", &number)],
-        )
-        .await;
+        );
         Ok(record)
     }
 
@@ -235,7 +231,7 @@ impl Case<'_> {
             now_ms,
             explain: false,
         });
-        self.report(&plan.decisions).await;
+        self.report(&plan.decisions);
         let mut columns = match self.is_dry {
             true => shown_columns(&plan),
             false => {
@@ -273,8 +269,7 @@ impl Case<'_> {
             {
                 let work = keys::work(&integration.id, &Entity::Flashduty(incident));
                 self.effects
-                    .schedule(work, 0, &format!("about s-{id}"))
-                    .await;
+                    .schedule(work, 0, &format!("about s-{id}"));
                 return Ok(Birth::Elsewhere);
             }
         }
@@ -379,7 +374,7 @@ impl Case<'_> {
                 now_ms: self.effects.now_ms(),
                 explain: false,
             });
-            self.report(&plan.decisions).await;
+            self.report(&plan.decisions);
             let mut columns = Columns::new();
             columns.insert("title".into(), json!(title));
             columns.insert("description".into(), json!(description));
@@ -389,16 +384,14 @@ impl Case<'_> {
                 columns.insert("assigned_to".into(), people);
             }
             return Err(self
-                .would_create("Flashduty", "POST /incident/create", columns)
-                .await);
+                .would_create("Flashduty", "POST /incident/create", columns));
         }
         self.about_to_create().await?;
         let flashduty = &self.flashduty;
         let create = |to| flashduty.create(&title, &description, severity, channel, to);
         let mut created = create(people.as_ref()).await;
         if let (Err(Trouble::Refused(why) | Trouble::Missing(why)), Some(_)) = (&created, &people) {
-            self.log(Level::Warn, "nobody is assigned", &[("why", why)])
-                .await;
+            self.log(Level::Warn, "nobody is assigned", &[("why", why)]);
             created = create(None).await;
         }
         match created {
@@ -406,8 +399,7 @@ impl Case<'_> {
                 let url = id.to_string();
                 self.pair
                     .note(self.effects.now_ms(), format!("created {id} in Flashduty"));
-                self.log(Level::Info, "created in Flashduty", &[("created", &url)])
-                    .await;
+                self.log(Level::Info, "created in Flashduty", &[("created", &url)]);
                 Ok(id)
             }
             Err(trouble) => Err(self.not_created(trouble).await),
@@ -467,8 +459,7 @@ impl Case<'_> {
             .write(member, Precondition::Absent, Some(value))
             .await;
         self.effects
-            .schedule(keys::work(integration, &owner), 0, &format!("about f-{id}"))
-            .await;
+            .schedule(keys::work(integration, &owner), 0, &format!("about f-{id}"));
         Ok(true)
     }
 

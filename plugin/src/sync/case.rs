@@ -93,8 +93,7 @@ impl<'a> Case<'a> {
                 ))
             })?;
             effects
-                .schedule(keys::work(id, &other), 0, &format!("about {name}"))
-                .await;
+                .schedule(keys::work(id, &other), 0, &format!("about {name}"));
             return Ok(Loaded::Elsewhere);
         }
         let rehearsed = supposed.is_some();
@@ -206,7 +205,7 @@ impl<'a> Case<'a> {
             }
             if more {
                 let work = keys::work(&self.integration.id, &self.name);
-                self.effects.schedule(work, 0, "more hints").await;
+                self.effects.schedule(work, 0, "more hints");
             }
         }
     }
@@ -322,17 +321,17 @@ impl<'a> Case<'a> {
     }
 
     /// Deletes the hints that this session took.
-    pub(super) async fn drop_hints(&mut self) {
+    pub(super) fn drop_hints(&mut self) {
         let keys = self
             .hints
             .drain(..)
             .map(|(key, revision, _)| (key, revision))
             .collect();
-        self.effects.delete(keys).await;
+        self.effects.delete(keys);
     }
 
     /// Comes back when a snooze ends, since no event is certain to tell.
-    pub(super) async fn watch_snooze(&self) {
+    pub(super) fn watch_snooze(&self) {
         if self.pair.base.state.flashduty != Some(Progress::Snoozed) {
             return;
         }
@@ -340,13 +339,12 @@ impl<'a> Case<'a> {
         if until_ms > self.effects.now_ms() {
             let work = keys::work(&self.integration.id, &self.name);
             self.effects
-                .schedule(work, until_ms + SNOOZE_MARGIN_MS, "snooze ends")
-                .await;
+                .schedule(work, until_ms + SNOOZE_MARGIN_MS, "snooze ends");
         }
     }
 
     /// Logs with the names of the integration and both incidents.
-    pub(super) async fn log(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
+    pub(super) fn log(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
         let name = self.name.to_string();
         let mut all = vec![
             ("integration", self.integration.id.as_str()),
@@ -356,7 +354,7 @@ impl<'a> Case<'a> {
             all.push(("number", number));
         }
         all.extend_from_slice(fields);
-        self.effects.log(level, message, &all).await;
+        self.effects.log(level, message, &all);
     }
 }
 

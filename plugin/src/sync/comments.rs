@@ -117,8 +117,7 @@ impl Case<'_> {
                     Level::Info,
                     "comment carried to ServiceNow",
                     &[("mark", &mark)],
-                )
-                .await;
+                );
             }
             Carried::remember(&mut self.pair.carried.to_servicenow, &comment.mark);
             self.save().await?;
@@ -160,8 +159,7 @@ impl Case<'_> {
                     Level::Info,
                     "comment carried to Flashduty",
                     &[("mark", &mark)],
-                )
-                .await;
+                );
             }
             Carried::remember(&mut self.pair.carried.to_flashduty, &entry.mark);
             self.save().await?;
@@ -218,7 +216,7 @@ impl Case<'_> {
                 "the journal is not readable, so {means}; give the integration user read access \
                  to sys_journal_field"
             );
-            self.log(Level::Warn, &message, &[]).await;
+            self.log(Level::Warn, &message, &[]);
             entries.append(&mut shown);
         }
         if entries.is_empty() {

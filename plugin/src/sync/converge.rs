@@ -54,15 +54,15 @@ impl Case<'_> {
             plan = self.plan();
         }
         if self.is_dry {
-            self.report(&plan.decisions).await;
-            self.rehearse(&plan).await;
+            self.report(&plan.decisions);
+            self.rehearse(&plan);
             return Ok(false);
         }
         if plan.successor {
             return Ok(true);
         }
         plan.notes.extend_from_slice(more);
-        self.brake(&plan).await?;
+        self.brake(&plan)?;
         let unknown = self.look_up(&mut plan).await?;
         let Plan {
             decisions,
@@ -104,7 +104,7 @@ impl Case<'_> {
             }
             self.save().await?;
         }
-        self.report(&decisions).await;
+        self.report(&decisions);
         Ok(false)
     }
 
@@ -152,8 +152,7 @@ impl Case<'_> {
                 Level::Warn,
                 "ServiceNow did not take a column as it was sent; may the user write it?",
                 &[("columns", &dropped)],
-            )
-            .await;
+            );
         }
         let held = ServiceNowView::new(&record, self.integration);
         confirm(base, &columns, held, self.integration);
@@ -174,14 +173,13 @@ impl Case<'_> {
         self.pair
             .note(now_ms, format!("{what} is left alone: {why}"));
         let fields = [("field", what), ("why", &why)];
-        self.log(Level::Warn, "a field is left alone", &fields)
-            .await;
+        self.log(Level::Warn, "a field is left alone", &fields);
         Ok(())
     }
 
     /// Holds up a pair that is written to and fro: something else changes its
     /// fields back. People's changes go one way at a time.
-    async fn brake(&mut self, plan: &Plan) -> Result<(), Stop> {
+    fn brake(&mut self, plan: &Plan) -> Result<(), Stop> {
         let now_ms = self.effects.now_ms();
         let pair = &mut self.pair;
         let written = [
@@ -207,7 +205,7 @@ impl Case<'_> {
         };
         let reason = "fields were written to and fro within ten minutes; look for a rule on \
                       either side that changes them back";
-        self.log(Level::Error, "brake", &[("reason", reason)]).await;
+        self.log(Level::Error, "brake", &[("reason", reason)]);
         Err(Stop::Wait {
             until_ms: a.min(b),
             reason: reason.into(),
@@ -246,7 +244,7 @@ impl Case<'_> {
         })
     }
 
-    pub(super) async fn report(&self, decisions: &[Decision]) {
+    pub(super) fn report(&self, decisions: &[Decision]) {
         for decision in decisions {
             let level = match decision.outcome {
                 Outcome::InStep => Level::Debug,
@@ -267,7 +265,7 @@ impl Case<'_> {
             if let Some(value) = rule.and_then(|rule| rule.value.as_ref()) {
                 fields.push(("source", value.as_str()));
             }
-            self.log(level, "decided", &fields).await;
+            self.log(level, "decided", &fields);
         }
     }
 }

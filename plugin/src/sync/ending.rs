@@ -28,8 +28,7 @@ impl Case<'_> {
         self.pair.creating = None;
         self.pair.ended = Some(why.to_owned());
         self.pair.note(self.effects.now_ms(), why);
-        self.log(Level::Info, "pair ended", &[("reason", why)])
-            .await;
+        self.log(Level::Info, "pair ended", &[("reason", why)]);
         self.save().await
     }
 
@@ -58,7 +57,7 @@ impl Case<'_> {
         let written = self.effects.write(key, precondition, Some(value)).await;
         written.ok_or(Stop::Overtaken)?;
         let member = member.map(|member| (member_key, member.revision));
-        self.effects.delete(member.into_iter().collect()).await;
+        self.effects.delete(member.into_iter().collect());
         Ok(true)
     }
 

@@ -53,7 +53,7 @@ impl Case<'_> {
                     plan.columns.insert(column.clone(), json!(sys_id));
                 }
                 Err(why) => {
-                    self.give_up(column, &why).await;
+                    self.give_up(column, &why);
                     unknown.insert(column.clone(), json!(value));
                 }
             }
@@ -70,7 +70,7 @@ impl Case<'_> {
                 // Without it ServiceNow refuses to resolve, and says less why.
                 Err(why) if column == "close_code" => return Err(Trouble::Refused(why).into()),
                 Err(why) => {
-                    self.give_up(&column, &why).await;
+                    self.give_up(&column, &why);
                     plan.columns.remove(&column);
                     unknown.insert(column, json!(value));
                 }
@@ -79,13 +79,12 @@ impl Case<'_> {
         Ok(unknown)
     }
 
-    async fn give_up(&mut self, column: &str, why: &str) {
+    fn give_up(&mut self, column: &str, why: &str) {
         let now_ms = self.effects.now_ms();
         self.pair
             .note(now_ms, format!("{column} is left alone: {why}"));
         let fields = [("column", column), ("why", why)];
-        self.log(Level::Warn, "a column is left alone", &fields)
-            .await;
+        self.log(Level::Warn, "a column is left alone", &fields);
     }
 
     /// The `sys_id` of the one record that holds a value, or why there is none.

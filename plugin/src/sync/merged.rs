@@ -48,7 +48,7 @@ impl Case<'_> {
                     for source in sources.filter_map(id_of).filter(|_| !self.is_dry) {
                         let integration = &self.integration.id;
                         let source = keys::work(integration, &Entity::Flashduty(source));
-                        self.effects.schedule(source, 0, "it was merged").await;
+                        self.effects.schedule(source, 0, "it was merged");
                     }
                 }
                 Some(target) => notes.extend(self.note_of_merge(target, into).await?),

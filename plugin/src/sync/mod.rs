@@ -55,6 +55,9 @@ pub(crate) enum Stop {
     Park(String),
     /// Nothing more can be told without changing something.
     Rehearsed,
+    /// It belongs to another pair, whose work has been scheduled and takes the
+    /// hints.
+    Elsewhere,
 }
 
 impl From<Trouble> for Stop {
@@ -92,7 +95,7 @@ impl Stop {
                 }
             }
             Self::Trouble(Trouble::Forbidden(reason)) | Self::Park(reason) => Verdict::Park(reason),
-            Self::Rehearsed => Verdict::Done,
+            Self::Rehearsed | Self::Elsewhere => Verdict::Done,
         }
     }
 }
@@ -120,14 +123,14 @@ pub async fn run(
         match Case::load(effects, integration, entity, supposed).await? {
             Loaded::Case(mut case) => match bring_in_step(&mut case).await {
                 Ok(()) | Err(Stop::Rehearsed) => {
-                    case.drop_hints().await;
+                    case.drop_hints();
                     Ok(())
                 }
                 // Long enough: what is not found by now is gone.
                 Err(Stop::Trouble(Trouble::Missing(_)))
                     if work.attempt >= PATIENCE_MS.len() as u32 && case.ends_with_one().await? =>
                 {
-                    case.drop_hints().await;
+                    case.drop_hints();
                     Ok(())
                 }
                 stopped => stopped,
@@ -150,7 +153,7 @@ async fn bring_in_step(case: &mut Case<'_>) -> Result<(), Stop> {
     if !case.pair.is_linked() {
         match case.give_birth().await? {
             Birth::Linked => newly_linked = true,
-            Birth::Elsewhere => return Ok(()),
+            Birth::Elsewhere => return Err(Stop::Elsewhere),
             Birth::NotWanted(why) => return case.turn_down(&why).await,
         }
     }
@@ -161,12 +164,12 @@ async fn bring_in_step(case: &mut Case<'_>) -> Result<(), Stop> {
         newly_linked = true;
     }
     if case.is_dry {
-        case.rehearse_comments().await;
+        case.rehearse_comments();
         return Ok(());
     }
     case.introduce().await?;
     case.carry_comments(newly_linked).await?;
-    case.watch_snooze().await;
+    case.watch_snooze();
     Ok(())
 }
 

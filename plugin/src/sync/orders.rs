@@ -54,7 +54,7 @@ impl Case<'_> {
             true => Level::Info,
             false => Level::Debug,
         };
-        self.log(level, "not synced", &[("reason", why)]).await;
+        self.log(level, "not synced", &[("reason", why)]);
         match self.is_triggered() {
             true => self.tell_who_asked(why).await,
             false => Ok(()),

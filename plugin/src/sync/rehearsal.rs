@@ -65,7 +65,7 @@ pub(super) fn shown_columns(plan: &Plan) -> Columns {
 
 impl Case<'_> {
     /// Tells which comments of webhooks would be carried.
-    pub(super) async fn rehearse_comments(&self) {
+    pub(super) fn rehearse_comments(&self) {
         if !self.integration.direction.from_servicenow() {
             return;
         }
@@ -75,57 +75,52 @@ impl Case<'_> {
                 "incident_id": id.as_deref().unwrap_or("<the new incident>"),
                 "comment": comment::for_flashduty(&entry),
             });
-            self.would_send("Flashduty", "POST /incident/comment", body)
-                .await;
+            self.would_send("Flashduty", "POST /incident/comment", body);
         }
     }
 
     /// Tells what a plan would send.
-    pub(super) async fn rehearse(&self, plan: &Plan) {
+    pub(super) fn rehearse(&self, plan: &Plan) {
         let columns = shown_columns(plan);
         if let Some(id) = self.sys_id().filter(|_| !columns.is_empty()) {
             self.would_send(
                 "ServiceNow",
                 &format!("PATCH incident/{id}"),
                 columns.into(),
-            )
-            .await;
+            );
         }
         if let Some(id) = self.incident_id() {
             for step in &plan.steps {
                 let (path, body) = FlashdutyApi::request(&id, step);
-                self.would_send("Flashduty", &format!("POST {path}"), body)
-                    .await;
+                self.would_send("Flashduty", &format!("POST {path}"), body);
             }
         }
         if plan.successor {
             let text = "a new record, which takes the place of the one that is over";
-            self.would_send("ServiceNow", "POST incident", text.into())
-                .await;
+            self.would_send("ServiceNow", "POST incident", text.into());
         }
         for Note { to, text } in &plan.notes {
             let system = match to {
                 Side::Flashduty => "Flashduty",
                 Side::ServiceNow => "ServiceNow",
             };
-            self.would_send(system, "a note", text.as_str().into())
-                .await;
+            self.would_send(system, "a note", text.as_str().into());
         }
     }
 
     /// Tells what a creation would send, and ends the session.
-    pub(super) async fn would_create(&self, system: &str, request: &str, columns: Columns) -> Stop {
-        self.would_send(system, request, columns.into()).await;
-        self.rehearse_comments().await;
+    pub(super) fn would_create(&self, system: &str, request: &str, columns: Columns) -> Stop {
+        self.would_send(system, request, columns.into());
+        self.rehearse_comments();
         Stop::Rehearsed
     }
 
-    async fn would_send(&self, system: &str, request: &str, body: Value) {
+    fn would_send(&self, system: &str, request: &str, body: Value) {
         let fields = [
             ("to", system),
             ("request", request),
             ("body", &json::text(&body)),
         ];
-        self.log(Level::Info, "would send", &fields).await;
+        self.log(Level::Info, "would send", &fields);
     }
 }
