@@ -112,12 +112,14 @@ async fn whoever_sends_is_told_of_a_failure_and_it_is_tried_again() {
             path: None,
         };
         let fault = Fault::AbortedByRule("No entry".into());
-        s.faults().answer_to(post, fault, Span::Next(1));
+        s.faults().answer_to(post, fault, Span::Always);
     });
     let answer = world.ana_sends(&incident).await.unwrap().0;
     assert_eq!(answer.status, 503, "{answer:?}");
     assert!(answer.text.contains("No entry"), "{answer:?}");
     // Whatever happens next, it is not forgotten that somebody sent it.
+    world.settled().await.unwrap();
+    world.servicenow.poke(|s, _| s.faults().clear());
     world.ana(&incident, &Action::Acknowledge);
     let sys_id = world.until_record(&incident).await.unwrap();
     world.until_column(&sys_id, "state", "2").await.unwrap();
