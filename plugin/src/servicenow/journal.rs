@@ -65,7 +65,8 @@ impl Entry {
     /// with a blank line after each entry and the newest on top. Text may hold
     /// blank lines too, and the date has the form that the user chose. The first
     /// line is a head for certain; what follows a blank line, has the same label
-    /// and a date of the same form is another..
+    /// and a date of the same form is another. Empty if the first line is no
+    /// head.
     pub fn from_display(shown: &str, is_work_note: bool) -> Vec<Self> {
         let shown = text::normal(shown);
         let mut first: Option<Head<'_>> = None;
