@@ -43,6 +43,11 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
+    /// Whoever shares it between gateways, for a test, wraps it.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     async fn get(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError> {
         Ok(self.with(|state| keys.iter().map(|k| state.entries.get(k).cloned()).collect()))
     }

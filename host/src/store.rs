@@ -142,6 +142,10 @@ impl FileStore {
 }
 
 impl Store for FileStore {
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     async fn get(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError> {
         self.0
             .shared
