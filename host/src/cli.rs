@@ -317,7 +317,7 @@ fn summary(config: &Config) -> String {
         );
     }
     let _ = writeln!(text, "admin on http://{}", config.admin);
-    let _ = writeln!(text, "store in {}", config.store.display());
+    let _ = writeln!(text, "store in {}", config.store);
     let _ = writeln!(text, "the configuration is good");
     text
 }
