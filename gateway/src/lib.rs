@@ -21,6 +21,8 @@ mod admin;
 mod authentication;
 mod backoff;
 mod client;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod contract;
 mod credential;
 mod egress;

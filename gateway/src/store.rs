@@ -20,6 +20,8 @@ pub trait Store {
     async fn get(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError>;
 
     /// Reads a page of the keys that begin with a prefix, in ascending order.
+    /// A page has 1 to 1000 entries, whatever the limit says, and ends when it
+    /// holds some MiB of values.
     async fn scan(&self, scan: &Scan) -> Result<Page, StoreError>;
 
     /// Writes or deletes one key if its precondition holds, and returns when
