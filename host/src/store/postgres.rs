@@ -233,9 +233,9 @@ impl Store for PostgresStore {
                     sum(octet_length(value)) OVER (ORDER BY key) - octet_length(value) AS before \
                 FROM ( \
                     SELECT key, value, revision FROM servicenow_sync_keys \
-                    WHERE key {comparison} $1 {end} ORDER BY key LIMIT $2 + 1 \
+                    WHERE key {comparison} $1 {end} ORDER BY key LIMIT $2::bigint + 1 \
                 ) AS found \
-            ) AS page WHERE place <= $2 AND before <= $3 ORDER BY key"
+            ) AS page WHERE place <= $2::bigint AND before <= $3::bigint ORDER BY key"
         );
         let rows = self.query(&statement, &parameters).await?;
         let seen = rows.first().map_or(Ok(0), |row| row.try_get::<_, i64>(3));
