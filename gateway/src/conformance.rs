@@ -1,4 +1,4 @@
-//! What every [`Store`] must do, as a test that any of them can be put to.
+//! What every [`Store`](crate::Store) must do, as a test that any of them can be put to.
 //!
 //! A store of your own is tested by two calls:
 //!

@@ -245,8 +245,9 @@ pub struct LimitSettings {
     /// itself when to give up.
     #[schemars(range(min = 1))]
     pub failures: u32,
-    /// In a store that gateways share: for how long a gateway must be silent
-    /// before another one takes over its work; 20 unless given.
+    /// In a store that gateways share: how long a gateway must be silent before
+    /// another one takes over its work.
+    #[schemars(range(min = 1))]
     pub lease_seconds: u32,
 }
 

@@ -39,7 +39,6 @@ use serde::Serialize;
 use serde::de;
 use serde_json::Map;
 use serde_json::Value;
-use std::fmt;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -137,14 +136,20 @@ impl StoreSection {
     fn path(&self) -> &Path {
         self.path.as_deref().unwrap_or(Path::new("sync.redb"))
     }
-}
 
-impl fmt::Display for StoreSection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn file_in_words(&self) -> String {
         match &self.url {
-            None => write!(f, "{}", self.path().display()),
-            Some(SecretRef::Env(name)) => write!(f, "the database of the variable {name}"),
-            Some(SecretRef::File(path)) => write!(f, "the database of the file {path}"),
+            None => self.path().display().to_string(),
+            Some(_) => "none".into(),
+        }
+    }
+
+    /// Where the URL stands, which itself is a secret.
+    fn database_in_words(&self) -> String {
+        match &self.url {
+            None => "none".into(),
+            Some(SecretRef::Env(name)) => format!("the variable {name}"),
+            Some(SecretRef::File(path)) => format!("the file {path}"),
         }
     }
 }
@@ -239,7 +244,7 @@ pub(crate) struct Asked {
 /// The keys that take effect at the start only, by JSON Pointer, with their
 /// values.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settled([(&'static str, String); 9]);
+pub struct Settled([(&'static str, String); 10]);
 
 impl Settled {
     /// JSON Pointers of the keys.
@@ -377,7 +382,8 @@ impl Draft {
             ),
             ("/server/workers", server.workers.to_string()),
             ("/admin/listen", admin.listen.to_string()),
-            ("/store", store.to_string()),
+            ("/store/path", store.file_in_words()),
+            ("/store/url", store.database_in_words()),
             ("/log/format", format!("{:?}", log.format).to_lowercase()),
             (
                 "/plugin/cache-directory",

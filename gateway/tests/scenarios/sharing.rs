@@ -86,6 +86,22 @@ async fn a_gateway_that_died_is_taken_over_from_after_a_term_on_the_watchers_clo
 }
 
 #[tokio::test]
+async fn a_sign_of_life_at_the_last_moment_counts() {
+    let (first, second) = Scene::pair().await;
+    first.schedule("pair", 0, "event").await;
+    let (_hold, _running) = start_waiting(&first).await;
+    second.clock.advance(LOOK);
+    second.run_all().await;
+    // From here on it does not look around before the time is up.
+    second.clock.advance(TERM - 500);
+    second.run_all().await;
+    first.clock.advance(TERM / 4);
+    yields().await;
+    second.clock.advance(500);
+    assert_eq!(second.run_all().await, 0);
+}
+
+#[tokio::test]
 async fn the_wait_is_told_to_whoever_runs_the_work() {
     let (first, second) = Scene::pair().await;
     first.schedule("pair", 0, "event").await;
@@ -356,7 +372,8 @@ async fn many_gateways_lose_nothing_and_never_run_a_key_twice_at_once() {
             let scene = scenes[worker % 3].clone();
             tokio::spawn(async move {
                 for _ in 0..1000 {
-                    scene.clock.advance(10);
+                    // Never so far that a lease could lapse.
+                    scene.clock.advance(2);
                     scene.gateway.run_next().await;
                     tokio::task::yield_now().await;
                 }

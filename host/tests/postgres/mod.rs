@@ -97,6 +97,38 @@ impl Postgres {
         String::from_utf8(told.stdout).unwrap().trim().to_owned()
     }
 
+    /// A certificate for this server, and the settings that make it use that.
+    pub(crate) fn certificate(&self) -> (PathBuf, [String; 3]) {
+        let [certificate, key] = ["certificate", "key"].map(|name| self.folder.path().join(name));
+        let made = Command::new("openssl")
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+            ])
+            .args(["-nodes", "-days", "2", "-subj", "/CN=test"])
+            .args(["-addext", "subjectAltName=IP:127.0.0.1"])
+            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+            .arg("-out")
+            .arg(&certificate)
+            .arg("-keyout")
+            .arg(&key)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{made:?}");
+        let user = other_user();
+        std::os::unix::fs::chown(&key, user, None).unwrap();
+        let settings = [
+            "ssl=on".to_owned(),
+            format!("ssl_cert_file={}", certificate.display()),
+            format!("ssl_key_file={}", key.display()),
+        ];
+        (certificate, settings)
+    }
+
     /// Ends the server as a power cut would, as far as a process can.
     pub(crate) fn kill(&mut self) {
         self.signal("-QUIT");
