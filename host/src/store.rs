@@ -56,6 +56,24 @@ impl Location {
             Self::Postgres(url) => HostStore::Postgres(PostgresStore::connect(url).await?),
         })
     }
+
+    /// Opens the store if there is one.
+    pub async fn open_existing(&self) -> Result<HostStore, OpenError> {
+        Ok(match self {
+            Self::File(path) => HostStore::File(FileStore::open_existing(path)?),
+            Self::Postgres(url) => HostStore::Postgres(PostgresStore::connect_existing(url).await?),
+        })
+    }
+}
+
+impl HostStore {
+    /// How many bytes the store takes on its disk.
+    pub async fn bytes_on_disk(&self) -> Result<u64, StoreError> {
+        match self {
+            Self::File(store) => store.bytes_on_disk(),
+            Self::Postgres(store) => store.bytes_on_disk().await,
+        }
+    }
 }
 
 impl fmt::Display for Location {

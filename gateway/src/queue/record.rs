@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 /// Where records lie, in the gateway's own part of the key space.
-pub(super) const PREFIX: &str = "g.work.";
+pub(crate) const PREFIX: &str = "g.work.";
 /// What is written. It grows when an older gateway could not read it.
 const SCHEMA: u32 = 2;
 /// What is read. Schema 1 knew no leases, and kept what was scheduled during a
@@ -133,6 +133,10 @@ impl Record {
     pub(super) fn write(&self) -> Vec<u8> {
         // Nothing in a record can fail to serialise.
         serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    pub(crate) fn is_leased(&self) -> bool {
+        self.lease.is_some()
     }
 
     pub(super) fn sign(&self) -> Option<Sign> {

@@ -82,6 +82,8 @@ const DELETE_KEY: &str =
 const IS_ABSENT: &str = "SELECT 0::bigint \
     WHERE NOT EXISTS (SELECT FROM servicenow_sync_keys WHERE key = $1)";
 
+const SIZE: &str = "SELECT pg_total_relation_size('servicenow_sync_keys')";
+
 const CONNECTIONS: usize = 16;
 /// For one operation, with the wait for a connection, or for a new connection.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -114,6 +116,9 @@ pub enum OpenPostgresError {
          changed; run the version that created it, or name another database in `[store]`"
     )]
     Schema(i64),
+    /// There is nothing yet.
+    #[error("store: this database holds no store; `serve` and `store import` create one")]
+    Missing,
     /// There are tables of our name that are not ours.
     #[error(
         "store: this database has a table servicenow_sync_meta without a schema in it; nothing \
@@ -137,6 +142,15 @@ pub struct PostgresStore {
 impl PostgresStore {
     /// Connects, and creates what is not there yet.
     pub async fn connect(url: &Secret) -> Result<Self, OpenPostgresError> {
+        Self::open(url, true).await
+    }
+
+    /// Connects, and changes nothing.
+    pub async fn connect_existing(url: &Secret) -> Result<Self, OpenPostgresError> {
+        Self::open(url, false).await
+    }
+
+    async fn open(url: &Secret, create: bool) -> Result<Self, OpenPostgresError> {
         let store = Self {
             pool: pool(configuration(url)?)?,
         };
@@ -145,6 +159,9 @@ impl PostgresStore {
             return Err(OpenPostgresError::NotDurable);
         }
         if !store.ask(EXISTS).await.map_err(unusable)? {
+            if !create {
+                return Err(OpenPostgresError::Missing);
+            }
             let client = store.client().await.map_err(unusable)?;
             let created = client.batch_execute(CREATE);
             created
@@ -162,6 +179,12 @@ impl PostgresStore {
     /// Whether a URL can be read, without connecting.
     pub(crate) fn check(url: &Secret) -> Result<(), OpenPostgresError> {
         configuration(url).map(drop)
+    }
+
+    /// How many bytes the keys take on the server's disk.
+    pub async fn bytes_on_disk(&self) -> Result<u64, StoreError> {
+        let rows = self.query(SIZE, &[]).await?;
+        rows.first().map_or(Ok(0), |row| unsigned(row, 0))
     }
 
     async fn client(&self) -> Result<Object, StoreError> {
@@ -274,7 +297,7 @@ impl Store for PostgresStore {
             (None, None) => self.query(IS_ABSENT, &[&key]).await,
         }?;
         match rows.first() {
-            Some(row) => revision(row, 0).map(Ok),
+            Some(row) => unsigned(row, 0).map(Ok),
             None => Ok(Err(Refused)),
         }
     }
@@ -286,14 +309,15 @@ fn keyed_entry(row: &Row) -> Result<KeyedEntry, StoreError> {
         key: row.try_get(0).map_err(damaged)?,
         entry: Entry {
             value: row.try_get(1).map_err(damaged)?,
-            revision: revision(row, 2)?,
+            revision: unsigned(row, 2)?,
         },
     })
 }
 
-fn revision(row: &Row, column: usize) -> Result<u64, StoreError> {
-    let revision: i64 = row.try_get(column).map_err(|e| StoreError(reason(&e)))?;
-    u64::try_from(revision).map_err(|_| StoreError(format!("found the revision {revision}")))
+fn unsigned(row: &Row, column: usize) -> Result<u64, StoreError> {
+    let number: i64 = row.try_get(column).map_err(|e| StoreError(reason(&e)))?;
+    u64::try_from(number)
+        .map_err(|_| StoreError(format!("expected no negative number, found {number}")))
 }
 
 /// The first key behind all that begin with a prefix; none if there is nothing
