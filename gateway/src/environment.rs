@@ -4,7 +4,12 @@ pub trait Environment {
     /// Unix time in milliseconds. It may step back.
     fn now_ms(&self) -> u64;
 
+    /// Milliseconds since some moment, on a clock that nobody sets and that
+    /// goes on while the machine sleeps. Leases are measured on it.
+    fn steady_ms(&self) -> u64;
+
     /// 64 random bits, for jitter and identifiers; no secret is made of them.
+    /// Two gateways that share a store must not draw the same.
     fn random(&self) -> u64;
 
     /// Waits for so many milliseconds.

@@ -23,6 +23,7 @@ use crate::gate::retry_at;
 use crate::metrics;
 use crate::origin::Origin;
 use crate::redaction::without_queries;
+use crate::session::LAPSED;
 use crate::session::Run;
 use crate::suggestion::did_you_mean;
 use url::Url;
@@ -145,6 +146,13 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Run<'_, R, S, C, E> {
         credential: Option<&Credential>,
         token: Option<&Secret>,
     ) -> Result<OutgoingRequest, HttpFailure> {
+        // The last look before it is sent: fetching a token may have taken long.
+        if !self.may_go_on() {
+            return Err(HttpFailure::Held(Hold {
+                until_ms: self.gateway.environment.now_ms(),
+                reason: LAPSED.to_owned(),
+            }));
+        }
         let limits = &self.setup.policy.limits;
         let left_ms = self
             .deadline_ms

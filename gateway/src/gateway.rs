@@ -20,6 +20,7 @@ use crate::gate::ClosedGate;
 use crate::gate::Gates;
 use crate::metrics;
 use crate::queue;
+use crate::queue::Finished;
 use crate::queue::Outcome;
 use crate::queue::Queue;
 use crate::queue::WorkCounts;
@@ -29,7 +30,10 @@ use crate::session::Answer;
 use crate::session::End;
 use crate::session::Run;
 use crate::setup::Setup;
+use futures_util::future::Either;
+use futures_util::future::select;
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::PoisonError;
 use std::sync::RwLock;
@@ -82,7 +86,8 @@ pub enum Next {
     /// Nothing is due. Look again at the given Unix time in milliseconds, or
     /// when [`Environment::work_due`] is called.
     Idle {
-        /// When the next item falls due, if there is one.
+        /// When the next item falls due, if there is one; or, in a store that
+        /// other gateways use too, when to see what they put there.
         until_ms: Option<u64>,
     },
 }
@@ -145,11 +150,11 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             client,
         };
         Self {
+            queue: Queue::new(environment.random()),
             setup: RwLock::new(Arc::new(setup)),
             store,
             environment,
             metrics,
-            queue: Queue::default(),
             gates: Gates::default(),
             replays: Replays::default(),
             recovered: AtomicBool::new(false),
@@ -308,22 +313,22 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
     /// Loads the work queue from the store, and makes the plugin's standing
     /// work due. Call it once, before the workers.
     pub async fn recover(&self) -> Result<(), RecoverError> {
-        let now_ms = self.environment.now_ms();
-        self.queue.recover(&self.store, now_ms).await?;
+        self.queue.recover(&self.store, &self.environment).await?;
         self.begin_standing_work("the gateway started").await?;
         self.recovered.store(true, Ordering::Release);
         Ok(())
     }
 
     async fn begin_standing_work(&self, reason: &str) -> Result<(), StoreError> {
-        let now_ms = self.environment.now_ms();
         for key in &self.setup().policy.standing {
             let schedule = Schedule {
                 key: key.clone(),
                 due_ms: 0,
                 reason: reason.to_owned(),
             };
-            self.queue.schedule(&self.store, &schedule, now_ms).await?;
+            self.queue
+                .schedule(&self.store, &self.environment, &schedule)
+                .await?;
         }
         Ok(())
     }
@@ -334,7 +339,12 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
     /// A future that is dropped before its end leaves the work due again.
     pub async fn run_next(&self) -> Next {
         let started_ms = self.environment.now_ms();
-        let claim = match self.queue.claim(&self.store, started_ms).await {
+        let term_ms = u64::from(self.setup().policy.limits.lease_seconds) * 1000;
+        let claim = self
+            .queue
+            .claim(&self.store, &self.environment, term_ms)
+            .await;
+        let claim = match claim {
             Ok(queue::Next::Work(claim)) => claim,
             Ok(queue::Next::Idle { until_ms }) => return Next::Idle { until_ms },
             Err(error) => {
@@ -352,10 +362,18 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             attempt: claim.record.attempt,
         });
         let nobody = None::<&mut Answer<fn(Response)>>;
-        let end = Run::new(self, &setup)
-            .finish(input, nobody)
-            .instrument(span.clone())
-            .await;
+        let session = Run::new(self, &setup).finish(input, nobody);
+        let session = pin!(session.instrument(span.clone()));
+        let end = if self.store.is_shared() {
+            let keep = pin!(claim.keep_lease(&self.store, &self.environment, term_ms));
+            match select(session, keep).await {
+                Either::Left((end, _)) => end,
+                // It notices by itself, after what it has sent was heard out.
+                Either::Right(((), session)) => session.await,
+            }
+        } else {
+            session.await
+        };
         span.in_scope(|| self.note(&end));
         self.count_session("work", &end, started_ms);
         let outcome = match end {
@@ -365,14 +383,17 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             End::Store(error) => Outcome::Interrupted(error.to_string()),
         };
         let most_failures = setup.policy.limits.failures;
-        let now_ms = self.environment.now_ms();
-        let random = self.environment.random();
         let finished = claim
-            .finish(&self.store, &outcome, most_failures, now_ms, random)
+            .finish(&self.store, &self.environment, &outcome, most_failures)
             .await;
         match finished {
-            Ok(Some(due_ms)) => self.environment.work_due(due_ms),
-            Ok(None) => {}
+            Ok(Finished::Recorded { due_ms: None }) => {}
+            Ok(Finished::Recorded {
+                due_ms: Some(due_ms),
+            }) => self.environment.work_due(due_ms),
+            Ok(Finished::Lost) => span.in_scope(|| {
+                tracing::warn!("another gateway took over the work; what it does is what counts");
+            }),
             Err(error) => span.in_scope(|| {
                 tracing::error!(%error, "cannot record how a session ended; it will run again");
             }),
@@ -425,7 +446,8 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
     /// Makes parked work due at once, with a clean slate of attempts.
     pub async fn release(&self, key: &str) -> Result<(), ReleaseError> {
         let now_ms = self.environment.now_ms();
-        if !self.queue.release(&self.store, key, now_ms).await? {
+        let environment = &self.environment;
+        if !self.queue.release(&self.store, environment, key).await? {
             return Err(ReleaseError::NotParked(key.to_owned()));
         }
         tracing::info!(key, "released parked work");

@@ -6,7 +6,7 @@
 use crate::contract::Page;
 use crate::contract::Scan;
 
-const PLUGIN: &str = "p.";
+pub(crate) const PLUGIN: &str = "p.";
 const LONGEST: usize = 200;
 
 /// Where a plugin's key lies in the store.

@@ -28,8 +28,10 @@ struct State {
     writes: u64,
 }
 
-/// The largest page, whatever limit is asked for.
-const PAGE: usize = 1000;
+/// The most entries of a page, whatever limit is asked for.
+const PAGE_ENTRIES: usize = 1000;
+/// A page ends behind this many bytes of values.
+const PAGE_BYTES: usize = 4 << 20;
 
 impl MemoryStore {
     /// An empty store.
@@ -43,31 +45,42 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
+    /// Whoever shares it between gateways, for a test, wraps it.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     async fn get(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError> {
         Ok(self.with(|state| keys.iter().map(|k| state.entries.get(k).cloned()).collect()))
     }
 
     async fn scan(&self, scan: &Scan) -> Result<Page, StoreError> {
-        let limit = (scan.limit as usize).clamp(1, PAGE);
+        let limit = (scan.limit as usize).clamp(1, PAGE_ENTRIES);
         Ok(self.with(|state| {
             let from = match &scan.after {
                 Some(after) if *after >= scan.prefix => Bound::Excluded(after.clone()),
                 _ => Bound::Included(scan.prefix.clone()),
             };
-            let mut found = state
+            let found = state
                 .entries
                 .range((from, Bound::Unbounded))
-                .take_while(|(key, _)| key.starts_with(&scan.prefix))
-                .map(|(key, entry)| KeyedEntry {
+                .take_while(|(key, _)| key.starts_with(&scan.prefix));
+            let (mut entries, mut bytes) = (Vec::<KeyedEntry>::new(), 0);
+            for (key, entry) in found {
+                if entries.len() == limit || bytes > PAGE_BYTES {
+                    let next = entries.last().map(|last| last.key.clone());
+                    return Page { entries, next };
+                }
+                bytes += entry.value.len();
+                entries.push(KeyedEntry {
                     key: key.clone(),
                     entry: entry.clone(),
                 });
-            let entries: Vec<_> = found.by_ref().take(limit).collect();
-            let next = match found.next() {
-                Some(_) => entries.last().map(|e| e.key.clone()),
-                None => None,
-            };
-            Page { entries, next }
+            }
+            Page {
+                entries,
+                next: None,
+            }
         }))
     }
 

@@ -580,6 +580,7 @@ impl Check<'_> {
             ("request-seconds", limits.request_seconds == 0),
             ("concurrency", limits.concurrency == 0),
             ("failures", limits.failures == 0),
+            ("lease-seconds", limits.lease_seconds == 0),
         ];
         for (name, is_zero) in zeros {
             if is_zero {

@@ -18,23 +18,26 @@
 //! # One at a time
 //!
 //! Work of a key runs in one session at a time. What is scheduled meanwhile is
-//! collected beside the running session and makes the item run once more.
+//! collected in the record and makes the item run once more.
 //!
-//! The running mark is in memory only, which is right as long as one process
-//! has the store to itself. For a store that gateways share, a record would
-//! name its holder and an epoch beside `generation`; that is a new value of
-//! `schema`, and this version refuses to touch a record whose schema it does
-//! not know.
+//! A gateway that has the store to itself keeps the running mark in memory, and
+//! a session costs no write but that of its outcome. In a store that gateways
+//! share, whoever works on an item holds a [`lease`] on it, and every gateway
+//! looks around for work that others put there.
 //!
 //! # Time
 //!
 //! Due times are wall clock. A record also keeps when it was written, so that
 //! a clock which was set back cannot put off work for longer than was meant at
-//! the time.
+//! the time. Leases are measured on the steady clock of whoever measures.
 
+mod index;
+mod lease;
+mod record;
+
+use crate::Environment;
 use crate::Store;
 use crate::StoreError;
-use crate::backoff::full_jitter;
 use crate::contract::Precondition;
 use crate::contract::Scan;
 use crate::contract::Schedule;
@@ -43,10 +46,16 @@ use crate::contract::Verdict;
 use crate::contract::Write;
 use futures_util::lock::Mutex as AsyncMutex;
 use futures_util::lock::MutexGuard as AsyncGuard;
-use serde::Deserialize;
+use index::Index;
+use index::Item;
+pub(crate) use index::Now;
+use lease::LookAround;
+pub(crate) use record::PREFIX;
+use record::RETRY_BASE_MS;
+pub(crate) use record::Record;
+use record::after_delay;
+use record::clamped;
 use serde::Serialize;
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::hash::BuildHasher;
 use std::hash::BuildHasherDefault;
 use std::hash::DefaultHasher;
@@ -54,50 +63,10 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
-const PREFIX: &str = "g.work.";
-const SCHEMA: u32 = 1;
 const STRIPES: usize = 256;
-/// So many distinct reasons are kept.
-const REASONS: usize = 16;
-const LONGEST_REASON: usize = 500;
-const RETRY_BASE_MS: u64 = 1000;
-const RETRY_CAP_MS: u64 = 300_000;
-/// A clock that stepped back by less is not worth a look at every item.
-const STEP_MS: u64 = 1000;
 /// How often a refused write is tried again. Only another gateway on the same
-/// store, which must not be, can refuse one at all.
+/// store can refuse one, and each time one of the two gets on.
 const ROUNDS: u32 = 8;
-
-/// An item as it stands in the store.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) struct Record {
-    schema: u32,
-    /// Unix time in milliseconds.
-    pub(crate) due: u64,
-    /// When `due` was decided.
-    written: u64,
-    /// Oldest first.
-    pub(crate) reasons: Vec<String>,
-    /// Tries in vain.
-    pub(crate) attempt: u32,
-    /// Tries since the last counted one that only waited for a far end.
-    pub(crate) waits: u32,
-    /// Changes whenever something was scheduled.
-    generation: u64,
-    /// Why the last try was in vain.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) failure: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) parked: Option<Parked>,
-}
-
-/// Why and since when an item is parked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Parked {
-    pub(crate) reason: String,
-    pub(crate) since: u64,
-}
 
 /// How a session of an item ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,53 +79,17 @@ pub(crate) enum Outcome {
     Interrupted(String),
 }
 
-#[derive(Default)]
 pub(crate) struct Queue {
+    /// Names this gateway in leases.
+    holder: String,
     index: Mutex<Index>,
-    stripes: Stripes,
-}
-
-struct Stripes(Vec<AsyncMutex<()>>);
-
-impl Default for Stripes {
-    fn default() -> Self {
-        Self((0..STRIPES).map(|_| AsyncMutex::new(())).collect())
-    }
-}
-
-#[derive(Default)]
-struct Index {
-    items: BTreeMap<String, Item>,
-    /// Waiting items by due time.
-    waiting: BTreeSet<(u64, String)>,
-    running: usize,
-    parked: usize,
-    clock: u64,
-}
-
-#[derive(Clone, Debug)]
-enum Item {
-    Waiting {
-        due: u64,
-        written: u64,
-    },
-    /// About to run: the record is being read. What is scheduled now still
-    /// goes into the record, and the reader sees it or waits its turn.
-    Taken,
-    Running(Option<Again>),
-    Parked,
-}
-
-/// What was scheduled while a session of the item was running.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Again {
-    due: u64,
-    reasons: Vec<String>,
+    stripes: Vec<AsyncMutex<()>>,
+    look_around: Mutex<LookAround>,
 }
 
 /// What there is to do.
 pub(crate) enum Next<'a> {
-    Work(Claim<'a>),
+    Work(Box<Claim<'a>>),
     Idle { until_ms: Option<u64> },
 }
 
@@ -166,6 +99,15 @@ pub(crate) struct Claim<'a> {
     pub(crate) key: String,
     pub(crate) record: Record,
     open: bool,
+}
+
+/// What came of recording how a session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Finished {
+    /// It is recorded; the item is due then, if there is anything left to do.
+    Recorded { due_ms: Option<u64> },
+    /// Another gateway had taken over, and what it does is what counts.
+    Lost,
 }
 
 /// Numbers of items.
@@ -215,166 +157,23 @@ pub struct WorkPage {
     pub next: Option<String>,
 }
 
-impl Record {
-    fn new(now_ms: u64) -> Self {
-        Self {
-            schema: SCHEMA,
-            due: u64::MAX,
-            written: now_ms,
-            reasons: Vec::new(),
-            attempt: 0,
-            waits: 0,
-            generation: 0,
-            failure: None,
-            parked: None,
-        }
-    }
-
-    fn read(value: &[u8]) -> Result<Self, String> {
-        #[derive(Deserialize)]
-        struct Versioned {
-            schema: u32,
-        }
-        let unreadable = |error: serde_json::Error| format!("the record is damaged: {error}");
-        let Versioned { schema } = serde_json::from_slice(value).map_err(unreadable)?;
-        if schema != SCHEMA {
-            return Err(format!(
-                "expected a record of schema {SCHEMA}, found {schema}; it was written by another \
-                 version of the gateway, which must be used to finish it"
-            ));
-        }
-        serde_json::from_slice(value).map_err(unreadable)
-    }
-
-    fn write(&self) -> Vec<u8> {
-        // Nothing in a record can fail to serialise.
-        serde_json::to_vec(self).unwrap_or_default()
-    }
-
-    /// Merges what was scheduled into an item that is not running.
-    fn merge(&mut self, schedule: &Schedule, now_ms: u64) {
-        if self.parked.take().is_some() {
-            self.start_afresh(schedule.due_ms, now_ms);
-        }
-        let due = clamped(self.due, self.written, now_ms);
-        if schedule.due_ms < due || due != self.due {
-            self.due = due.min(schedule.due_ms);
-            self.written = now_ms;
-        }
-        add_reason(&mut self.reasons, &schedule.reason);
-    }
-
-    fn start_afresh(&mut self, due_ms: u64, now_ms: u64) {
-        self.attempt = 0;
-        self.waits = 0;
-        self.failure = None;
-        self.parked = None;
-        self.due = due_ms;
-        self.written = now_ms;
-    }
-
-    /// What becomes of the item after a session; none if nothing is left.
-    fn after(
-        mut self,
-        claimed: &Record,
-        again: Option<Again>,
-        outcome: &Outcome,
-        most_failures: u32,
-        now_ms: u64,
-        random: u64,
-    ) -> Option<Self> {
-        // The record may have grown without a word: when the write that a
-        // schedule made was durable, and the store then failed to say so.
-        let again = again.or_else(|| {
-            (self.generation != claimed.generation).then(|| Again {
-                due: now_ms,
-                reasons: self.reasons.clone(),
-            })
-        });
-        let parked = |reason: &str| Parked {
-            reason: reason.to_owned(),
-            since: now_ms,
-        };
-        self.written = now_ms;
-        match outcome {
-            Outcome::Verdict(Verdict::Done) => {
-                let again = again?;
-                self.start_afresh(again.due, now_ms);
-                self.reasons = again.reasons;
-                return Some(self);
-            }
-            Outcome::Verdict(Verdict::Retry(retry)) => {
-                let tries = if retry.counts {
-                    self.attempt = self.attempt.saturating_add(1);
-                    self.waits = 0;
-                    self.attempt
-                } else {
-                    self.waits = self.waits.saturating_add(1);
-                    self.waits
-                };
-                self.due = after_delay(tries, now_ms, random).max(retry.not_before_ms.unwrap_or(0));
-                self.failure = Some(retry.reason.clone());
-            }
-            Outcome::Verdict(Verdict::Park(reason)) => {
-                self.failure = Some(reason.clone());
-                self.parked = Some(parked(reason));
-            }
-            Outcome::Failed(reason) => {
-                self.attempt = self.attempt.saturating_add(1);
-                self.waits = 0;
-                self.due = after_delay(self.attempt, now_ms, random);
-                self.failure = Some(reason.clone());
-                if self.attempt >= most_failures {
-                    let reason = format!("tried {} times in vain; {reason}", self.attempt);
-                    self.parked = Some(parked(&reason));
-                }
-            }
-            Outcome::Interrupted(reason) => {
-                self.waits = self.waits.saturating_add(1);
-                self.due = after_delay(self.waits, now_ms, random);
-                self.failure = Some(reason.clone());
-            }
-        }
-        match (again, outcome) {
-            (None, _) => {}
-            // It runs once more, as it must, but not at once: a session that
-            // schedules its own key and then traps would never come to rest.
-            (Some(_), Outcome::Failed(_)) => self.parked = None,
-            (Some(again), _) if self.parked.is_some() => self.start_afresh(again.due, now_ms),
-            (Some(again), _) => self.due = self.due.min(again.due),
-        }
-        Some(self)
-    }
-}
-
-fn after_delay(tries: u32, now_ms: u64, random: u64) -> u64 {
-    now_ms + full_jitter(tries, RETRY_BASE_MS, RETRY_CAP_MS, random)
-}
-
-/// A due time decided at `written`, on a clock that may have been set back
-/// since: never further away than it was then.
-fn clamped(due: u64, written: u64, now_ms: u64) -> u64 {
-    if now_ms >= written {
-        due
-    } else {
-        due.min(now_ms.saturating_add(due.saturating_sub(written)))
-    }
-}
-
-fn add_reason(reasons: &mut Vec<String>, reason: &str) {
-    let reason: String = reason.chars().take(LONGEST_REASON).collect();
-    if reasons.len() < REASONS && !reasons.contains(&reason) {
-        reasons.push(reason);
-    }
-}
-
 impl Queue {
+    /// `holder` is a number that no other gateway on the same store has.
+    pub(crate) fn new(holder: u64) -> Self {
+        Self {
+            holder: format!("{holder:016x}"),
+            index: Mutex::default(),
+            stripes: (0..STRIPES).map(|_| AsyncMutex::new(())).collect(),
+            look_around: Mutex::default(),
+        }
+    }
+
     /// Loads all items. Nothing is changed in the store, and a record that
     /// this version cannot read is the end of it: better no work than wrong.
     pub(crate) async fn recover<S: Store>(
         &self,
         store: &S,
-        now_ms: u64,
+        environment: &impl Environment,
     ) -> Result<(), crate::RecoverError> {
         let mut after = None;
         loop {
@@ -385,6 +184,7 @@ impl Queue {
                     limit: 1000,
                 })
                 .await?;
+            let now = Now::of(environment);
             for found in page.entries {
                 let key = found.key[PREFIX.len()..].to_owned();
                 let record = Record::read(&found.entry.value).map_err(|problem| {
@@ -393,10 +193,11 @@ impl Queue {
                         problem,
                     }
                 })?;
+                let item = self.item(store, &record, found.entry.revision, now);
                 let mut index = self.index();
                 // What is there already is newer than the page.
-                if !index.items.contains_key(&key) {
-                    index.set(&key, Some(item(&record, now_ms)));
+                if !index.contains(&key) {
+                    index.set(&key, Some(item));
                 }
             }
             after = page.next;
@@ -411,102 +212,149 @@ impl Queue {
     pub(crate) async fn schedule<S: Store>(
         &self,
         store: &S,
+        environment: &impl Environment,
         schedule: &Schedule,
-        now_ms: u64,
     ) -> Result<(), StoreError> {
         let key = schedule.key.as_str();
+        let now_ms = environment.now_ms();
         let _turn = self.turn(key).await;
         self.index().announce(key, schedule.due_ms, now_ms);
         for _ in 0..ROUNDS {
             let found = self.read(store, key).await?;
-            let running = found.is_some() && self.index().is_running(key);
-            let (mut record, precondition) = match found {
-                Some((record, revision)) => (record, Precondition::Revision(revision)),
-                None => (Record::new(now_ms), Precondition::Absent),
+            let running = found
+                .as_ref()
+                .is_some_and(|(record, _)| self.is_running(store, key, record));
+            let (mut record, revision) = match found {
+                Some((record, revision)) => (record, Some(revision)),
+                None => (Record::new(now_ms), None),
             };
             let before = record.clone();
             if running {
-                add_reason(&mut record.reasons, &schedule.reason);
+                record.run_again(schedule);
             } else {
                 record.merge(schedule, now_ms);
             }
             // An item that waits for its turn anyway needs no write: a flood
             // of hints for one key costs one.
-            if record == before && !running {
-                self.index().settle(key, item(&record, now_ms));
+            let written = match revision {
+                Some(revision) if record == before && !running => Ok(revision),
+                _ => {
+                    record.generation += 1;
+                    let precondition =
+                        revision.map_or(Precondition::Absent, Precondition::Revision);
+                    self.put(store, key, precondition, Some(&record)).await?
+                }
+            };
+            if let Ok(revision) = written {
+                let item = self.item(store, &record, revision, Now::of(environment));
+                self.index().settle(key, item);
                 return Ok(());
             }
-            record.generation += 1;
-            let write = self.put(store, key, precondition, Some(&record)).await?;
-            if write.is_err() {
-                continue;
-            }
-            let mut index = self.index();
-            match index.items.get_mut(key) {
-                Some(Item::Running(again)) => {
-                    let again = again.get_or_insert_with(|| Again {
-                        due: u64::MAX,
-                        reasons: Vec::new(),
-                    });
-                    again.due = again.due.min(schedule.due_ms);
-                    add_reason(&mut again.reasons, &schedule.reason);
-                }
-                _ => index.settle(key, item(&record, now_ms)),
-            }
-            return Ok(());
         }
         Err(contended(key))
     }
 
-    /// Takes the item that has been due for longest.
+    /// Takes the item that has been due for longest. In a shared store it takes
+    /// a lease on it, for `term_ms`.
     pub(crate) async fn claim<S: Store>(
         &self,
         store: &S,
-        now_ms: u64,
+        environment: &impl Environment,
+        term_ms: u64,
     ) -> Result<Next<'_>, StoreError> {
+        let next_look_ms = self.look_around(store, environment).await?;
         loop {
-            let key = match self.index().take(now_ms) {
-                Ok(key) => key,
-                Err(until_ms) => return Ok(Next::Idle { until_ms }),
+            let taken = self.index().take(Now::of(environment));
+            let (key, known) = match taken {
+                Ok(taken) => taken,
+                Err(until_ms) => {
+                    let until_ms = [until_ms, next_look_ms].into_iter().flatten().min();
+                    return Ok(Next::Idle { until_ms });
+                }
             };
             let mut claim = Claim {
                 queue: self,
                 key,
-                record: Record::new(now_ms),
+                record: Record::new(environment.now_ms()),
                 open: true,
             };
             let _turn = self.turn(&claim.key).await;
-            let record = match self.read(store, &claim.key).await {
-                Ok(record) => record.map(|(record, _)| record),
-                Err(error) => {
-                    claim.put_off(now_ms, now_ms + RETRY_BASE_MS);
-                    return Err(error);
-                }
+            let found = match self.read(store, &claim.key).await {
+                Ok(found) => found,
+                Err(error) => return Err(claim.give_back(environment, error)),
             };
-            // After the clock was set back, the due time in the record means
-            // nothing, and the index has made another of it.
-            match record {
-                Some(record)
-                    if record.parked.is_none()
-                        && (record.due <= now_ms || record.written > now_ms) =>
-                {
-                    self.index().set(&claim.key, Some(Item::Running(None)));
-                    claim.record = record;
-                    return Ok(Next::Work(claim));
-                }
-                // The index was told of more than came to be.
-                other => claim.close(other.map(|record| item(&record, now_ms))),
+            // Only now: a lease is watched from when it was read.
+            let now = Now::of(environment);
+            // The index was told of more than came to be.
+            let Some((mut record, revision)) = found else {
+                claim.close(None);
+                continue;
+            };
+            if !self.may_run(store, &record, revision, &known, now) {
+                claim.close(Some(self.item(store, &record, revision, now)));
+                continue;
             }
+            record.begin(now.ms);
+            let until = if store.is_shared() {
+                match self
+                    .take_lease(
+                        store,
+                        environment,
+                        &claim.key,
+                        &mut record,
+                        revision,
+                        term_ms,
+                    )
+                    .await
+                {
+                    Ok(Some(until)) => until,
+                    // It changed in between. Another look will tell.
+                    Ok(None) => {
+                        claim.close(Some(Item::due_at(now.ms, now.ms)));
+                        continue;
+                    }
+                    Err(error) => return Err(claim.give_back(environment, error)),
+                }
+            } else {
+                u64::MAX
+            };
+            self.index().set(&claim.key, Some(Item::Running { until }));
+            claim.record = record;
+            return Ok(Next::Work(Box::new(claim)));
         }
+    }
+
+    /// Whether an item may be run that the index took for due. `known` is what
+    /// it went by.
+    fn may_run<S: Store>(
+        &self,
+        store: &S,
+        record: &Record,
+        revision: u64,
+        known: &Item,
+        now: Now,
+    ) -> bool {
+        if let (true, Some(sign), Some(lease)) = (store.is_shared(), record.sign(), &record.lease) {
+            // A lease of ours is left of a session that came to no end.
+            return lease.holder == self.holder
+                || matches!(known, Item::Elsewhere { sign: seen, until }
+                    if *seen == sign && *until <= now.steady_ms);
+        }
+        // After the clock was set back, the due time in the record means
+        // nothing, and the index has made another of it.
+        let by_index = matches!(known, Item::Waiting { revision: Some(known), .. }
+            if *known == revision);
+        record.parked.is_none() && (record.due <= now.ms || by_index)
     }
 
     /// Makes a parked item due at once; false if there is none of this key.
     pub(crate) async fn release<S: Store>(
         &self,
         store: &S,
+        environment: &impl Environment,
         key: &str,
-        now_ms: u64,
     ) -> Result<bool, StoreError> {
+        let now_ms = environment.now_ms();
         let _turn = self.turn(key).await;
         for _ in 0..ROUNDS {
             let Some((mut record, revision)) = self.read(store, key).await? else {
@@ -520,8 +368,9 @@ impl Queue {
             self.index().announce(key, now_ms, now_ms);
             let precondition = Precondition::Revision(revision);
             let write = self.put(store, key, precondition, Some(&record)).await?;
-            if write.is_ok() {
-                self.index().settle(key, item(&record, now_ms));
+            if let Ok(revision) = write {
+                let item = self.item(store, &record, revision, Now::of(environment));
+                self.index().settle(key, item);
                 return Ok(true);
             }
         }
@@ -549,7 +398,7 @@ impl Queue {
                 .map_err(|problem| StoreError(format!("work {key:?}: {problem}")))?;
             let state = if record.parked.is_some() {
                 "parked"
-            } else if self.index().is_running(&key) {
+            } else if self.is_running(store, &key, &record) {
                 "running"
             } else if record.due <= now_ms {
                 "due"
@@ -589,7 +438,9 @@ impl Queue {
         if let Some(parked) = record.parked {
             return Ok(Standing::Parked(parked.reason));
         }
-        if clamped(record.due, record.written, now_ms) <= now_ms || self.index().is_running(key) {
+        if clamped(record.due, record.written, now_ms) <= now_ms
+            || self.is_running(store, key, &record)
+        {
             return Ok(Standing::UnderWay);
         }
         Ok(record.failure.map_or(Standing::None, Standing::Waiting))
@@ -597,17 +448,29 @@ impl Queue {
 
     pub(crate) fn counts(&self, now_ms: u64) -> WorkCounts {
         let index = self.index();
-        let due = index
-            .waiting
-            .iter()
-            .take_while(|(due, _)| *due <= now_ms)
-            .count();
+        let (due, waiting) = index.waiting(now_ms);
         WorkCounts {
             due,
-            waiting: index.waiting.len() - due,
+            waiting,
             running: index.running,
             parked: index.parked,
         }
+    }
+
+    /// Whether a session of the item is running, wherever that may be.
+    fn is_running<S: Store>(&self, store: &S, key: &str, record: &Record) -> bool {
+        if store.is_shared() {
+            record.lease.is_some()
+        } else {
+            self.index().is_running(key)
+        }
+    }
+
+    /// Where a record belongs in the index.
+    fn item<S: Store>(&self, store: &S, record: &Record, revision: u64, now: Now) -> Item {
+        let holder = record.lease.as_ref().map(|lease| &lease.holder);
+        let watches = store.is_shared() && holder.is_some_and(|holder| *holder != self.holder);
+        Item::of(record, revision, watches, now)
     }
 
     async fn read<S: Store>(
@@ -643,9 +506,7 @@ impl Queue {
 
     async fn turn(&self, key: &str) -> AsyncGuard<'_, ()> {
         let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
-        self.stripes.0[(hash % STRIPES as u64) as usize]
-            .lock()
-            .await
+        self.stripes[(hash % STRIPES as u64) as usize].lock().await
     }
 
     fn index(&self) -> MutexGuard<'_, Index> {
@@ -654,70 +515,80 @@ impl Queue {
 }
 
 impl Claim<'_> {
-    /// Records what came of the session, and tells when the item is due next.
-    /// If the store fails, the session will be run again.
+    /// Records what came of the session. If the store fails, the session will
+    /// be run again.
     pub(crate) async fn finish<S: Store>(
         mut self,
         store: &S,
+        environment: &impl Environment,
         outcome: &Outcome,
         most_failures: u32,
-        now_ms: u64,
-        random: u64,
-    ) -> Result<Option<u64>, StoreError> {
+    ) -> Result<Finished, StoreError> {
         let queue = self.queue;
         let _turn = queue.turn(&self.key).await;
+        let random = environment.random();
         let recorded = self
-            .record_outcome(store, outcome, most_failures, now_ms, random)
+            .record_outcome(store, environment.now_ms(), outcome, most_failures, random)
             .await;
+        let now = Now::of(environment);
         match recorded {
-            Ok(record) => {
-                let due = record
-                    .as_ref()
-                    .filter(|r| r.parked.is_none())
-                    .map(|r| r.due);
-                self.close(record.map(|record| item(&record, now_ms)));
-                Ok(due)
+            Ok((finished, left)) => {
+                let item = left.map(|(record, revision)| queue.item(store, &record, revision, now));
+                self.close(item);
+                Ok(finished)
             }
             Err(error) => {
                 let tries = self.record.waits.saturating_add(1);
-                self.put_off(now_ms, after_delay(tries, now_ms, random));
+                self.put_off(now.ms, after_delay(tries, now.ms, random));
                 Err(error)
             }
         }
     }
 
+    /// Also returns the record as it is now, with its revision.
     async fn record_outcome<S: Store>(
         &self,
         store: &S,
+        now_ms: u64,
         outcome: &Outcome,
         most_failures: u32,
-        now_ms: u64,
         random: u64,
-    ) -> Result<Option<Record>, StoreError> {
+    ) -> Result<(Finished, Option<(Record, u64)>), StoreError> {
         for _ in 0..ROUNDS {
-            let Some((record, revision)) = self.queue.read(store, &self.key).await? else {
-                return Ok(None);
+            let found = self.queue.read(store, &self.key).await?;
+            let Some((record, revision)) = found else {
+                return Ok((Finished::Lost, None));
             };
-            let again = self.queue.index().again(&self.key);
-            let next = record.after(&self.record, again, outcome, most_failures, now_ms, random);
+            if store.is_shared() && !record.is_held_as(&self.record) {
+                return Ok((Finished::Lost, Some((record, revision))));
+            }
+            let next = record.after(&self.record, outcome, most_failures, now_ms, random);
             let precondition = Precondition::Revision(revision);
             let write = self
                 .queue
                 .put(store, &self.key, precondition, next.as_ref())
                 .await?;
-            if write.is_ok() {
-                return Ok(next);
+            if let Ok(revision) = write {
+                let due_ms = next.as_ref().filter(|r| r.parked.is_none()).map(|r| r.due);
+                return Ok((
+                    Finished::Recorded { due_ms },
+                    next.map(|record| (record, revision)),
+                ));
             }
         }
         Err(contended(&self.key))
     }
 
+    /// Lets go of an item that the store did not let us have.
+    fn give_back(&mut self, environment: &impl Environment, error: StoreError) -> StoreError {
+        let now_ms = environment.now_ms();
+        self.put_off(now_ms, now_ms + RETRY_BASE_MS);
+        error
+    }
+
     /// Lets go of the item, which stays in the store as it is.
     fn put_off(&mut self, now_ms: u64, due_ms: u64) {
-        self.close(Some(Item::Waiting {
-            due: due_ms,
-            written: now_ms,
-        }));
+        self.close(Some(Item::due_at(due_ms, now_ms)));
     }
 
     fn close(&mut self, item: Option<Item>) {
@@ -731,104 +602,22 @@ impl Drop for Claim<'_> {
         if self.open {
             let mut index = self.queue.index();
             let clock = index.clock;
-            let due = Item::Waiting {
-                due: clock,
-                written: clock,
-            };
-            index.set(&self.key, Some(due));
+            index.set(&self.key, Some(Item::due_at(clock, clock)));
         }
     }
 }
 
-impl Index {
-    fn set(&mut self, key: &str, item: Option<Item>) {
-        match self.items.remove(key) {
-            Some(Item::Waiting { due, .. }) => {
-                self.waiting.remove(&(due, key.to_owned()));
-            }
-            Some(Item::Taken | Item::Running(_)) => self.running -= 1,
-            Some(Item::Parked) => self.parked -= 1,
-            None => {}
+impl Now {
+    pub(crate) fn of(environment: &impl Environment) -> Self {
+        Self {
+            ms: environment.now_ms(),
+            steady_ms: environment.steady_ms(),
         }
-        let Some(item) = item else { return };
-        match &item {
-            Item::Waiting { due, .. } => {
-                self.waiting.insert((*due, key.to_owned()));
-            }
-            Item::Taken | Item::Running(_) => self.running += 1,
-            Item::Parked => self.parked += 1,
-        }
-        self.items.insert(key.to_owned(), item);
-    }
-
-    /// Takes note of what was written, unless somebody is about to read it.
-    fn settle(&mut self, key: &str, item: Item) {
-        if !matches!(self.items.get(key), Some(Item::Taken)) {
-            self.set(key, Some(item));
-        }
-    }
-
-    /// Prepares for a write that will, perhaps, make an item due.
-    fn announce(&mut self, key: &str, due: u64, now_ms: u64) {
-        let due = match self.items.get(key) {
-            Some(Item::Taken | Item::Running(_)) => return,
-            Some(Item::Waiting { due: before, .. }) if *before <= due => return,
-            _ => due,
-        };
-        let written = now_ms;
-        self.set(key, Some(Item::Waiting { due, written }));
-    }
-
-    /// Takes the item that has been due for longest, or tells when one falls
-    /// due.
-    fn take(&mut self, now_ms: u64) -> Result<String, Option<u64>> {
-        if now_ms + STEP_MS < self.clock {
-            self.follow_the_clock_back(now_ms);
-        }
-        self.clock = now_ms;
-        let (due, key) = self.waiting.first().cloned().ok_or(None)?;
-        if due > now_ms {
-            return Err(Some(due));
-        }
-        self.set(&key, Some(Item::Taken));
-        Ok(key)
-    }
-
-    fn follow_the_clock_back(&mut self, now_ms: u64) {
-        let waiting = std::mem::take(&mut self.waiting);
-        for (_, key) in waiting {
-            if let Some(Item::Waiting { due, written }) = self.items.get_mut(&key) {
-                *due = clamped(*due, *written, now_ms);
-                *written = (*written).min(now_ms);
-                self.waiting.insert((*due, key));
-            }
-        }
-    }
-
-    fn is_running(&self, key: &str) -> bool {
-        matches!(self.items.get(key), Some(Item::Running(_)))
-    }
-
-    fn again(&self, key: &str) -> Option<Again> {
-        match self.items.get(key) {
-            Some(Item::Running(again)) => again.clone(),
-            _ => None,
-        }
-    }
-}
-
-fn item(record: &Record, now_ms: u64) -> Item {
-    if record.parked.is_some() {
-        return Item::Parked;
-    }
-    Item::Waiting {
-        due: clamped(record.due, record.written, now_ms),
-        written: record.written.min(now_ms),
     }
 }
 
 fn contended(key: &str) -> StoreError {
     StoreError(format!(
-        "work {key:?} was changed by another gateway; this store is for one gateway at a time"
+        "work {key:?} was changed by another gateway {ROUNDS} times in a row"
     ))
 }

@@ -35,6 +35,9 @@ const MOST_KEYS: usize = 1000;
 /// store may be the one that does it.
 const LOOK_AGAIN_MS: u64 = 20;
 
+/// Why a session was ended that another gateway may be about to run again.
+pub(crate) const LAPSED: &str = "the lease on this work lapsed before it could be renewed";
+
 /// How a session ended.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum End {
@@ -60,6 +63,9 @@ pub(crate) struct Run<'g, R, S, C, E> {
     pub(crate) setup: &'g Setup<R, C>,
     pub(crate) deadline_ms: u64,
     effects: u32,
+    /// The key of its work, if it was opened by work: it may go on as long as
+    /// the gateway holds that.
+    work: Option<String>,
 }
 
 impl<'g, R: Runtime, S: Store, C: Client, E: Environment> Run<'g, R, S, C, E> {
@@ -71,6 +77,7 @@ impl<'g, R: Runtime, S: Store, C: Client, E: Environment> Run<'g, R, S, C, E> {
             setup,
             deadline_ms: started_ms + u64::from(limits.session_seconds) * 1000,
             effects: 0,
+            work: None,
         }
     }
 
@@ -81,6 +88,9 @@ impl<'g, R: Runtime, S: Store, C: Client, E: Environment> Run<'g, R, S, C, E> {
         input: Input,
         mut answer: Option<&mut Answer<impl FnOnce(Response)>>,
     ) -> End {
+        if let Input::Work(work) = &input {
+            self.work = Some(work.key.clone());
+        }
         let context = Context {
             configuration: self.setup.configuration.clone(),
             rehearsal: None,
@@ -215,6 +225,9 @@ impl<'g, R: Runtime, S: Store, C: Client, E: Environment> Run<'g, R, S, C, E> {
     }
 
     async fn carry_out(&self, effect: Effect) -> Result<Reply, End> {
+        if !self.may_go_on() {
+            return Err(End::Store(StoreError(LAPSED.to_owned())));
+        }
         match effect {
             Effect::Http(request) => Ok(Reply::Http(self.exchange(request).await)),
             Effect::Get(keys) => {
@@ -242,12 +255,14 @@ impl<'g, R: Runtime, S: Store, C: Client, E: Environment> Run<'g, R, S, C, E> {
                 Ok(Reply::Written(written.map_err(|_refused| ())))
             }
             Effect::Schedule(schedule) => {
-                let now_ms = self.gateway.environment.now_ms();
-                self.gateway
-                    .queue
-                    .schedule(&self.gateway.store, &schedule, now_ms)
-                    .await?;
-                self.gateway.environment.work_due(schedule.due_ms);
+                let Gateway {
+                    queue,
+                    store,
+                    environment,
+                    ..
+                } = self.gateway;
+                queue.schedule(store, environment, &schedule).await?;
+                environment.work_due(schedule.due_ms);
                 Ok(Reply::Done)
             }
             Effect::AwaitWork(awaiting) => {
@@ -263,6 +278,15 @@ impl<'g, R: Runtime, S: Store, C: Client, E: Environment> Run<'g, R, S, C, E> {
             }
             Effect::Respond(_) | Effect::Finish(_) => Ok(Reply::Done),
         }
+    }
+
+    /// Whether no other gateway can have taken over what the session works on.
+    pub(crate) fn may_go_on(&self) -> bool {
+        let Gateway {
+            queue, environment, ..
+        } = self.gateway;
+        let work = self.work.as_deref();
+        work.is_none_or(|key| queue.holds(key, environment))
     }
 
     /// Waits until work of a key has nothing left to do at once.

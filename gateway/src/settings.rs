@@ -245,6 +245,10 @@ pub struct LimitSettings {
     /// itself when to give up.
     #[schemars(range(min = 1))]
     pub failures: u32,
+    /// In a store that gateways share: how long a gateway must be silent before
+    /// another one takes over its work.
+    #[schemars(range(min = 1))]
+    pub lease_seconds: u32,
 }
 
 impl Default for LimitSettings {
@@ -257,6 +261,7 @@ impl Default for LimitSettings {
             request_seconds: 90,
             concurrency: 8,
             failures: 8,
+            lease_seconds: 20,
         }
     }
 }

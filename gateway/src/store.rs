@@ -8,13 +8,20 @@ use crate::contract::Write;
 /// A store promises, per key, linearizable reads and writes: a write that
 /// returned is seen by every later read, of every gateway that shares the
 /// store, and survives a crash and a power cut. Nothing is promised across
-/// keys.
+/// keys. The module `conformance` (a feature of this crate) checks it.
 #[allow(async_fn_in_trait)] // Callers spawn with the concrete type, which tells whether it is `Send`.
 pub trait Store {
+    /// Whether other gateways may use the same store at the same time. A
+    /// gateway that has the store to itself takes no leases on its work, which
+    /// spares two writes for each session.
+    fn is_shared(&self) -> bool;
+
     /// Reads keys; the answer holds them in the same order.
     async fn get(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError>;
 
     /// Reads a page of the keys that begin with a prefix, in ascending order.
+    /// A page has 1 to 1000 entries, whatever the limit says, and ends when it
+    /// holds some MiB of values.
     async fn scan(&self, scan: &Scan) -> Result<Page, StoreError>;
 
     /// Writes or deletes one key if its precondition holds, and returns when

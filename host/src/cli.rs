@@ -1,5 +1,7 @@
 //! The command line.
 
+mod store;
+
 use crate::config::Config;
 use crate::config::LogFormat;
 use crate::config::LogLevel;
@@ -86,6 +88,9 @@ enum Command {
     /// Links, unlinks, looks at and shows pairs, in the running gateway.
     #[command(after_long_help = PAIR_EXAMPLES)]
     Pair(Pair),
+    /// Looks into the store of a configuration, and moves it.
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Prints the JSON Schema of the configuration, for editors.
     ///
     /// It tells every key that this program and the plugin take. An editor that
@@ -188,6 +193,7 @@ impl Cli {
                 .and_then(|text| Ok(write!(io::stdout(), "{text}")?)),
             Command::Check(files) => check(files),
             Command::Explain(explain) => print_explanation(explain),
+            Command::Store(command) => command.run(),
             Command::Schema { plugin } => print_schema(plugin.clone()),
         };
         match done {
@@ -317,7 +323,7 @@ fn summary(config: &Config) -> String {
         );
     }
     let _ = writeln!(text, "admin on http://{}", config.admin);
-    let _ = writeln!(text, "store in {}", config.store.display());
+    let _ = writeln!(text, "store in {}", config.store);
     let _ = writeln!(text, "the configuration is good");
     text
 }

@@ -15,6 +15,8 @@ mod schema;
 mod section;
 
 use crate::runtime::WasmRuntime;
+use crate::store::Location;
+use crate::store::PostgresStore;
 use document::Document;
 use document::below;
 use integration_gateway::Policy;
@@ -116,19 +118,38 @@ impl Default for AdminSection {
     }
 }
 
-/// Everything that must survive a restart.
-#[derive(Debug, Deserialize, JsonSchema)]
+/// Everything that must survive a restart: in a file, or in a database that
+/// several gateways share.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 struct StoreSection {
-    /// One file. It is created with the folders above it, and one process has
-    /// it open.
-    path: PathBuf,
+    /// One file, `sync.redb` unless given. It is created with the folders above
+    /// it, and one process has it open.
+    path: Option<PathBuf>,
+    /// Instead of a file, a PostgreSQL database:
+    /// `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`. Any number of gateways
+    /// may share it. It is a secret, since it holds a password.
+    url: Option<SecretRef>,
 }
 
-impl Default for StoreSection {
-    fn default() -> Self {
-        Self {
-            path: "sync.redb".into(),
+impl StoreSection {
+    fn path(&self) -> &Path {
+        self.path.as_deref().unwrap_or(Path::new("sync.redb"))
+    }
+
+    fn file_in_words(&self) -> String {
+        match &self.url {
+            None => self.path().display().to_string(),
+            Some(_) => "none".into(),
+        }
+    }
+
+    /// Where the URL stands, which itself is a secret.
+    fn database_in_words(&self) -> String {
+        match &self.url {
+            None => "none".into(),
+            Some(SecretRef::Env(name)) => format!("the variable {name}"),
+            Some(SecretRef::File(path)) => format!("the file {path}"),
         }
     }
 }
@@ -201,8 +222,8 @@ pub struct Config {
     pub server: ServerSection,
     /// Where the admin listener listens.
     pub admin: SocketAddr,
-    /// The file of the store.
-    pub store: PathBuf,
+    /// Where the store is.
+    pub store: Location,
     /// What the gateway goes by.
     pub policy: Policy,
     /// The plugin's document, as JSON text.
@@ -223,7 +244,7 @@ pub(crate) struct Asked {
 /// The keys that take effect at the start only, by JSON Pointer, with their
 /// values.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settled([(&'static str, String); 9]);
+pub struct Settled([(&'static str, String); 10]);
 
 impl Settled {
     /// JSON Pointers of the keys.
@@ -300,7 +321,7 @@ impl Draft {
     pub fn cache_directory(&self) -> PathBuf {
         match &self.plugin.cache_directory {
             Some(path) => self.beside(path),
-            None => self.beside(&self.store.path).with_extension("cache"),
+            None => self.file_of_store().with_extension("cache"),
         }
     }
 
@@ -324,6 +345,14 @@ impl Draft {
     /// `[log]`.
     pub fn log(&self) -> LogSection {
         self.log
+    }
+
+    /// Where `[store]` says that the store is.
+    pub fn store(mut self) -> Result<Location, Problems> {
+        match self.location(&|_| {}) {
+            Some(location) if self.problems.is_empty() => Ok(location),
+            _ => Err(self.into_problems()),
+        }
     }
 
     /// What stays as it is for as long as the process runs.
@@ -353,7 +382,8 @@ impl Draft {
             ),
             ("/server/workers", server.workers.to_string()),
             ("/admin/listen", admin.listen.to_string()),
-            ("/store/path", store.path.display().to_string()),
+            ("/store/path", store.file_in_words()),
+            ("/store/url", store.database_in_words()),
             ("/log/format", format!("{:?}", log.format).to_lowercase()),
             (
                 "/plugin/cache-directory",
@@ -399,10 +429,13 @@ impl Draft {
             manifest,
             requirements,
         } = asked;
+        let Some(store) = self.location(note) else {
+            return Err(self.into_problems());
+        };
         let resolve = |secret: &SecretRef| self.secret(secret, note);
         match Policy::build(&self.settings, &manifest.name, &requirements, &resolve) {
             Ok(policy) => Ok(Config {
-                store: self.beside(&self.store.path),
+                store,
                 server: self.server,
                 admin: self.admin.listen,
                 policy,
@@ -496,6 +529,29 @@ impl Draft {
 
     fn beside(&self, path: &Path) -> PathBuf {
         self.file.parent().unwrap_or(Path::new("")).join(path)
+    }
+
+    /// Where the store is; if that cannot be told, there is one more problem.
+    fn location(&mut self, note: &dyn Fn(&Path)) -> Option<Location> {
+        let url = match (&self.store.url, &self.store.path) {
+            (None, _) => return Some(Location::File(self.file_of_store())),
+            (Some(_), Some(_)) => Err("expected `path` or `url`, found both".to_owned()),
+            (Some(url), None) => self.secret(url, note),
+        };
+        let checked = url.and_then(|url| match PostgresStore::check(&url) {
+            Ok(()) => Ok(Location::Postgres(url)),
+            Err(error) => Err(error.to_string()),
+        });
+        checked
+            .map_err(|message| {
+                let problem = self.document.problem("/store/url", message);
+                self.problems.push(problem);
+            })
+            .ok()
+    }
+
+    fn file_of_store(&self) -> PathBuf {
+        self.beside(self.store.path())
     }
 
     fn secret(&self, secret: &SecretRef, note: &dyn Fn(&Path)) -> Result<Secret, String> {

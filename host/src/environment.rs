@@ -1,6 +1,8 @@
 //! Clock, chance and alarm of a gateway that runs on tokio.
 
 use integration_gateway::Environment;
+use rustix::time::ClockId;
+use rustix::time::clock_gettime;
 use std::hash::BuildHasher;
 use std::hash::RandomState;
 use std::sync::Arc;
@@ -36,6 +38,17 @@ impl Environment for SystemEnvironment {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Of the clock that also counts the time that the machine is suspended,
+    /// where the system has one.
+    fn steady_ms(&self) -> u64 {
+        #[cfg(target_os = "linux")]
+        const CLOCK: ClockId = ClockId::Boottime;
+        #[cfg(not(target_os = "linux"))]
+        const CLOCK: ClockId = ClockId::Monotonic;
+        let now = clock_gettime(CLOCK);
+        u64::try_from(now.tv_sec * 1000 + now.tv_nsec / 1_000_000).unwrap_or_default()
     }
 
     /// SipHash over a counter, keyed by the operating system's randomness.

@@ -7,7 +7,7 @@ use crate::runtime::WasmRuntime;
 use crate::server::Handler;
 use crate::server::Server;
 use crate::server::ServerLimits;
-use crate::store::FileStore;
+use crate::store::HostStore;
 use crate::store::OpenError;
 use crate::worker::work;
 use bytes::Bytes;
@@ -33,7 +33,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// The gateway as this host puts it together.
-pub type HostGateway = Gateway<WasmRuntime, FileStore, HttpClient, SystemEnvironment>;
+pub type HostGateway = Gateway<WasmRuntime, HostStore, HttpClient, SystemEnvironment>;
 
 /// A body on the admin listener carries next to nothing.
 const ADMIN_BODY_BYTES: usize = 64 << 10;
@@ -41,7 +41,7 @@ const ADMIN_BODY_BYTES: usize = 64 << 10;
 /// Why a host did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The file of the store.
+    /// The store.
     #[error(transparent)]
     Store(#[from] OpenError),
     /// The work queue in the store.
@@ -79,7 +79,7 @@ pub struct Host {
 impl Host {
     /// Opens the store, listens, and starts to work.
     pub async fn start(config: Config, runtime: WasmRuntime) -> Result<Self, StartError> {
-        let store = FileStore::open(&config.store)?;
+        let store = config.store.open().await?;
         let client =
             HttpClient::new(config.policy.addresses().clone()).map_err(StartError::Client)?;
         let environment = SystemEnvironment::default();

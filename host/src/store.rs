@@ -1,454 +1,118 @@
-//! The embedded store: one file, kept by redb.
-//!
-//! A webhook is answered only after it is durable, so the time of one commit
-//! would limit how many webhooks a second the gateway takes. Hence **group
-//! commit**: one thread owns all writing, takes every write that is waiting,
-//! carries them out in one transaction, and answers them all after its commit.
-//! The slower the disk, the larger the groups.
-//!
-//! Reads run where they are asked, on the caller's thread: they see the last
-//! commit, take microseconds from the page cache, and a hop to another thread
-//! would cost more than the read.
-//!
-//! Commits are immediate and two-phase: with redb's default, the choice of the
-//! valid half of a torn file rests on a checksum that is not cryptographic, and
-//! what this file holds was written by strangers.
+//! Where the gateway keeps its keys: in a file of its own, or in a PostgreSQL
+//! database that it shares with other gateways.
+
+mod file;
+mod postgres;
 
 use integration_gateway::Refused;
+use integration_gateway::Secret;
 use integration_gateway::Store;
 use integration_gateway::StoreError;
 use integration_gateway::contract::Entry;
-use integration_gateway::contract::KeyedEntry;
 use integration_gateway::contract::Page;
-use integration_gateway::contract::Precondition;
 use integration_gateway::contract::Scan;
 use integration_gateway::contract::Write;
-use redb::Builder;
-use redb::Database;
-use redb::DatabaseError;
-use redb::Durability;
-use redb::ReadableDatabase;
-use redb::ReadableTable;
-use redb::TableDefinition;
-use redb::TableError;
-use redb::backends::FileBackend;
-use std::fs::File;
-use std::fs::OpenOptions;
-use std::io;
-use std::ops::Bound;
-use std::path::Path;
+use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::PoisonError;
-use std::sync::RwLock;
-use std::sync::RwLockReadGuard;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
-use std::thread;
-use tokio::sync::mpsc;
-use tokio::sync::oneshot;
 
-/// Key to revision and value.
-const KEYS: TableDefinition<&str, (u64, &[u8])> = TableDefinition::new("keys");
-/// `schema` and `revision`.
-const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
-/// Of the tables above. It grows when an older program could not read them.
-const SCHEMA: u64 = 1;
+pub use file::FileStore;
+pub use file::OpenFileError;
+pub use postgres::OpenPostgresError;
+pub use postgres::PostgresStore;
 
-/// The most writes that share one commit: beyond this the wait of the first
-/// grows and the throughput hardly does.
-const GROUP: usize = 128;
-/// Writes that may wait for the writer thread before callers are held back.
-const WAITING: usize = 1024;
-/// redb would use a gigabyte by default.
-const CACHE_BYTES: usize = 64 << 20;
-/// A page ends behind this many bytes of values, whatever its limit.
-const PAGE_BYTES: usize = 4 << 20;
-/// The most entries of a page.
-const PAGE_ENTRIES: u32 = 1000;
-
-/// Why a store file was not opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process has it open.
-    #[error(
-        "store {}: another process has this file open; stop that process, or give this one \
-         a file of its own with `path` in `[store]`", .0.display()
-    )]
-    InUse(PathBuf),
-    /// It was written by a program that knows more than this one.
-    #[error(
-        "store {}: this file has schema {found}, and this program knows schema {SCHEMA}; nothing \
-         was changed; run the version that wrote the file, or name another file in `[store]`",
-        path.display()
-    )]
-    Schema {
-        /// The file.
-        path: PathBuf,
-        /// The schema that it says it has.
-        found: u64,
-    },
-    /// It is a redb file, but not one of ours.
-    #[error(
-        "store {}: this file belongs to another program; nothing was changed; name another file \
-         in `[store]`", .0.display()
-    )]
-    Foreign(PathBuf),
-    /// Everything else: permissions, a full disk, a damaged file.
-    #[error("store {}: {reason}", path.display())]
-    Io {
-        /// The file, or the folder that was to hold it.
-        path: PathBuf,
-        /// What the operating system or redb said.
-        reason: String,
-    },
-}
-
-/// A [`Store`] in one file. Clones share it; the last one to go closes it.
+/// The store that a configuration names.
 #[derive(Clone)]
-pub struct FileStore(Arc<Handle>);
-
-impl FileStore {
-    /// Opens the file, or creates it together with the folders above it.
-    pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let shared = Arc::new(Shared {
-            path: path.to_owned(),
-            database: RwLock::new(Some(open_or_create(path)?)),
-            commits: AtomicU64::new(0),
-        });
-        let (sender, receiver) = mpsc::channel(WAITING);
-        let writer = thread::Builder::new()
-            .name("store-writer".into())
-            .spawn({
-                let shared = Arc::clone(&shared);
-                move || write_in_groups(&shared, receiver)
-            })
-            .map_err(|e| OpenError::Io {
-                path: path.to_owned(),
-                reason: e.to_string(),
-            })?;
-        Ok(Self(Arc::new(Handle {
-            shared,
-            sender: Some(sender),
-            writer: Some(writer),
-        })))
-    }
-
-    /// How many transactions were committed since the file was opened. At most
-    /// as many as there were writes, and far fewer under load.
-    pub fn commits(&self) -> u64 {
-        self.0.shared.commits.load(Ordering::Relaxed)
-    }
+pub enum HostStore {
+    /// For one gateway.
+    File(FileStore),
+    /// For any number of them.
+    Postgres(PostgresStore),
 }
 
-impl Store for FileStore {
-    async fn get(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError> {
-        self.0
-            .shared
-            .get(keys)
-            .map_err(|e| self.0.shared.failure(&e))
-    }
-
-    async fn scan(&self, scan: &Scan) -> Result<Page, StoreError> {
-        self.0
-            .shared
-            .scan(scan)
-            .map_err(|e| self.0.shared.failure(&e))
-    }
-
-    async fn write(&self, write: Write) -> Result<Result<u64, Refused>, StoreError> {
-        let closed = || StoreError("it is closed".into());
-        let sender = self.0.sender.as_ref().ok_or_else(closed)?;
-        let (answer, answered) = oneshot::channel();
-        sender
-            .send(Waiting { write, answer })
-            .await
-            .map_err(|_| closed())?;
-        answered.await.map_err(|_| closed())?
-    }
+/// Where a store is.
+#[derive(Clone, Debug)]
+pub enum Location {
+    /// A file.
+    File(PathBuf),
+    /// A database, by its URL, which holds a password.
+    Postgres(Secret),
 }
 
-struct Handle {
-    shared: Arc<Shared>,
-    sender: Option<mpsc::Sender<Waiting>>,
-    writer: Option<thread::JoinHandle<()>>,
+/// Why a store was not opened.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)] // One for each kind of store.
+pub enum OpenError {
+    #[error(transparent)]
+    File(#[from] OpenFileError),
+    #[error(transparent)]
+    Postgres(#[from] OpenPostgresError),
 }
 
-impl Drop for Handle {
-    /// Waits for the last commit, so that the file is closed and unlocked when
-    /// the store is gone.
-    fn drop(&mut self) {
-        self.sender = None;
-        if let Some(writer) = self.writer.take() {
-            let _ = writer.join();
-        }
-    }
-}
-
-struct Waiting {
-    write: Write,
-    answer: oneshot::Sender<Result<Result<u64, Refused>, StoreError>>,
-}
-
-struct Shared {
-    path: PathBuf,
-    /// Absent only while a failed file could not be opened again.
-    database: RwLock<Option<Database>>,
-    commits: AtomicU64,
-}
-
-impl Shared {
-    fn get(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, redb::Error> {
-        let database = self.database();
-        let table = database_of(&database)?.begin_read()?.open_table(KEYS)?;
-        keys.iter()
-            .map(|key| Ok(table.get(key.as_str())?.map(|found| entry(found.value()))))
-            .collect()
-    }
-
-    fn scan(&self, scan: &Scan) -> Result<Page, redb::Error> {
-        let database = self.database();
-        let table = database_of(&database)?.begin_read()?.open_table(KEYS)?;
-        let from = match &scan.after {
-            Some(after) if after.as_str() >= scan.prefix.as_str() => {
-                Bound::Excluded(after.as_str())
-            }
-            _ => Bound::Included(scan.prefix.as_str()),
-        };
-        let limit = scan.limit.clamp(1, PAGE_ENTRIES) as usize;
-        let (mut entries, mut bytes) = (Vec::<KeyedEntry>::new(), 0);
-        for found in table.range::<&str>((from, Bound::Unbounded))? {
-            let (key, value) = found?;
-            if !key.value().starts_with(&scan.prefix) {
-                break;
-            }
-            if entries.len() == limit || bytes > PAGE_BYTES {
-                let next = entries.last().map(|last| last.key.clone());
-                return Ok(Page { entries, next });
-            }
-            let entry = entry(value.value());
-            bytes += entry.value.len();
-            entries.push(KeyedEntry {
-                key: key.value().to_owned(),
-                entry,
-            });
-        }
-        Ok(Page {
-            entries,
-            next: None,
+impl Location {
+    /// Opens the store, and creates it if there is none.
+    pub async fn open(&self) -> Result<HostStore, OpenError> {
+        Ok(match self {
+            Self::File(path) => HostStore::File(FileStore::open(path)?),
+            Self::Postgres(url) => HostStore::Postgres(PostgresStore::connect(url).await?),
         })
     }
 
-    /// Carries out a group of writes in one transaction.
-    fn commit(&self, writes: &[Waiting]) -> Result<Vec<Result<u64, Refused>>, redb::Error> {
-        let database = self.database();
-        let mut transaction = database_of(&database)?.begin_write()?;
-        transaction.set_durability(Durability::Immediate)?;
-        transaction.set_two_phase_commit(true);
-        let mut outcomes = Vec::with_capacity(writes.len());
-        {
-            let mut keys = transaction.open_table(KEYS)?;
-            let mut meta = transaction.open_table(META)?;
-            // One counter for all keys, so that a key that is deleted and
-            // created again never returns to a revision that it once had.
-            let mut revision = meta.get("revision")?.map_or(0, |r| r.value());
-            for Waiting { write, .. } in writes {
-                let key = write.key.as_str();
-                let stands_at = keys.get(key)?.map(|found| found.value().0);
-                let holds = match write.precondition {
-                    Precondition::Absent => stands_at.is_none(),
-                    Precondition::Revision(expected) => stands_at == Some(expected),
-                };
-                outcomes.push(match &write.value {
-                    _ if !holds => Err(Refused),
-                    Some(value) => {
-                        revision += 1;
-                        keys.insert(key, (revision, value.as_slice()))?;
-                        Ok(revision)
-                    }
-                    None => {
-                        keys.remove(key)?;
-                        Ok(0)
-                    }
-                });
-            }
-            meta.insert("revision", revision)?;
-        }
-        if outcomes.iter().any(Result::is_ok) {
-            transaction.commit()?;
-            self.commits.fetch_add(1, Ordering::Relaxed);
-        } else {
-            transaction.abort()?;
-        }
-        Ok(outcomes)
-    }
-
-    /// After an I/O error redb answers nothing until its file is opened anew.
-    /// Doing so here lets a gateway recover from a full disk without a restart.
-    fn reopen(&self) {
-        let mut database = self
-            .database
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        // The old one must let go of its lock first.
-        *database = None;
-        *database = open_existing(&self.path).ok();
-    }
-
-    fn database(&self) -> RwLockReadGuard<'_, Option<Database>> {
-        self.database.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn failure(&self, error: &redb::Error) -> StoreError {
-        StoreError(format!("{}: {error}", self.path.display()))
+    /// Opens the store if there is one.
+    pub async fn open_existing(&self) -> Result<HostStore, OpenError> {
+        Ok(match self {
+            Self::File(path) => HostStore::File(FileStore::open_existing(path)?),
+            Self::Postgres(url) => HostStore::Postgres(PostgresStore::connect_existing(url).await?),
+        })
     }
 }
 
-fn database_of(database: &Option<Database>) -> Result<&Database, redb::Error> {
-    database.as_ref().ok_or(redb::Error::PreviousIo)
-}
-
-fn entry((revision, value): (u64, &[u8])) -> Entry {
-    Entry {
-        value: value.to_vec(),
-        revision,
-    }
-}
-
-/// The writer thread. It ends when the last store handle is gone and every
-/// write that was waiting has been answered.
-fn write_in_groups(shared: &Shared, mut receiver: mpsc::Receiver<Waiting>) {
-    let mut group = Vec::with_capacity(GROUP);
-    while receiver.blocking_recv_many(&mut group, GROUP) > 0 {
-        match shared.commit(&group) {
-            // A caller that went away gets no answer, and its write stands.
-            Ok(outcomes) => group
-                .drain(..)
-                .zip(outcomes)
-                .for_each(|(waiting, outcome)| {
-                    let _ = waiting.answer.send(Ok(outcome));
-                }),
-            Err(error) => {
-                let error = shared.failure(&error);
-                tracing::error!(error = %error, writes = group.len(), "store write failed");
-                for waiting in group.drain(..) {
-                    let _ = waiting.answer.send(Err(error.clone()));
-                }
-                shared.reopen();
-            }
+impl HostStore {
+    /// How many bytes the store takes on its disk.
+    pub async fn bytes_on_disk(&self) -> Result<u64, StoreError> {
+        match self {
+            Self::File(store) => store.bytes_on_disk(),
+            Self::Postgres(store) => store.bytes_on_disk().await,
         }
     }
 }
 
-fn open_or_create(path: &Path) -> Result<Database, OpenError> {
-    if !path.exists() {
-        create(path)?;
-    }
-    open_existing(path)
-}
-
-/// Opens a file that exists, after a look that changes nothing.
-fn open_existing(path: &Path) -> Result<Database, OpenError> {
-    match Builder::new().open_read_only(path) {
-        Ok(database) => {
-            let transaction = database.begin_read().map_err(|e| damaged(path, e))?;
-            check_schema(path, transaction.open_table(META))?;
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            // Not even the host: in a URL that is slightly wrong, a part of the
+            // password stands in its place.
+            Self::Postgres(_) => f.write_str("PostgreSQL"),
         }
-        // A file that was not closed properly, and that opening will mend.
-        Err(DatabaseError::RepairAborted) => {}
-        Err(error) => return Err(unopened(path, error)),
-    }
-    let database = Builder::new()
-        .set_cache_size(CACHE_BYTES)
-        .open(path)
-        .map_err(|e| unopened(path, e))?;
-    let transaction = database.begin_read().map_err(|e| damaged(path, e))?;
-    check_schema(path, transaction.open_table(META))?;
-    drop(transaction);
-    Ok(database)
-}
-
-fn check_schema(
-    path: &Path,
-    meta: Result<redb::ReadOnlyTable<&'static str, u64>, TableError>,
-) -> Result<(), OpenError> {
-    let meta = match meta {
-        Ok(meta) => meta,
-        Err(TableError::Storage(error)) => return Err(damaged(path, error)),
-        Err(_) => return Err(OpenError::Foreign(path.to_owned())),
-    };
-    match meta
-        .get("schema")
-        .map_err(|e| damaged(path, e))?
-        .map(|schema| schema.value())
-    {
-        Some(SCHEMA) => Ok(()),
-        Some(found) => Err(OpenError::Schema {
-            path: path.to_owned(),
-            found,
-        }),
-        None => Err(OpenError::Foreign(path.to_owned())),
     }
 }
 
-/// Creates the file under another name and moves it into place when it is
-/// whole, since redb refuses a file that a power cut left half created.
-fn create(path: &Path) -> Result<(), OpenError> {
-    let folder = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(|e| damaged(folder, e))?;
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let unfinished = folder.join(name);
-
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options
-        .open(&unfinished)
-        .map_err(|e| damaged(&unfinished, e))?;
-    // Two processes may be at this point. Only the one with the lock goes on,
-    // and it looks again, because the other may have finished in between.
-    if file.try_lock().is_err() {
-        return Err(OpenError::InUse(path.to_owned()));
+impl Store for HostStore {
+    fn is_shared(&self) -> bool {
+        match self {
+            Self::File(store) => store.is_shared(),
+            Self::Postgres(store) => store.is_shared(),
+        }
     }
-    if path.exists() {
-        return Ok(());
-    }
-    let fill = || -> Result<Database, redb::Error> {
-        file.set_len(0)?;
-        let database = Builder::new().create_with_backend(FileBackend::new(file.try_clone()?)?)?;
-        let mut transaction = database.begin_write()?;
-        transaction.set_two_phase_commit(true);
-        transaction.open_table(KEYS)?;
-        transaction.open_table(META)?.insert("schema", SCHEMA)?;
-        transaction.commit()?;
-        Ok(database)
-    };
-    // Open, and thereby locked, until it has its name.
-    let database = fill().map_err(|e| damaged(&unfinished, e))?;
-    let place = || -> io::Result<()> {
-        file.sync_all()?;
-        std::fs::rename(&unfinished, path)?;
-        File::open(folder)?.sync_all()
-    };
-    place().map_err(|e| damaged(&unfinished, e))?;
-    database.close().map_err(|e| damaged(path, e))
-}
 
-fn unopened(path: &Path, error: DatabaseError) -> OpenError {
-    match error {
-        DatabaseError::DatabaseAlreadyOpen => OpenError::InUse(path.to_owned()),
-        other => damaged(path, other),
+    async fn get(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError> {
+        match self {
+            Self::File(store) => store.get(keys).await,
+            Self::Postgres(store) => store.get(keys).await,
+        }
     }
-}
 
-fn damaged(path: &Path, error: impl std::fmt::Display) -> OpenError {
-    OpenError::Io {
-        path: path.to_owned(),
-        reason: error.to_string(),
+    async fn scan(&self, scan: &Scan) -> Result<Page, StoreError> {
+        match self {
+            Self::File(store) => store.scan(scan).await,
+            Self::Postgres(store) => store.scan(scan).await,
+        }
+    }
+
+    async fn write(&self, write: Write) -> Result<Result<u64, Refused>, StoreError> {
+        match self {
+            Self::File(store) => store.write(write).await,
+            Self::Postgres(store) => store.write(write).await,
+        }
     }
 }

@@ -81,7 +81,7 @@ fn check_fails_with_every_problem() {
                  \"workers\", found \"worker\"; did you mean \"workers\"?"
             ),
             format!(
-                "{path}/sync.toml:4: store.file: no such key; expected \"path\", found \"file\""
+                "{path}/sync.toml:4: store.file: no such key; expected \"path\" or \"url\", found \"file\""
             ),
             format!(
                 "plugin {path}/none.wasm: No such file or directory (os error 2); name the plugin \

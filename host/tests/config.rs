@@ -41,7 +41,7 @@ fn an_empty_file_stands_for_the_defaults() {
     assert_eq!(config.server.body_timeout_seconds, 10);
     assert_eq!(config.server.max_connections, 1024);
     assert_eq!(config.admin.to_string(), "127.0.0.1:8081");
-    assert_eq!(config.store, Path::new("sync.redb"));
+    assert_eq!(config.store.to_string(), "sync.redb");
     assert_eq!(config.configuration, "{}");
 }
 
@@ -65,7 +65,7 @@ fn paths_are_relative_to_the_folder_of_the_file() {
     assert_eq!(draft.plugin(), Path::new("/etc/sync/p.wasm"));
     assert_eq!(draft.cache_directory(), Path::new("/etc/sync/data/s.cache"));
     let config = draft.check(&load(&Plugin::default())).unwrap();
-    assert_eq!(config.store, Path::new("/etc/sync/data/s.redb"));
+    assert_eq!(config.store.to_string(), "/etc/sync/data/s.redb");
     let absolute = "[store]\npath = \"/var/lib/s.redb\"\n[log]\nformat = \"json\"\n";
     let draft = Draft::parse(Path::new("/etc/sync/sync.toml"), absolute).unwrap();
     assert_eq!(draft.log().format, LogFormat::Json);
@@ -108,7 +108,7 @@ fn every_misspelt_key_is_told_with_what_was_probably_meant() {
             "sync.toml:3: server.max-conections: no such key; expected one of \"listen\", \
              \"header-timeout-seconds\", \"body-timeout-seconds\", \"max-connections\", \
              \"workers\", found \"max-conections\"; did you mean \"max-connections\"?",
-            "sync.toml:5: store.file: no such key; expected \"path\", found \"file\"",
+            "sync.toml:5: store.file: no such key; expected \"path\" or \"url\", found \"file\"",
             "sync.toml:6: credential.servicenow: \"password\" is missing",
             "sync.toml:10: credential.servicenow.pasword: no such key; expected one of \
              \"origin\", \"user\", \"password\", found \"pasword\"; did you mean \"password\"?",
@@ -370,4 +370,39 @@ fn what_is_no_toml_and_no_file_is_told() {
             .to_string(),
         "/nowhere/sync.toml: cannot be read: No such file or directory (os error 2)",
     );
+}
+
+#[test]
+fn a_store_is_a_file_or_a_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let read = |text: &str, url: &str| {
+        std::fs::write(folder.path().join("url"), url).unwrap();
+        let file = folder.path().join("sync.toml");
+        let draft = Draft::parse(&file, text).unwrap();
+        let store = draft.store().map(|location| location.to_string());
+        store.map_err(|problems| {
+            problems
+                .to_string()
+                .replace(&format!("{}:", file.display()), "")
+        })
+    };
+    let url = "postgresql://sync:canary@db.example.com/sync";
+    let of_file = "[store]\nurl = { file = \"url\" }\n";
+    assert_eq!(read(of_file, url).unwrap(), "PostgreSQL");
+    assert_eq!(
+        read("[store]\npath = \"a\"\nurl = { file = \"url\" }\n", url).unwrap_err(),
+        "3: store.url: expected `path` or `url`, found both"
+    );
+    assert_eq!(
+        read(of_file, "canary").unwrap_err(),
+        "2: store.url: store: expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE in `url` of \
+         `[store]`, found something else; percent-encode characters such as @ / : # in user and \
+         password"
+    );
+    assert_eq!(
+        read("[store]\nurl = { env = \"SYNC_TEST_NO_SUCH_URL\" }\n", url).unwrap_err(),
+        "2: store.url: the environment variable SYNC_TEST_NO_SUCH_URL is not set; set it, or name \
+         another"
+    );
+    assert!(read(&format!("[store]\nurl = \"{url}\"\n"), url).is_err());
 }

@@ -1,4 +1,5 @@
-//! The embedded store keeps its promises.
+//! The store in a file: how it comes to be, what it refuses, and what it survives.
+//! That it keeps every store's promises is in `conformance.rs`.
 #![allow(clippy::unwrap_used)]
 
 use integration_gateway::Refused;
@@ -49,47 +50,6 @@ async fn page(
 }
 
 #[tokio::test]
-async fn a_write_happens_only_if_its_precondition_holds() {
-    let folder = tempdir().unwrap();
-    let store = FileStore::open(&folder.path().join("s.redb")).unwrap();
-    let first = create(&store, "a", "1").await.unwrap();
-    assert_eq!(create(&store, "a", "2").await, Err(Refused));
-    assert_eq!(read(&store, "a").await, Some((first, "1".into())));
-
-    let second = store
-        .write(put("a", Precondition::Revision(first), "2"))
-        .await
-        .unwrap()
-        .unwrap();
-    assert_ne!(first, second);
-    assert_eq!(
-        store
-            .write(put("a", Precondition::Revision(first), "3"))
-            .await
-            .unwrap(),
-        Err(Refused)
-    );
-    assert_eq!(
-        store
-            .write(put("b", Precondition::Revision(first), "3"))
-            .await
-            .unwrap(),
-        Err(Refused)
-    );
-    assert_eq!(read(&store, "a").await, Some((second, "2".into())));
-    assert_eq!(read(&store, "b").await, None);
-
-    let delete = |revision| Write {
-        key: "a".into(),
-        precondition: Precondition::Revision(revision),
-        value: None,
-    };
-    assert_eq!(store.write(delete(first)).await.unwrap(), Err(Refused));
-    assert_eq!(store.write(delete(second)).await.unwrap(), Ok(0));
-    assert_eq!(read(&store, "a").await, None);
-}
-
-#[tokio::test]
 async fn a_key_never_returns_to_a_revision_not_even_after_a_restart() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("s.redb");
@@ -131,104 +91,6 @@ async fn a_file_that_a_crash_left_half_created_is_replaced() {
         .await
         .unwrap();
     assert!(!folder.path().join("s.redb.new").exists());
-}
-
-#[tokio::test]
-async fn pages_come_in_byte_order_and_end() {
-    let folder = tempdir().unwrap();
-    let store = FileStore::open(&folder.path().join("s.redb")).unwrap();
-    for key in ["p-2", "p-10", "p-1", "P-1", "p_1", "p", "q-1", "p-"] {
-        create(&store, key, key).await.unwrap();
-    }
-    let all = ["p-", "p-1", "p-10", "p-2"];
-    assert_eq!(
-        page(&store, "p-", None, 10).await,
-        (all.map(str::to_owned).to_vec(), None)
-    );
-    let (first, next) = page(&store, "p-", None, 3).await;
-    assert_eq!(first, all[..3]);
-    assert_eq!(next.as_deref(), Some("p-10"));
-    assert_eq!(
-        page(&store, "p-", next.as_deref(), 3).await,
-        (vec!["p-2".into()], None)
-    );
-    assert_eq!(
-        page(&store, "p-", None, 4).await.1,
-        None,
-        "a full last page has no next"
-    );
-    assert_eq!(
-        page(&store, "p-", Some("a"), 1).await.0,
-        ["p-"],
-        "a cursor before the prefix"
-    );
-    assert_eq!(
-        page(&store, "p-", Some("z"), 9).await,
-        (vec![], None),
-        "a cursor behind it"
-    );
-    assert_eq!(page(&store, "none", None, 9).await, (vec![], None));
-    assert_eq!(page(&store, "", None, 100).await.0.len(), 8);
-}
-
-#[tokio::test]
-async fn a_page_ends_before_it_grows_too_large() {
-    let folder = tempdir().unwrap();
-    let store = FileStore::open(&folder.path().join("s.redb")).unwrap();
-    let megabyte = "x".repeat(1 << 20);
-    for i in 0..8 {
-        create(&store, &format!("k{i}"), &megabyte).await.unwrap();
-    }
-    let (mut seen, mut after, mut pages) = (Vec::new(), None, 0);
-    loop {
-        let (keys, next) = page(&store, "k", after.as_deref(), 100).await;
-        seen.extend(keys);
-        pages += 1;
-        after = next;
-        if after.is_none() {
-            break;
-        }
-    }
-    assert_eq!(seen.len(), 8);
-    assert!(pages > 1);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn racing_writers_lose_no_update() {
-    let folder = tempdir().unwrap();
-    let store = FileStore::open(&folder.path().join("s.redb")).unwrap();
-    create(&store, "n", "0").await.unwrap();
-    let mut tasks = JoinSet::new();
-    for _ in 0..8 {
-        let store = store.clone();
-        tasks.spawn(async move {
-            for _ in 0..25 {
-                loop {
-                    let (revision, text) = read(&store, "n").await.unwrap();
-                    let more = (text.parse::<u32>().unwrap() + 1).to_string();
-                    let write = put("n", Precondition::Revision(revision), &more);
-                    if store.write(write).await.unwrap().is_ok() {
-                        break;
-                    }
-                }
-            }
-        });
-    }
-    tasks.join_all().await;
-    assert_eq!(read(&store, "n").await.unwrap().1, "200");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn only_one_of_many_creates_the_key() {
-    let folder = tempdir().unwrap();
-    let store = FileStore::open(&folder.path().join("s.redb")).unwrap();
-    let mut tasks = JoinSet::new();
-    for i in 0..64 {
-        let store = store.clone();
-        tasks.spawn(async move { create(&store, "a", &i.to_string()).await });
-    }
-    let outcomes = tasks.join_all().await;
-    assert_eq!(outcomes.iter().filter(|o| o.is_ok()).count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -13,8 +13,10 @@ mod bench;
 mod checkout;
 mod command;
 mod component;
+mod debian;
 mod demo;
 mod lint;
+mod postgres;
 mod reproducible;
 mod stage;
 mod test;
@@ -43,7 +45,8 @@ struct Cli {
 enum Task {
     /// Build the plugin as a component: dist/servicenow_sync.wasm.
     Build,
-    /// Build the component and run every test.
+    /// Build the component and run every test; install PostgreSQL, which some
+    /// of them start for themselves, if it is missing.
     Test {
         /// Also run the tests that need a program from outside, such as another
         /// gateway's runtime. They are marked `#[ignore]`.

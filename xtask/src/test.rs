@@ -3,12 +3,14 @@
 use crate::command::cargo;
 use crate::command::run as run_command;
 use crate::component;
+use crate::postgres;
 use crate::stage::stage;
 use crate::toolchain::Way;
 use anyhow::Result;
 
 pub(crate) fn run(way: Option<Way>, all_gateways: bool, filters: &[String]) -> Result<()> {
     component::build(way)?;
+    postgres::prepare();
     stage(
         "building the tests; the first time compiles wasmtime, which takes minutes",
         || run_command(cargo().args(["test", "--workspace", "--locked", "--no-run"])),

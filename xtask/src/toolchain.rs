@@ -8,7 +8,8 @@
 use crate::command;
 use crate::command::output;
 use crate::command::run_within;
-use crate::command::succeeds;
+use crate::debian::install;
+use crate::debian::is_installed;
 use crate::stage::say;
 use anyhow::Context;
 use anyhow::Result;
@@ -30,7 +31,6 @@ const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 
 /// Long enough for 30 MB over a slow line.
 const RUSTUP_LIMIT: Duration = Duration::from_secs(120);
-const APT_LIMIT: Duration = Duration::from_secs(600);
 
 /// Where the target's standard library comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -227,34 +227,6 @@ fn debian() -> Result<Toolchain> {
         sysroot: sysroot(DEBIAN_RUSTC)?,
         rustc: Rustc::ask(DEBIAN_RUSTC)?,
     })
-}
-
-fn is_installed(package: &str) -> bool {
-    let mut query = Command::new("dpkg-query");
-    query.args(["--show", "--showformat=${db:Status-Status}", package]);
-    query
-        .output()
-        .is_ok_and(|answer| answer.stdout == b"installed")
-}
-
-fn install(packages: &[&str]) -> Result<()> {
-    let list = packages.join(" ");
-    let by_hand = format!("apt-get install --no-install-recommends {list}");
-    if !succeeds(Command::new("apt-get").arg("--version")) {
-        bail!("this machine has no apt-get");
-    }
-    if output(Command::new("id").arg("-u"))? != "0" {
-        bail!("installing packages needs root: run `sudo {by_hand}`");
-    }
-    say(&format!("apt-get update && {by_hand}"));
-    run_within(
-        APT_LIMIT,
-        Command::new("apt-get").args(["--quiet", "update"]),
-    )?;
-    let mut apt = Command::new("apt-get");
-    apt.args(["--quiet", "install", "--yes", "--no-install-recommends"])
-        .args(packages);
-    run_within(APT_LIMIT, apt.env("DEBIAN_FRONTEND", "noninteractive"))
 }
 
 #[cfg(test)]

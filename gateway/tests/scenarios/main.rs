@@ -13,5 +13,6 @@ mod rehearsing;
 mod requesting;
 mod scene;
 mod settings;
+mod sharing;
 mod threads;
 mod working;

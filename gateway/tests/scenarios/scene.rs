@@ -111,7 +111,33 @@ impl Scene {
         Self::on(settings, parts.0, parts.1, parts.2)
     }
 
-    fn on(settings: &str, store: TestStore, far: FarEnd, clock: Clock) -> Self {
+    /// One more gateway on the same store, with a far end, a clock and a
+    /// plugin of its own.
+    pub(crate) async fn neighbour(&self) -> Self {
+        let clock = Clock::default();
+        clock.stands.store(true, Ordering::SeqCst);
+        let dice = self.clock.dice.fetch_sub(1 << 32, Ordering::SeqCst);
+        clock.dice.store(dice - (1 << 31), Ordering::SeqCst);
+        let next = Self::on(SETTINGS, self.store.clone(), FarEnd::default(), clock);
+        next.gateway.recover().await.unwrap();
+        next
+    }
+
+    /// Two gateways on one store.
+    pub(crate) async fn pair() -> (Self, Self) {
+        let first = Self::on(
+            SETTINGS,
+            TestStore::shared(),
+            FarEnd::default(),
+            Clock::default(),
+        );
+        first.clock.stands.store(true, Ordering::SeqCst);
+        first.gateway.recover().await.unwrap();
+        let second = first.neighbour().await;
+        (first, second)
+    }
+
+    pub(crate) fn on(settings: &str, store: TestStore, far: FarEnd, clock: Clock) -> Self {
         Self::under(policy(settings), store, far, clock)
     }
 
@@ -303,7 +329,7 @@ type Steps = Vec<Result<Vec<Effect>, Trap>>;
 pub(crate) struct Scripted {
     sessions: Arc<Mutex<VecDeque<Steps>>>,
     requests: Arc<Mutex<VecDeque<Steps>>>,
-    running: Arc<Mutex<BTreeSet<String>>>,
+    running: Arc<Mutex<Arc<Mutex<BTreeSet<String>>>>>,
     /// What opened each session.
     pub(crate) inputs: Arc<Mutex<Vec<Input>>>,
     /// The replies that each resume got, without the empty first ones.
@@ -327,6 +353,12 @@ impl Scripted {
     pub(crate) fn next_request(&self, steps: Vec<Vec<Effect>>) {
         let steps = steps.into_iter().map(Ok).collect();
         self.requests.lock().unwrap().push_back(steps);
+    }
+
+    /// From now on, no key may run here and there at the same time.
+    pub(crate) fn watch_together(&self, other: &Self) {
+        let running = other.running.lock().unwrap().clone();
+        *self.running.lock().unwrap() = running;
     }
 
     /// The work items that opened sessions so far.
@@ -361,7 +393,7 @@ impl Runtime for Scripted {
         }
         let written = written.or_else(|| self.sessions.lock().unwrap().pop_front());
         let running = match &input {
-            Input::Work(work) => Some(Running::of(&self.running, &work.key)),
+            Input::Work(work) => Some(Running::of(&self.running.lock().unwrap(), &work.key)),
             Input::Request(_) | Input::Operator(_) => None,
         };
         let steps = written.unwrap_or_else(|| match input {
@@ -429,9 +461,17 @@ pub(crate) struct StoreState {
     silent: AtomicBool,
     writes: AtomicU64,
     blocked: Mutex<Option<Arc<tokio::sync::Semaphore>>>,
+    shared: AtomicBool,
 }
 
 impl TestStore {
+    /// A store that gateways share.
+    pub(crate) fn shared() -> Self {
+        let store = Self::default();
+        store.0.shared.store(true, Ordering::SeqCst);
+        store
+    }
+
     /// From now on, every call fails.
     pub(crate) fn breaks(&self) {
         self.0.broken.store(true, Ordering::SeqCst);
@@ -478,6 +518,10 @@ impl TestStore {
 }
 
 impl Store for TestStore {
+    fn is_shared(&self) -> bool {
+        self.0.shared.load(Ordering::SeqCst)
+    }
+
     async fn get(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError> {
         self.check()?;
         self.0.memory.get(keys).await
@@ -522,16 +566,24 @@ impl Sent {
     }
 }
 
+type Act = Box<dyn FnOnce() + Send>;
+
 /// Far ends that give the answers written down, in order, and else 200.
 #[derive(Clone, Default)]
 pub(crate) struct FarEnd {
     answers: Arc<Mutex<VecDeque<Result<Response, SendFailure>>>>,
+    then: Arc<Mutex<Option<Act>>>,
     pub(crate) sent: Arc<Mutex<Vec<Sent>>>,
 }
 
 impl FarEnd {
     pub(crate) fn next(&self, answer: Result<Response, SendFailure>) {
         self.answers.lock().unwrap().push_back(answer);
+    }
+
+    /// Does something while the next answer is on its way.
+    pub(crate) fn then(&self, act: impl FnOnce() + Send + 'static) {
+        *self.then.lock().unwrap() = Some(Box::new(act));
     }
 
     pub(crate) fn next_status(&self, status: u16) {
@@ -562,6 +614,9 @@ impl Client for FarEnd {
         });
         // Others get a turn while the answer is on its way.
         tokio::task::yield_now().await;
+        if let Some(act) = self.then.lock().unwrap().take() {
+            act();
+        }
         let answer = self.answers.lock().unwrap().pop_front();
         answer.unwrap_or(Ok(response(200)))
     }
@@ -573,6 +628,9 @@ impl Client for FarEnd {
 #[derive(Clone)]
 pub(crate) struct Clock {
     now: Arc<AtomicU64>,
+    steady: Arc<AtomicU64>,
+    /// Whether whoever sleeps waits until the clock is moved.
+    pub(crate) stands: Arc<AtomicBool>,
     dice: Arc<AtomicU64>,
     /// What the gateway announced.
     pub(crate) due: Arc<Mutex<Vec<u64>>>,
@@ -582,6 +640,8 @@ impl Default for Clock {
     fn default() -> Self {
         Self {
             now: Arc::new(AtomicU64::new(NOW)),
+            steady: Arc::default(),
+            stands: Arc::default(),
             dice: Arc::new(AtomicU64::new(u64::MAX)),
             due: Arc::default(),
         }
@@ -589,12 +649,14 @@ impl Default for Clock {
 }
 
 impl Clock {
+    /// Only what it shows; nobody's waiting gets shorter.
     pub(crate) fn set(&self, now_ms: u64) {
         self.now.store(now_ms, Ordering::SeqCst);
     }
 
     pub(crate) fn advance(&self, ms: u64) {
         self.now.fetch_add(ms, Ordering::SeqCst);
+        self.steady.fetch_add(ms, Ordering::SeqCst);
     }
 }
 
@@ -603,15 +665,25 @@ impl Environment for Clock {
         self.now.load(Ordering::SeqCst)
     }
 
+    fn steady_ms(&self) -> u64 {
+        self.steady.load(Ordering::SeqCst)
+    }
+
     /// Close to the highest, so that delays are the longest possible; and
     /// never the same twice.
     fn random(&self) -> u64 {
         self.dice.fetch_sub(1, Ordering::SeqCst)
     }
 
-    /// Lets others run, and moves the clock.
+    /// Lets others run, and moves the clock unless somebody else does.
     async fn sleep(&self, ms: u64) {
-        self.advance(ms);
+        let until = self.steady_ms() + ms;
+        if !self.stands.load(Ordering::SeqCst) {
+            self.advance(ms);
+        }
+        while self.steady_ms() < until {
+            tokio::task::yield_now().await;
+        }
         tokio::task::yield_now().await;
     }
 

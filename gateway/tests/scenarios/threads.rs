@@ -74,6 +74,10 @@ impl Session for Steps {
 }
 
 impl Store for Homebody {
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     async fn get(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError> {
         self.store.get(keys).await
     }
@@ -97,6 +101,10 @@ impl Client for Homebody {
 impl Environment for Homebody {
     fn now_ms(&self) -> u64 {
         NOW
+    }
+
+    fn steady_ms(&self) -> u64 {
+        0
     }
 
     fn random(&self) -> u64 {

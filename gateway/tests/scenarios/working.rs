@@ -13,14 +13,16 @@ use integration_gateway::contract::*;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-async fn yields() {
+pub(crate) async fn yields() {
     for _ in 0..50 {
         tokio::task::yield_now().await;
     }
 }
 
 /// Starts a session of work that waits, and returns what lets it go on.
-async fn start_waiting(scene: &Scene) -> (Arc<Semaphore>, tokio::task::JoinHandle<Next>) {
+pub(crate) async fn start_waiting(
+    scene: &Scene,
+) -> (Arc<Semaphore>, tokio::task::JoinHandle<Next>) {
     let hold = Arc::new(Semaphore::new(0));
     *scene.plugin.hold.lock().unwrap() = Some(hold.clone());
     let gateway = scene.gateway.clone();
@@ -30,7 +32,7 @@ async fn start_waiting(scene: &Scene) -> (Arc<Semaphore>, tokio::task::JoinHandl
     (hold, running)
 }
 
-fn park(reason: &str) -> Vec<Vec<Effect>> {
+pub(crate) fn park(reason: &str) -> Vec<Vec<Effect>> {
     vec![vec![finish(Verdict::Park(reason.to_owned()))]]
 }
 
@@ -150,7 +152,7 @@ async fn a_schedule_whose_confirmation_was_lost_is_work_all_the_same() {
     running.await.unwrap();
     assert_eq!(scene.run_all().await, 1);
     let works = scene.plugin.works();
-    assert_eq!(works.last().unwrap().reasons, ["first", "second"]);
+    assert_eq!(works.last().unwrap().reasons, ["second"]);
     assert_eq!(scene.store.keys().await, Vec::<String>::new());
 }
 
@@ -434,7 +436,7 @@ async fn a_clock_that_was_set_back_puts_nothing_off() {
 #[tokio::test]
 async fn work_of_an_unknown_schema_is_refused_and_left_as_it_is() {
     let scene = Scene::new();
-    let value = b"{\"schema\":2,\"lease\":\"x\"}".to_vec();
+    let value = b"{\"schema\":3,\"lease\":\"x\"}".to_vec();
     let record = Write {
         key: "g.work.pair".to_owned(),
         precondition: Precondition::Absent,
@@ -445,12 +447,53 @@ async fn work_of_an_unknown_schema_is_refused_and_left_as_it_is() {
     assert!(matches!(error, RecoverError::Record { .. }));
     assert_eq!(
         error.to_string(),
-        "work \"pair\": expected a record of schema 1, found 2; it was written by another \
+        "work \"pair\": expected a record of schema 1 to 2, found 3; it was written by another \
          version of the gateway, which must be used to finish it"
     );
     assert!(!scene.gateway.status().recovered);
     let found = scene.store.get(&["g.work.pair".to_owned()]).await.unwrap();
     assert_eq!(found[0].as_ref().unwrap().value, value);
+}
+
+#[tokio::test]
+async fn work_of_the_first_schema_is_done_and_written_anew() {
+    let scene = Scene::new();
+    let value = format!(
+        r#"{{"schema":1,"due":{NOW},"written":{NOW},"reasons":["event"],"attempt":3,"waits":0,"generation":7}}"#
+    );
+    let record = Write {
+        key: "g.work.pair".to_owned(),
+        precondition: Precondition::Absent,
+        value: Some(value.into_bytes()),
+    };
+    scene.store.write(record).await.unwrap().unwrap();
+    scene.gateway.recover().await.unwrap();
+    scene.plugin.next(vec![vec![retry(true)]]);
+    assert_eq!(scene.run_all().await, 1);
+    assert_eq!(scene.plugin.works()[0].attempt, 3);
+    let found = scene.store.get(&["g.work.pair".to_owned()]).await.unwrap();
+    let text = String::from_utf8(found[0].clone().unwrap().value).unwrap();
+    assert!(text.starts_with(r#"{"schema":2,"#), "{text}");
+    assert!(text.contains(r#""attempt":4"#), "{text}");
+}
+
+#[tokio::test]
+async fn a_crash_does_not_bring_forward_what_was_scheduled_for_later() {
+    let scene = Scene::new();
+    scene.schedule("pair", 0, "first").await;
+    let (_hold, _running) = start_waiting(&scene).await;
+    scene.schedule("pair", NOW + 60_000, "later").await;
+    let next = scene.restarted().await;
+    assert_eq!(next.run_all().await, 1);
+    assert_eq!(next.idle_until().await, Some(NOW + 60_000));
+}
+
+#[tokio::test]
+async fn a_gateway_that_has_the_store_to_itself_writes_no_lease() {
+    let scene = Scene::new();
+    scene.schedule("pair", 0, "event").await;
+    assert_eq!(scene.run_all().await, 1);
+    assert_eq!(scene.store.writes(), 2, "the schedule and the outcome");
 }
 
 #[tokio::test]

@@ -3,7 +3,10 @@
 //! what it never says.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../postgres/mod.rs"]
+mod postgres;
 mod reloading;
+mod sharing;
 
 use serde_json::Value;
 use std::fs;

@@ -1,0 +1,262 @@
+//! In which order to look at the records: what is in memory of the queue.
+
+use super::record::PREFIX;
+use super::record::Record;
+use super::record::Sign;
+use super::record::clamped;
+use crate::contract::KeyedEntry;
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::ops::Bound;
+
+/// A clock that stepped back by less is not worth a look at every item.
+const STEP_MS: u64 = 1000;
+
+#[derive(Default)]
+pub(super) struct Index {
+    items: BTreeMap<String, Slot>,
+    /// Waiting items by due time.
+    waiting: BTreeSet<(u64, String)>,
+    /// Items that other gateways hold, by the time when they may be taken over.
+    watched: BTreeSet<(u64, String)>,
+    pub(super) running: usize,
+    pub(super) parked: usize,
+    pub(super) clock: u64,
+    /// Counts the changes.
+    changes: u64,
+}
+
+struct Slot {
+    item: Item,
+    /// The number of its last change.
+    change: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Item {
+    Waiting {
+        due: u64,
+        written: u64,
+        /// Of the record that the due time was computed from, if it was read.
+        revision: Option<u64>,
+    },
+    /// About to run: the record is being read. What is scheduled now still
+    /// goes into the record, and the reader sees it or waits its turn.
+    Taken,
+    /// In a session of this gateway, whose lease is believed in until then, on
+    /// the steady clock.
+    Running {
+        until: u64,
+    },
+    /// In a session of another gateway. If its lease still stands as it does,
+    /// this gateway takes over then, on its own steady clock.
+    Elsewhere {
+        sign: Sign,
+        until: u64,
+    },
+    Parked,
+}
+
+/// What the two clocks show.
+#[derive(Clone, Copy)]
+pub(crate) struct Now {
+    /// Unix time, which may be set.
+    pub(crate) ms: u64,
+    /// Of a clock that nobody sets.
+    pub(crate) steady_ms: u64,
+}
+
+impl Item {
+    /// Where a record belongs that is in no session of this gateway.
+    pub(super) fn of(record: &Record, revision: u64, watches: bool, now: Now) -> Self {
+        if let (true, Some(sign), Some(lease)) = (watches, record.sign(), &record.lease) {
+            let until = now.steady_ms.saturating_add(lease.term_ms);
+            return Self::Elsewhere { sign, until };
+        }
+        if record.parked.is_some() {
+            return Self::Parked;
+        }
+        Self::Waiting {
+            due: clamped(record.due, record.written, now.ms),
+            written: record.written.min(now.ms),
+            revision: Some(revision),
+        }
+    }
+
+    pub(super) fn due_at(due: u64, now_ms: u64) -> Self {
+        Self::Waiting {
+            due,
+            written: now_ms,
+            revision: None,
+        }
+    }
+}
+
+impl Index {
+    pub(super) fn set(&mut self, key: &str, item: Option<Item>) {
+        self.changes += 1;
+        let before = self.items.remove(key).map(|slot| slot.item);
+        match &before {
+            Some(Item::Waiting { due, .. }) => {
+                self.waiting.remove(&(*due, key.to_owned()));
+            }
+            Some(Item::Elsewhere { until, .. }) => {
+                self.watched.remove(&(*until, key.to_owned()));
+                self.running -= 1;
+            }
+            Some(Item::Taken | Item::Running { .. }) => self.running -= 1,
+            Some(Item::Parked) => self.parked -= 1,
+            None => {}
+        }
+        let Some(mut item) = item else { return };
+        match (&mut item, before) {
+            (Item::Waiting { due, .. }, _) => {
+                self.waiting.insert((*due, key.to_owned()));
+            }
+            (Item::Elsewhere { sign, until }, before) => {
+                // A lease that did not move has been watched for a while.
+                if let Some(Item::Elsewhere {
+                    sign: old,
+                    until: begun,
+                }) = before
+                    && old == *sign
+                {
+                    *until = begun;
+                }
+                self.watched.insert((*until, key.to_owned()));
+                self.running += 1;
+            }
+            (Item::Taken | Item::Running { .. }, _) => self.running += 1,
+            (Item::Parked, _) => self.parked += 1,
+        }
+        let change = self.changes;
+        self.items.insert(key.to_owned(), Slot { item, change });
+    }
+
+    /// Takes note of what was written, unless this gateway works on it.
+    pub(super) fn settle(&mut self, key: &str, item: Item) {
+        if !matches!(self.item(key), Some(Item::Taken | Item::Running { .. })) {
+            self.set(key, Some(item));
+        }
+    }
+
+    /// Prepares for a write that will, perhaps, make an item due.
+    pub(super) fn announce(&mut self, key: &str, due: u64, now_ms: u64) {
+        let due = match self.item(key) {
+            Some(Item::Taken | Item::Running { .. } | Item::Elsewhere { .. }) => return,
+            Some(Item::Waiting { due: before, .. }) if *before <= due => return,
+            _ => due,
+        };
+        self.set(key, Some(Item::due_at(due, now_ms)));
+    }
+
+    /// Takes the item that has been due for longest, and tells how it stood;
+    /// or tells when one falls due.
+    pub(super) fn take(&mut self, now: Now) -> Result<(String, Item), Option<u64>> {
+        if now.ms + STEP_MS < self.clock {
+            self.follow_the_clock_back(now.ms);
+        }
+        self.clock = now.ms;
+        let watched = self.watched.first().cloned();
+        let waiting = self.waiting.first().cloned();
+        let key = match (watched, waiting) {
+            (Some((until, key)), _) if until <= now.steady_ms => key,
+            (_, Some((due, key))) if due <= now.ms => key,
+            (watched, waiting) => {
+                let watched = watched.map(|(until, _)| now.ms + (until - now.steady_ms));
+                let waiting = waiting.map(|(due, _)| due);
+                return Err([watched, waiting].into_iter().flatten().min());
+            }
+        };
+        let before = self.item(&key).cloned().unwrap_or(Item::Taken);
+        self.set(&key, Some(Item::Taken));
+        Ok((key, before))
+    }
+
+    fn follow_the_clock_back(&mut self, now_ms: u64) {
+        let waiting = std::mem::take(&mut self.waiting);
+        for (_, key) in waiting {
+            let slot = self.items.get_mut(&key);
+            if let Some(Item::Waiting { due, written, .. }) = slot.map(|slot| &mut slot.item) {
+                *due = clamped(*due, *written, now_ms);
+                *written = (*written).min(now_ms);
+                self.waiting.insert((*due, key));
+            }
+        }
+    }
+
+    /// Learns from a page of the store, which holds everything behind `after`
+    /// up to `next`, as it stood when there had been so many `changes`.
+    pub(super) fn learn(
+        &mut self,
+        page: Page<'_>,
+        changes: u64,
+        mut item: impl FnMut(&str, &KeyedEntry) -> Option<Item>,
+    ) {
+        let bound = |key: &String| Bound::Excluded(key[PREFIX.len()..].to_owned());
+        let from = page.after.map_or(Bound::Unbounded, bound);
+        let to = match page.next {
+            Some(key) => Bound::Included(key[PREFIX.len()..].to_owned()),
+            None => Bound::Unbounded,
+        };
+        let mut known: BTreeSet<String> = self
+            .items
+            .range((from, to))
+            .filter(|(_, slot)| {
+                let ours = matches!(slot.item, Item::Taken | Item::Running { .. });
+                !ours && slot.change <= changes
+            })
+            .map(|(key, _)| key.clone())
+            .collect();
+        for entry in page.entries {
+            let key = &entry.key[PREFIX.len()..];
+            if !known.remove(key) && self.items.contains_key(key) {
+                continue;
+            }
+            if let Some(item) = item(key, entry) {
+                self.set(key, Some(item));
+            }
+        }
+        for gone in known {
+            self.set(&gone, None);
+        }
+    }
+
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// How many items are due, and how many are due later.
+    pub(super) fn waiting(&self, now_ms: u64) -> (usize, usize) {
+        let due = self
+            .waiting
+            .iter()
+            .take_while(|(due, _)| *due <= now_ms)
+            .count();
+        (due, self.waiting.len() - due)
+    }
+
+    pub(super) fn is_running(&self, key: &str) -> bool {
+        matches!(self.item(key), Some(Item::Running { .. }))
+    }
+
+    pub(super) fn is_held(&self, key: &str, steady_ms: u64) -> bool {
+        matches!(self.item(key), Some(Item::Running { until }) if *until > steady_ms)
+    }
+
+    pub(super) fn contains(&self, key: &str) -> bool {
+        self.items.contains_key(key)
+    }
+
+    fn item(&self, key: &str) -> Option<&Item> {
+        self.items.get(key).map(|slot| &slot.item)
+    }
+}
+
+/// A page of records.
+#[derive(Clone, Copy)]
+pub(super) struct Page<'a> {
+    pub(super) after: Option<&'a String>,
+    pub(super) entries: &'a [KeyedEntry],
+    pub(super) next: Option<&'a String>,
+}
