@@ -57,8 +57,7 @@ pub async fn receive(
     let response = match accept(effects, configuration, rehearsed, request).await {
         Ok(body) => answer(200, &body),
         Err((status, message)) => {
-            effects
-                .log(Level::Warn, "webhook refused", &[("reason", &message)]);
+            effects.log(Level::Warn, "webhook refused", &[("reason", &message)]);
             answer(status, &json!({ "error": message }))
         }
     };
@@ -118,8 +117,7 @@ async fn accept(
     }
     stored.map_err(|e| (500, e.to_string()))?;
     // Even if the hint was there: nobody knows whether that happened then.
-    effects
-        .schedule(keys::work(id, &pair), 0, &notice.reason);
+    effects.schedule(keys::work(id, &pair), 0, &notice.reason);
     if !is_trigger || rehearsed {
         return Ok(json!({ "status": "accepted" }));
     }

@@ -158,9 +158,7 @@ async fn order(asked: &Asked<'_>, hint: Option<Hint>) -> Result<(), Refusal> {
         stored.map_err(|e| (500, e.to_string()))?;
     }
     let work = keys::work(id, &asked.pair().await);
-    asked
-        .effects
-        .schedule(work, 0, "asked for by an operator");
+    asked.effects.schedule(work, 0, "asked for by an operator");
     Ok(())
 }
 

@@ -168,8 +168,7 @@ impl Case<'_> {
         columns.insert("sys_id".into(), json!(derived.as_str()));
         columns.insert("correlation_id".into(), json!(correlation));
         if self.is_dry {
-            return Err(self
-                .would_create("ServiceNow", "POST incident", columns));
+            return Err(self.would_create("ServiceNow", "POST incident", columns));
         }
         let fact = keys::instance(&self.integration.id);
         let [fact] = self.effects.get([fact]).await;
@@ -268,8 +267,7 @@ impl Case<'_> {
                 && self.pair.creating.is_none()
             {
                 let work = keys::work(&integration.id, &Entity::Flashduty(incident));
-                self.effects
-                    .schedule(work, 0, &format!("about s-{id}"));
+                self.effects.schedule(work, 0, &format!("about s-{id}"));
                 return Ok(Birth::Elsewhere);
             }
         }
@@ -383,8 +381,7 @@ impl Case<'_> {
             if let Some(people) = people {
                 columns.insert("assigned_to".into(), people);
             }
-            return Err(self
-                .would_create("Flashduty", "POST /incident/create", columns));
+            return Err(self.would_create("Flashduty", "POST /incident/create", columns));
         }
         self.about_to_create().await?;
         let flashduty = &self.flashduty;

@@ -92,8 +92,7 @@ impl<'a> Case<'a> {
                     "the record of where {name} belongs is unreadable: \"{text}\""
                 ))
             })?;
-            effects
-                .schedule(keys::work(id, &other), 0, &format!("about {name}"));
+            effects.schedule(keys::work(id, &other), 0, &format!("about {name}"));
             return Ok(Loaded::Elsewhere);
         }
         let rehearsed = supposed.is_some();
