@@ -92,20 +92,21 @@ macro_rules! expect {
 
 impl Effects {
     fn ask(&self, effect: Effect) -> Asked<'_> {
+        Asked {
+            effects: self,
+            ticket: self.tell(effect),
+        }
+    }
+
+    /// Asks for an effect, and gives the ticket of its reply. Where that tells
+    /// nothing it need not be awaited: the effect is carried out with the next
+    /// one that is, or at the session's end.
+    fn tell(&self, effect: Effect) -> u64 {
         let mut queue = self.0.borrow_mut();
         let ticket = queue.next_ticket;
         queue.next_ticket += 1;
         queue.asked.push(effect);
-        Asked {
-            effects: self,
-            ticket,
-        }
-    }
-
-    /// Asks for an effect whose reply tells nothing. It is carried out with the
-    /// next one that is awaited, or at the session's end.
-    fn tell(&self, effect: Effect) {
-        let _ = self.ask(effect);
+        ticket
     }
 
     /// The gateway's clock at the last resume, in Unix milliseconds.

@@ -51,6 +51,8 @@ pub struct Setting {
     pub manual: bool,
     /// Lines for `[[integration]]`, before its tables.
     pub integration: String,
+    /// Lines for `[integration.servicenow]`.
+    pub servicenow_side: &'static str,
     /// Whether the gateway has a key to Flashduty's Open API.
     pub flashduty_access: bool,
     /// Whether the gateway has a user in ServiceNow.
@@ -71,6 +73,7 @@ impl Default for Setting {
             servicenow_proof: r#"bearer = [{ file = "servicenow-token" }]"#,
             manual: false,
             integration: String::new(),
+            servicenow_side: "",
             flashduty_access: true,
             servicenow_access: true,
             servicenow: servicenow::Options::default(),
@@ -191,6 +194,7 @@ impl World {
             servicenow_proof,
             manual,
             integration,
+            servicenow_side,
             flashduty_access,
             servicenow_access,
             ..
@@ -264,6 +268,7 @@ channels = [{channel}]
 [integration.servicenow]
 url = "{servicenow}"
 {servicenow_credential}
+{servicenow_side}
 "#
         );
         fs::write(self.configuration(), text)?;

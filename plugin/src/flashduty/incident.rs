@@ -11,6 +11,7 @@ use core::fmt;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::json;
 
 /// The id of an incident: 24 hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +62,9 @@ pub struct Person {
     /// The name shown to others.
     #[serde(default)]
     pub person_name: String,
+    /// E-mail address; empty where it does not come along.
+    #[serde(default)]
+    pub email: String,
 }
 
 /// An incident, as webhooks and the Open API show it: a bag of values, of which
@@ -135,13 +139,33 @@ impl Incident {
 
     /// E-mail address of who is on it: of those, the first who acknowledged.
     pub fn assignee(&self) -> Option<&str> {
+        let who = self.on_it()?;
+        who["email"].as_str().filter(|email| !email.is_empty())
+    }
+
+    /// Who is on it, where the address does not come along: the Open API tells
+    /// the member's id only.
+    pub(crate) fn unknown_assignee(&self) -> Option<i64> {
+        match self.assignee() {
+            Some(_) => None,
+            None => self.on_it()?["person_id"].as_i64(),
+        }
+    }
+
+    /// Takes over who is on it.
+    pub(crate) fn know_assignee(&mut self, person: &Person) {
+        let responders = self.values["responders"].as_array_mut();
+        for responder in responders.into_iter().flatten() {
+            if responder["person_id"] == person.person_id {
+                responder["email"] = json!(person.email);
+            }
+        }
+    }
+
+    fn on_it(&self) -> Option<&Value> {
         let responders = list(&self.values["responders"]);
         let acknowledged = |r: &&Value| r["acknowledged_at"].as_i64().unwrap_or_default() > 0;
-        let first = responders
-            .iter()
-            .find(acknowledged)
-            .or(responders.first())?;
-        first["email"].as_str().filter(|email| !email.is_empty())
+        responders.iter().find(acknowledged).or(responders.first())
     }
 
     /// A value by the name that templates know it by.

@@ -251,7 +251,14 @@ impl<'a> Case<'a> {
         if self.incident.is_none() {
             self.incident = match self.incident_id() {
                 Some(id) if self.flashduty.is_available() => {
-                    Some(self.flashduty.incident(&id).await?)
+                    let mut incident = self.flashduty.incident(&id).await?;
+                    if self.integration.assignee
+                        && let Some(id) = incident.unknown_assignee()
+                        && let Some(person) = self.flashduty.people(&[id]).await?.pop()
+                    {
+                        incident.know_assignee(&person);
+                    }
+                    Some(incident)
                 }
                 _ => self.newest_incident(),
             };

@@ -75,7 +75,7 @@ impl Case<'_> {
                 "incident_id": id.as_deref().unwrap_or("<the new incident>"),
                 "comment": comment::for_flashduty(&entry),
             });
-            self.would_send("Flashduty", "POST /incident/comment", body);
+            self.would_send("Flashduty", "POST /incident/comment", &body);
         }
     }
 
@@ -86,40 +86,40 @@ impl Case<'_> {
             self.would_send(
                 "ServiceNow",
                 &format!("PATCH incident/{id}"),
-                columns.into(),
+                &columns.into(),
             );
         }
         if let Some(id) = self.incident_id() {
             for step in &plan.steps {
                 let (path, body) = FlashdutyApi::request(&id, step);
-                self.would_send("Flashduty", &format!("POST {path}"), body);
+                self.would_send("Flashduty", &format!("POST {path}"), &body);
             }
         }
         if plan.successor {
             let text = "a new record, which takes the place of the one that is over";
-            self.would_send("ServiceNow", "POST incident", text.into());
+            self.would_send("ServiceNow", "POST incident", &text.into());
         }
         for Note { to, text } in &plan.notes {
             let system = match to {
                 Side::Flashduty => "Flashduty",
                 Side::ServiceNow => "ServiceNow",
             };
-            self.would_send(system, "a note", text.as_str().into());
+            self.would_send(system, "a note", &text.as_str().into());
         }
     }
 
     /// Tells what a creation would send, and ends the session.
     pub(super) fn would_create(&self, system: &str, request: &str, columns: Columns) -> Stop {
-        self.would_send(system, request, columns.into());
+        self.would_send(system, request, &columns.into());
         self.rehearse_comments();
         Stop::Rehearsed
     }
 
-    fn would_send(&self, system: &str, request: &str, body: Value) {
+    fn would_send(&self, system: &str, request: &str, body: &Value) {
         let fields = [
             ("to", system),
             ("request", request),
-            ("body", &json::text(&body)),
+            ("body", &json::text(body)),
         ];
         self.log(Level::Info, "would send", &fields);
     }

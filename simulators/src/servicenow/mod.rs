@@ -256,6 +256,11 @@ impl ServiceNow {
         true
     }
 
+    /// A record of any table, raw.
+    pub fn record(&self, table: &str, sys_id: &str) -> Option<&Record> {
+        self.instance.record(table, sys_id)
+    }
+
     /// The sys_id of a user.
     pub fn user_id(&self, user_name: &str) -> Option<&str> {
         let account = self.instance.accounts.get(user_name)?;
