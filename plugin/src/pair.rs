@@ -107,9 +107,12 @@ pub struct Base {
     /// E-mail addresses.
     #[serde(default)]
     pub assignee: Agreed<String, String>,
-    /// The operator's own fields, by their keys.
+    /// What Flashduty held of the operator's own fields, by their keys.
     #[serde(default)]
-    pub fields: BTreeMap<String, Agreed<String, String>>,
+    pub flashduty_fields: BTreeMap<String, String>,
+    /// The same of ServiceNow.
+    #[serde(default)]
+    pub servicenow_fields: BTreeMap<String, String>,
 }
 
 /// What each side held of one field.

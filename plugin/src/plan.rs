@@ -225,7 +225,10 @@ pub fn plan(situation: Situation<'_>) -> Plan {
         .iter()
         .enumerate()
         .map(|(index, rule)| {
-            let agreed = base.fields.get(rule.key()).cloned().unwrap_or_default();
+            let agreed = Agreed {
+                flashduty: base.flashduty_fields.get(rule.key()).cloned(),
+                servicenow: base.servicenow_fields.get(rule.key()).cloned(),
+            };
             let at = |fields: &Vec<Option<String>>| fields.get(index).cloned().flatten();
             let (f, s) = (at(&flashduty.fields), at(&servicenow.fields));
             own_field(&mut merge, integration, rule, &agreed, &f, &s)
@@ -280,7 +283,7 @@ pub fn plan(situation: Situation<'_>) -> Plan {
     if let Some(email) = assignee.to_flashduty {
         steps.push(Step::Assign { email });
     }
-    let mut agreed = BTreeMap::new();
+    let mut fields = (BTreeMap::new(), BTreeMap::new());
     for (rule, merged) in integration.field.iter().zip(own) {
         if let (Some(column), Some(value)) = (&rule.column, &merged.to_servicenow) {
             let looked_up = matches!(rule.kind, ColumnType::Reference) && rule.by != "sys_id";
@@ -305,8 +308,12 @@ pub fn plan(situation: Situation<'_>) -> Plan {
                 value: rule.custom_field_value(value),
             });
         }
-        if merged.agreed != Agreed::default() {
-            agreed.insert(rule.key().to_owned(), merged.agreed);
+        let key = rule.key();
+        if let Some(held) = merged.agreed.flashduty {
+            fields.0.insert(key.to_owned(), held);
+        }
+        if let Some(held) = merged.agreed.servicenow {
+            fields.1.insert(key.to_owned(), held);
         }
     }
     plan.base = Base {
@@ -315,7 +322,8 @@ pub fn plan(situation: Situation<'_>) -> Plan {
         severity: severity.agreed,
         state: state.agreed.clone(),
         assignee: assignee.agreed,
-        fields: agreed,
+        flashduty_fields: fields.0,
+        servicenow_fields: fields.1,
     };
     progress::carry_out(&mut plan, &situation, &state, flashduty, servicenow);
     plan
@@ -398,17 +406,20 @@ pub fn held(servicenow: ServiceNowView, integration: &Integration) -> Base {
             servicenow,
         }
     }
-    let keys = integration.field.iter().map(|rule| rule.key().to_owned());
-    // Extended: to collect a map would bring a sort.
     let mut fields = BTreeMap::new();
-    fields.extend(keys.zip(servicenow.fields.into_iter().map(only)));
+    for (rule, held) in integration.field.iter().zip(servicenow.fields) {
+        if let Some(held) = held {
+            fields.insert(rule.key().to_owned(), held);
+        }
+    }
     Base {
         title: only(servicenow.title),
         description: only(servicenow.description),
         severity: only(servicenow.grade),
         state: only(servicenow.state),
         assignee: only(servicenow.assignee),
-        fields,
+        flashduty_fields: BTreeMap::new(),
+        servicenow_fields: fields,
     }
 }
 
@@ -440,9 +451,9 @@ pub fn confirm(
     }
     for (rule, held) in integration.field.iter().zip(held.fields) {
         if rule.column.as_deref().is_some_and(written)
-            && let Some(agreed) = base.fields.get_mut(rule.key())
+            && let Some(held) = held
         {
-            agreed.servicenow = held.or(agreed.servicenow.take());
+            base.servicenow_fields.insert(rule.key().to_owned(), held);
         }
     }
 }
