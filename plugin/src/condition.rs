@@ -338,7 +338,7 @@ mod tests {
     use serde_json::json;
 
     fn incident() -> Incident {
-        serde_json::from_value(json!({
+        Incident::try_from(json!({
             "incident_id": "6a1d2f45c0ffee0123456789",
             "title": "Checkout latency above 2 s",
             "incident_severity": "Critical",

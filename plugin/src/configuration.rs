@@ -544,6 +544,10 @@ mod tests {
         let null = json!({ "type": "null" });
         if let Some(object) = schema.as_object_mut() {
             object.remove("format");
+            // A constant is of its own type.
+            if object.contains_key("const") {
+                object.remove("type");
+            }
             if matches!(object.get("default"), Some(Value::Null | Value::Object(_))) {
                 object.remove("default");
             }
@@ -583,11 +587,8 @@ mod tests {
         // Lines for those who compare them; not indented, since it is part of the component.
         let mut schema = schemars::schema_for!(Document).to_value();
         without_null(&mut schema);
-        let schema = serde_json::to_string_pretty(&schema).unwrap();
-        let schema: String = schema
-            .lines()
-            .map(|line| format!("{}\n", line.trim_start()))
-            .collect();
+        // Lines for those who compare them, and nothing else: it is part of the component.
+        let schema = schema.to_string().replace("},\"", "},\n\"") + "\n";
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/configuration.schema.json");
         if std::env::var_os("BLESS").is_some() {
             std::fs::write(path, &schema).unwrap();

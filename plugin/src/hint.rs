@@ -2,7 +2,6 @@
 
 use crate::Precondition;
 use crate::flashduty::Event;
-use crate::flashduty::Incident;
 use crate::flashduty::Person;
 use crate::json;
 use crate::keys;
@@ -25,8 +24,8 @@ pub(crate) enum Hint {
         event_type: String,
         /// Who did it.
         person: Option<Person>,
-        /// The whole incident, where nothing better can be read.
-        incident: Option<Box<Incident>>,
+        /// The whole incident as JSON, where nothing better can be read.
+        incident: Option<String>,
     },
     /// From ServiceNow.
     ServiceNow {
@@ -53,7 +52,7 @@ impl Hint {
         Self::Flashduty {
             event_type: event.event_type,
             person: event.person,
-            incident: keep_incident.then(|| Box::new(event.incident)),
+            incident: keep_incident.then(|| json::text(&event.incident.into())),
         }
     }
 }

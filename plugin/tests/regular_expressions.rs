@@ -164,7 +164,7 @@ fn condition(expression: &str) -> Condition {
 
 fn matches(condition: &Condition, text: &str) -> bool {
     let incident = json!({ "incident_id": "6a1d2f45c0ffee0123456789", "title": text });
-    condition.holds(&serde_json::from_value(incident).unwrap())
+    condition.holds(&incident.try_into().unwrap())
 }
 
 proptest! {

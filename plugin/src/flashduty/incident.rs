@@ -69,8 +69,7 @@ pub struct Person {
 
 /// An incident, as webhooks and the Open API show it: a bag of values, of which
 /// only the id is insisted on, since both may grow.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Value", into = "Value")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Incident {
     /// Names the incident.
     pub incident_id: IncidentId,
@@ -290,7 +289,7 @@ mod tests {
     use super::*;
 
     fn incident(progress: &str, snoozed_before: i64) -> Incident {
-        json::from_value(&serde_json::json!({
+        Incident::try_from(serde_json::json!({
             "incident_id": "6A1d2f45c0ffee0123456789",
             "progress": progress,
             "snoozed_before": snoozed_before,
@@ -312,7 +311,7 @@ mod tests {
 
     #[test]
     fn values_have_the_names_that_templates_use() {
-        let incident: Incident = json::from_value(&serde_json::json!({
+        let incident: Incident = Incident::try_from(serde_json::json!({
             "incident_id": "6a1d2f45c0ffee0123456789",
             "incident_severity": "Critical",
             "start_time": 1_780_300_801,

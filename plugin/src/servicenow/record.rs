@@ -81,8 +81,7 @@ const LINK: &str = "link";
 /// An incident record, read with `sysparm_display_value=all`: every column is
 /// a pair of a raw value and what people see. A column that the user may not
 /// read is missing.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Value")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The primary key.
     pub sys_id: SysId,

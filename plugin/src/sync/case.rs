@@ -268,12 +268,13 @@ impl<'a> Case<'a> {
 
     fn newest_incident(&self) -> Option<Incident> {
         let shown = self.hints().filter_map(|hint| match hint {
-            Hint::Flashduty { incident, .. } => incident.as_deref(),
+            Hint::Flashduty { incident, .. } => {
+                let values = json::parse(incident.as_ref()?.as_bytes()).ok()?;
+                Incident::try_from(values).ok()
+            }
             _ => None,
         });
-        shown
-            .max_by_key(|incident| incident.number("updated_at"))
-            .cloned()
+        shown.max_by_key(|incident| incident.number("updated_at"))
     }
 
     /// Reads the ServiceNow incident unless that has been done. None without

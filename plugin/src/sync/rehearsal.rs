@@ -16,13 +16,11 @@ use crate::servicenow::Columns;
 use crate::servicenow::Record;
 use alloc::string::String;
 use alloc::string::ToString;
-use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
 
 /// What the far ends shall be taken to hold, as far as somebody has said.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Supposed {
     /// An incident as Flashduty's Open API shows it.
     pub(crate) flashduty: Option<Incident>,
@@ -38,7 +36,24 @@ impl Supposed {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
-        json::read(text.as_bytes()).map_err(|e| {
+        let read = || -> Result<Self, String> {
+            let mut given = json::parse(text.as_bytes()).map_err(|e| e.to_string())?;
+            let mut supposed = Self::default();
+            for (name, value) in given.as_object_mut().into_iter().flatten() {
+                let value = value.take();
+                match name.as_str() {
+                    _ if value.is_null() => {}
+                    "flashduty" => supposed.flashduty = Some(Incident::try_from(value)?),
+                    "servicenow" => supposed.servicenow = Some(Record::try_from(value)?),
+                    "base" => {
+                        supposed.base = json::from_value(&value).map_err(|e| e.to_string())?;
+                    }
+                    name => return Err(format!("unknown key \"{name}\"")),
+                }
+            }
+            Ok(supposed)
+        };
+        read().map_err(|e| {
             format!(
                 "expected {{\"flashduty\": <incident>, \"servicenow\": <record>, \"base\": <what \
                  they agreed on>}}, each of which may be left out: {e}"
