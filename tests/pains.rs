@@ -221,21 +221,6 @@ async fn a_column_that_the_instance_wants_filled_is_filled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_group_that_is_given_by_name_is_found() {
-    let world = World::start(labelled("assignment_group", "team", GROUP))
-        .await
-        .unwrap();
-    let incident = alert(&world, "disk full", ("team", "Database"));
-    let sys_id = world.until_record(&incident).await.unwrap();
-    let database = world
-        .servicenow
-        .simulator()
-        .group_id("Database")
-        .map(str::to_owned);
-    assert_eq!(Some(world.column(&sys_id, "assignment_group")), database);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_nobody_has_is_told_and_holds_nothing_up() {
     let world = World::start(labelled("assignment_group", "team", GROUP))
         .await
