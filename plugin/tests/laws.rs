@@ -180,6 +180,22 @@ proptest! {
         prop_assert_eq!(from.columns, Default::default());
     }
 
+    /// Nothing is said of a resolution while the incident goes on.
+    #[test]
+    fn resolution_code_and_notes_are_written_only_where_an_incident_ends(
+        mut f in flashduty(),
+        mut s in servicenow(),
+        born in any::<bool>(),
+    ) {
+        f.closing = ("Solution provided".into(), "Closed in Flashduty.".into());
+        s.closing = ("Resolved in ServiceNow.".into(), String::new());
+        let plan = decide(&integration("two-way"), &Base::default(), &f, &s, born);
+        let says = |column: &str| plan.columns.contains_key(column);
+        let resolves = plan.columns.get("state").is_some_and(|state| state == "6");
+        prop_assert_eq!(says("close_code"), resolves);
+        prop_assert_eq!(says("close_notes"), resolves);
+    }
+
     /// No value of a class overwrites another of the same class.
     #[test]
     fn what_is_over_on_both_sides_is_left_alone(mut f in flashduty(), mut s in servicenow(), born in any::<bool>()) {

@@ -579,3 +579,18 @@ fn signed_with(description: &str) -> Option<SysId> {
     let (id, _) = rest.split_once(']')?;
     SysId::parse(id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::servicenow::Query;
+
+    #[test]
+    fn the_longest_key_fits_into_the_column() {
+        let id = IncidentId::parse("6a1d2f45c0ffee0123456789").unwrap();
+        let key = |integration: &str| correlation(integration, &id);
+        let longest = format!("{}:{}", key(&"x".repeat(32)), u32::MAX);
+        assert!(Query::equals("correlation_id", &longest).is_some());
+        assert_ne!(key("prod"), key("test"));
+    }
+}

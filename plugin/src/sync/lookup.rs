@@ -129,8 +129,13 @@ impl Case<'_> {
         let by_value = choices.iter().find(|choice| choice.value == given);
         let by_label = || choices.iter().find(|c| text::lower_case(&c.label) == label);
         let Some(choice) = by_value.or_else(by_label) else {
-            let mut values: Vec<&str> = choices.iter().map(|c| c.value.as_str()).collect();
-            values.dedup();
+            // Each is there once in every language.
+            let mut values: Vec<&str> = Vec::new();
+            for choice in &choices {
+                if !values.contains(&choice.value.as_str()) {
+                    values.push(&choice.value);
+                }
+            }
             return Ok(Err(format!(
                 "{column} has no choice \"{given}\" at the instance; it has {}",
                 values.join(", ")
