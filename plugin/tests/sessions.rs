@@ -43,6 +43,15 @@ fn a_new_incident_gets_one_record_which_names_it_and_its_hint_is_dropped() {
 }
 
 #[test]
+fn a_dry_run_writes_nothing_and_remembers_nothing() {
+    let mut gateway = Gateway::new(&json!({ "dry-run": true }));
+    gateway.flashduty("i_new");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.written, []);
+    assert_eq!(gateway.stored(""), [""; 0]);
+}
+
+#[test]
 fn an_incident_of_another_channel_takes_no_part() {
     let mut gateway = Gateway::new(&nothing());
     gateway.incident["channel_id"] = json!(2);
@@ -143,12 +152,35 @@ fn what_a_webhook_says_is_not_believed_where_the_far_end_can_be_asked() {
     let mut gateway = Gateway::linked(&nothing());
     gateway.servicenow(&json!({ "short_description": "forged", "state": "Closed" }));
     assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.written, []);
+}
+
+#[test]
+fn a_webhook_that_was_kept_is_not_believed_once_there_is_a_credential() {
+    let mut gateway = Gateway::linked(&nothing());
     let true_incident = gateway.incident.clone();
+    let without = json!({ "direction": "to-servicenow", "flashduty": { "channels": [1] } });
+    gateway.configure(&without);
     gateway.incident["title"] = json!("forged");
     gateway.flashduty("i_r_title");
+    assert_eq!(gateway.stored("hint.").len(), 1);
     gateway.incident = true_incident;
+    gateway.configure(&nothing());
     assert_eq!(gateway.work(), Verdict::Done);
     assert_eq!(gateway.written, []);
+}
+
+#[test]
+fn a_change_on_the_side_that_no_webhook_told_of_yet_is_not_written_over() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.incident["title"] = json!("here");
+    gateway.record["short_description"] = json!("there");
+    gateway.servicenow(&nothing());
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.incident["title"], "here", "it was born here");
+    assert_eq!(gateway.record["short_description"], "here");
+    let notes = gateway.record["work_notes"].as_str().unwrap();
+    assert!(notes.contains("\"here\":\nthere\n[fd:"), "{notes}");
 }
 
 #[test]
@@ -178,31 +210,71 @@ fn a_comment_that_came_from_servicenow_does_not_go_back() {
     assert_eq!(gateway.written, []);
 }
 
-#[test]
-fn a_comment_of_servicenow_is_carried_once_and_its_copy_stays() {
-    let mut gateway = Gateway::linked(&nothing());
-    gateway.now_ms += 60_000;
-    let row = json!({
-        "sys_id": "00000000000000000000000000000003",
+/// A row of the journal of comments, as the Table API shows it.
+fn journal_row(gateway: &Gateway, number: u32, value: &str) -> Value {
+    json!({
+        "sys_id": format!("{number:032}"),
         "element_id": gateway.record["sys_id"],
         "element": "comments",
-        "value": "the users wait",
-        "sys_created_on": "2026-06-01 09:00:00",
+        "value": value,
+        "sys_created_on": format!("2026-06-01 09:00:0{number}"),
         "sys_created_by": "bo",
-    });
-    gateway.rows.insert("sys_journal_field", json!([row]));
-    gateway.record["comments"] =
-        json!("2026-06-01 09:00:00 - bo (Additional comments)\nthe users wait\n\n");
-    for _ in 0..2 {
+    })
+}
+
+#[test]
+fn a_comment_of_servicenow_is_carried_once_even_if_its_copy_is_deleted() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.now_ms += 60_000;
+    let mut rows = Vec::new();
+    for (number, value) in [(1, "the users wait"), (2, "still")] {
+        rows.push(journal_row(&gateway, number, value));
+        gateway.rows.insert("sys_journal_field", json!(rows));
+        gateway.record["comments"] = json!(format!("{number} comments"));
         gateway.servicenow(&nothing());
-        gateway.flashduty("i_comm");
         assert_eq!(gateway.work(), Verdict::Done);
+        gateway.timeline.clear();
     }
-    let comments = gateway.sent("comment");
-    assert_eq!(comments.len(), 1, "{comments:?}");
-    let text = comments[0]["comment"].as_str().unwrap();
-    assert!(text.contains("the users wait\n[snow:"), "{text}");
-    assert_eq!(gateway.written.len(), 1);
+    let texts: Vec<&str> = gateway
+        .sent("comment")
+        .iter()
+        .map(|body| body["comment"].as_str().unwrap())
+        .collect();
+    assert_eq!(texts.len(), 2, "{texts:?}");
+    assert!(texts[0].contains("the users wait\n[snow:"), "{texts:?}");
+    assert!(texts[1].contains("still\n[snow:"), "{texts:?}");
+}
+
+#[test]
+fn a_work_note_stays_in_servicenow_unless_the_operator_wants_it() {
+    for (journals, carried) in [("additional-comments", 0), ("all", 1)] {
+        let comments = json!({ "from-servicenow": journals });
+        let mut gateway = Gateway::linked(&json!({ "comments": comments }));
+        gateway.now_ms += 60_000;
+        let mut row = journal_row(&gateway, 1, "the customer is wrong");
+        row["element"] = json!("work_notes");
+        gateway.rows.insert("sys_journal_field", json!([row]));
+        gateway.record["work_notes"] = json!("a note");
+        gateway.servicenow(&nothing());
+        assert_eq!(gateway.work(), Verdict::Done);
+        assert_eq!(gateway.written.len(), carried, "{journals}");
+    }
+}
+
+#[test]
+fn a_comment_that_came_from_flashduty_does_not_go_back() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.now_ms += 60_000;
+    let row = journal_row(
+        &gateway,
+        1,
+        "Ana (Flashduty, today):\nhello\n[fd:0123456789]",
+    );
+    gateway.rows.insert("sys_journal_field", json!([row]));
+    gateway.record["comments"] = json!("a comment");
+    gateway.servicenow(&nothing());
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.written, []);
 }
 
 /// The one choice that an instance knows for the close code.
@@ -291,10 +363,12 @@ fn a_record_that_cannot_be_reopened_gets_a_note_once_and_no_state() {
     assert_eq!(gateway.work(), Verdict::Done);
     gateway.written.clear();
     gateway.incident["progress"] = json!("Triggered");
-    for _ in 0..2 {
-        gateway.flashduty("i_reopen");
-        assert_eq!(gateway.work(), Verdict::Done);
-    }
+    gateway.flashduty("i_reopen");
+    gateway.loses_answers = true;
+    retried(gateway.work());
+    gateway.loses_answers = false;
+    gateway.now_ms += 200_000;
+    assert_eq!(gateway.work(), Verdict::Done);
     let [columns] = gateway.sent("PATCH incident")[..] else {
         panic!("{:?}", gateway.written)
     };

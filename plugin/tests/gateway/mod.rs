@@ -58,18 +58,9 @@ impl Gateway {
     /// With one integration, `prod`, of these settings, and a new incident in
     /// Flashduty.
     pub(crate) fn new(settings: &Value) -> Self {
-        let mut integration = json!({
-            "id": "prod",
-            "direction": "two-way",
-            "flashduty": { "credential": "flashduty", "channels": [1] },
-            "servicenow": { "url": "https://example.service-now.com", "credential": "servicenow" },
-        });
-        for (name, setting) in settings.as_object().unwrap() {
-            integration[name] = setting.clone();
-        }
         Self {
             context: Context {
-                configuration: json!({ "integration": [integration] }).to_string(),
+                configuration: configuration(settings),
                 rehearsal: None,
             },
             now_ms: 1_780_300_800_000,
@@ -102,6 +93,11 @@ impl Gateway {
         assert!(!gateway.record.is_null(), "no record");
         gateway.written.clear();
         gateway
+    }
+
+    /// Goes on with these settings.
+    pub(crate) fn configure(&mut self, settings: &Value) {
+        self.context.configuration = configuration(settings);
     }
 
     /// Flashduty tells of the incident as it is.
@@ -321,6 +317,19 @@ impl Gateway {
             "detail": { "comment": text },
         }));
     }
+}
+
+fn configuration(settings: &Value) -> String {
+    let mut integration = json!({
+        "id": "prod",
+        "direction": "two-way",
+        "flashduty": { "credential": "flashduty", "channels": [1] },
+        "servicenow": { "url": "https://example.service-now.com", "credential": "servicenow" },
+    });
+    for (name, setting) in settings.as_object().unwrap() {
+        integration[name] = setting.clone();
+    }
+    json!({ "integration": [integration] }).to_string()
 }
 
 fn request(path: &str, body: &Value) -> Request {
