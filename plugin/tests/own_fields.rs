@@ -19,6 +19,8 @@ use servicenow_sync_plugin::plan::Side;
 use servicenow_sync_plugin::plan::Situation;
 use servicenow_sync_plugin::plan::plan;
 use servicenow_sync_plugin::servicenow::Record;
+use servicenow_sync_plugin::severity::Step as Scale;
+use servicenow_sync_plugin::state::State;
 
 fn with_field(direction: &str, field: &Value) -> Result<Integration, Vec<Problem>> {
     configured(direction, &json!({ "field": [field] }))
@@ -134,6 +136,52 @@ fn a_map_without_an_entry_says_so_and_never_guesses() {
     );
     let with_default = json!({ "map": { "gold": "1" }, "default": "9" });
     assert_eq!(sent(&with_default, &json!("bronze")).unwrap(), "9");
+}
+
+#[test]
+fn a_map_leads_back_from_servicenow_and_says_where_nothing_does() {
+    let field = json!({
+        "custom-field": "tier", "column": "u_tier", "map": { "gold": "1", "silver": "2" },
+    });
+    let integration = with_field("two-way", &field).unwrap();
+    let f = json!({ "fields": { "tier": "gold" } });
+    let agreed = decide(
+        &integration,
+        &Base::default(),
+        &f,
+        &json!({ "u_tier": "1" }),
+    )
+    .base;
+    let plan = decide(&integration, &agreed, &f, &json!({ "u_tier": "2" }));
+    let step = Step::Field {
+        name: "tier".into(),
+        value: Some(json!("silver")),
+    };
+    assert_eq!(plan.steps, [step]);
+    let plan = decide(&integration, &agreed, &f, &json!({ "u_tier": "gold" }));
+    assert_eq!(plan.steps, []);
+    assert_eq!(
+        plan.decisions[0].why,
+        "changed in ServiceNow; nothing in map leads to \"gold\""
+    );
+}
+
+#[test]
+fn labels_of_state_and_urgency_are_known_in_any_case() {
+    let labels = json!({ "url": "https://example.service-now.com", "credential": "servicenow",
+                         "state-labels": { "In Bearbeitung": "2" },
+                         "urgency-labels": { "Niedrig": "3" } });
+    let integration = configured("two-way", &json!({ "servicenow": labels })).unwrap();
+    for (state, urgency) in [
+        ("In Bearbeitung", "Niedrig"),
+        ("IN BEARBEITUNG", " niedrig"),
+        ("in progress", "LOW"),
+    ] {
+        let record = record(&json!({ "state": state, "urgency": urgency }));
+        let view = ServiceNowView::new(&record, &integration);
+        assert_eq!(view.state, Some(State::InProgress), "{state}");
+        assert_eq!(view.grade.map(|g| g.urgency), Some(Scale::Low), "{urgency}");
+    }
 }
 
 #[test]

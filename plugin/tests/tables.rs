@@ -4,6 +4,7 @@
 
 mod fixture;
 
+use fixture::configured;
 use fixture::integration;
 use serde_json::json;
 use servicenow_sync_plugin::flashduty::Step;
@@ -201,6 +202,25 @@ fn every_severity_has_its_impact_and_urgency() {
 }
 
 #[test]
+fn impact_and_urgency_are_each_written_as_the_operator_maps_them() {
+    let severity = json!({ "info": { "impact": "high", "urgency": "low" } });
+    let integration = configured("two-way", &json!({ "severity": severity })).unwrap();
+    let mut two = in_step();
+    two.f.severity = Some(Severity::Info);
+    let plan = plan(Situation {
+        integration: &integration,
+        base: &two.base,
+        flashduty: Some(&two.f),
+        servicenow: Some(&two.s),
+        signature: None,
+        born_in: Side::Flashduty,
+        now_ms: 0,
+        explain: false,
+    });
+    assert_eq!(columns(&plan), json!({ "impact": "1", "urgency": "3" }));
+}
+
+#[test]
 fn every_urgency_has_its_severity() {
     for (urgency, severity) in [
         (Scale::High, Severity::Critical),
@@ -231,6 +251,19 @@ fn a_change_of_impact_or_priority_alone_moves_no_severity() {
     });
     let plan = decide("two-way", &two);
     assert_eq!((plan.columns.len(), plan.steps.len()), (0, 0));
+}
+
+#[test]
+fn a_change_of_impact_alone_wins_against_no_severity() {
+    let mut two = in_step();
+    two.f.severity = Some(Severity::Info);
+    two.s.grade = Some(Grade {
+        impact: Scale::High,
+        urgency: Scale::Medium,
+    });
+    let plan = decide("two-way", &two);
+    assert_eq!(columns(&plan), json!({ "impact": "3", "urgency": "3" }));
+    assert_eq!((plan.steps, plan.notes), (vec![], vec![]));
 }
 
 #[test]

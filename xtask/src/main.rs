@@ -13,9 +13,11 @@ mod bench;
 mod checkout;
 mod command;
 mod component;
+mod copy;
 mod debian;
 mod demo;
 mod lint;
+mod mutants;
 mod postgres;
 mod reproducible;
 mod stage;
@@ -58,6 +60,13 @@ enum Task {
     },
     /// Check format, clippy, documentation, licences and sources.
     Lint,
+    /// Put deliberate bugs into a copy of the plugin, one at a time, and see
+    /// whether its tests notice.
+    Mutants {
+        /// Try only bugs whose name contains one of these.
+        #[arg(value_name = "FILTER")]
+        filters: Vec<String>,
+    },
     /// Build the component twice, in different places, and compare the bytes.
     Reproducible,
     /// Show an incident travel through the simulators and the gateway.
@@ -95,6 +104,7 @@ fn run(cli: &Cli) -> Result<()> {
             filters,
         } => test::run(from, *all_gateways, filters),
         Task::Lint => lint::run(),
+        Task::Mutants { filters } => mutants::run(filters),
         Task::Reproducible => reproducible::run(from),
         Task::Demo { flags } => demo::run(from, flags),
         Task::Bench => bench::run(from),

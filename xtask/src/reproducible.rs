@@ -7,6 +7,7 @@
 use crate::checkout;
 use crate::component;
 use crate::component::Places;
+use crate::copy::copy;
 use crate::stage::say;
 use crate::stage::stage;
 use crate::toolchain;
@@ -16,12 +17,8 @@ use anyhow::Result;
 use anyhow::bail;
 use std::env;
 use std::fs;
-use std::io;
 use std::path::Path;
 use std::path::PathBuf;
-
-/// Made by builds, or by git: no part of the sources.
-const LEFT_OUT: [&str; 3] = ["target", "dist", ".git"];
 
 pub(crate) fn run(way: Option<Way>) -> Result<()> {
     let here = component::build(way)?;
@@ -67,7 +64,7 @@ impl Elsewhere {
     /// Copies the sources and gives cargo's home another name.
     fn places(&self, here: &Places) -> Result<Places> {
         let sources = self.0.join("sources");
-        copy(&here.sources, &sources, &LEFT_OUT).context("cannot copy the sources")?;
+        copy(&here.sources, &sources).context("cannot copy the sources")?;
         Ok(Places {
             sources,
             cargo_home: renamed(&here.cargo_home, &self.0)?,
@@ -97,23 +94,6 @@ fn renamed(cargo_home: &Path, _: &Path) -> Result<PathBuf> {
     Ok(cargo_home.to_path_buf())
 }
 
-fn copy(from: &Path, to: &Path, left_out: &[&str]) -> io::Result<()> {
-    fs::create_dir(to)?;
-    for entry in from.read_dir()? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if left_out.iter().any(|left| name == *left) {
-            continue;
-        }
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &to.join(name), &[])?;
-        } else {
-            fs::copy(entry.path(), to.join(name))?;
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,15 +102,5 @@ mod tests {
     fn the_first_difference_is_told() {
         assert_eq!(first_difference(b"abc", b"abd"), 2);
         assert_eq!(first_difference(b"abc", b"abcd"), 3);
-    }
-
-    #[test]
-    fn a_copy_leaves_out_what_was_built() {
-        let elsewhere = Elsewhere::new().expect("a folder");
-        let from = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let to = elsewhere.0.join("copy");
-        copy(from, &to, &["Cargo.toml"]).expect("a copy");
-        assert!(to.join("src").join("main.rs").is_file());
-        assert!(!to.join("Cargo.toml").exists());
     }
 }

@@ -1,0 +1,343 @@
+//! A gateway with both far ends in memory, as small as a session can bear: one
+//! Flashduty incident, one ServiceNow record, no rules of their own. The real
+//! behaviour of the two is the business of the simulators.
+
+use serde_json::Value;
+use serde_json::json;
+use servicenow_sync_plugin::Context;
+use servicenow_sync_plugin::Effect;
+use servicenow_sync_plugin::Entry;
+use servicenow_sync_plugin::HttpFailure;
+use servicenow_sync_plugin::HttpRequest;
+use servicenow_sync_plugin::Input;
+use servicenow_sync_plugin::KeyedEntry;
+use servicenow_sync_plugin::Page;
+use servicenow_sync_plugin::Precondition;
+use servicenow_sync_plugin::Reply;
+use servicenow_sync_plugin::Request;
+use servicenow_sync_plugin::Response;
+use servicenow_sync_plugin::Schedule;
+use servicenow_sync_plugin::Standing;
+use servicenow_sync_plugin::Verdict;
+use servicenow_sync_plugin::Work;
+use servicenow_sync_plugin::Write;
+use servicenow_sync_plugin::open;
+use std::collections::BTreeMap;
+
+/// The id of the one incident in Flashduty.
+pub(crate) const INCIDENT: &str = "6a1d2f45c0ffee0123456789";
+
+/// A session of this many turns has lost its way.
+const TURNS: usize = 200;
+
+/// Everything that a session can see and change.
+pub(crate) struct Gateway {
+    context: Context,
+    pub(crate) now_ms: u64,
+    store: BTreeMap<String, Entry>,
+    revision: u64,
+    pub(crate) scheduled: Vec<Schedule>,
+    /// The incident as Flashduty's Open API shows it.
+    pub(crate) incident: Value,
+    /// Flashduty's timeline, comments only.
+    pub(crate) timeline: Vec<Value>,
+    /// The record as the Table API shows it; null if there is none.
+    pub(crate) record: Value,
+    /// The rows of other tables, by the table's name.
+    pub(crate) rows: BTreeMap<&'static str, Value>,
+    /// What the far ends were told: `PATCH incident` and the columns, or
+    /// `/incident/ack` and the body.
+    pub(crate) written: Vec<(String, Value)>,
+    /// Whether the answers to writes get lost once they are carried out.
+    pub(crate) loses_answers: bool,
+    /// Whether the instance ignores the conditions of queries.
+    pub(crate) ignores_conditions: bool,
+}
+
+impl Gateway {
+    /// With one integration, `prod`, of these settings, and a new incident in
+    /// Flashduty.
+    pub(crate) fn new(settings: &Value) -> Self {
+        Self {
+            context: Context {
+                configuration: configuration(settings),
+                rehearsal: None,
+            },
+            now_ms: 1_780_300_800_000,
+            store: BTreeMap::new(),
+            revision: 0,
+            scheduled: Vec::new(),
+            incident: json!({
+                "incident_id": INCIDENT,
+                "title": "disk full",
+                "description": "on db-1",
+                "incident_severity": "Critical",
+                "progress": "Triggered",
+                "channel_id": 1,
+                "snoozed_before": 0,
+            }),
+            timeline: Vec::new(),
+            record: Value::Null,
+            rows: BTreeMap::new(),
+            written: Vec::new(),
+            loses_answers: false,
+            ignores_conditions: false,
+        }
+    }
+
+    /// As [`new`](Self::new), with a record that is linked and nothing to do.
+    pub(crate) fn linked(settings: &Value) -> Self {
+        let mut gateway = Self::new(settings);
+        gateway.flashduty("i_new");
+        assert_eq!(gateway.work(), Verdict::Done);
+        assert!(!gateway.record.is_null(), "no record");
+        gateway.written.clear();
+        gateway
+    }
+
+    /// Goes on with these settings.
+    pub(crate) fn configure(&mut self, settings: &Value) {
+        self.context.configuration = configuration(settings);
+    }
+
+    /// Flashduty tells of the incident as it is.
+    pub(crate) fn flashduty(&mut self, event_type: &str) {
+        let event = json!({ "event_type": event_type, "incident": self.incident });
+        self.receive("/flashduty/prod", &event);
+    }
+
+    /// ServiceNow tells of the record, and of these columns.
+    pub(crate) fn servicenow(&mut self, columns: &Value) {
+        let mut body = columns.clone();
+        body["sys_id"] = self.record["sys_id"].clone();
+        self.receive("/servicenow/prod", &body);
+    }
+
+    /// A request comes from outside.
+    pub(crate) fn receive(&mut self, path: &str, body: &Value) {
+        let input = Input::Request(request(path, body));
+        self.play(input);
+    }
+
+    /// An operator asks for something.
+    pub(crate) fn order(&mut self, what: &str, body: &Value) {
+        let input = Input::Operator(request(&format!("/prod/{what}"), body));
+        self.play(input);
+    }
+
+    /// Does the work of the incident's pair.
+    pub(crate) fn work(&mut self) -> Verdict {
+        self.now_ms += 1000;
+        let work = Work {
+            key: format!("prod.f-{INCIDENT}"),
+            reasons: Vec::new(),
+            attempt: 0,
+        };
+        self.play(Input::Work(work)).expect("a verdict")
+    }
+
+    /// The keys that begin so.
+    pub(crate) fn stored(&self, prefix: &str) -> Vec<&str> {
+        let keys = self.store.keys().map(String::as_str);
+        keys.filter(|key| key.starts_with(prefix)).collect()
+    }
+
+    /// What was written by this name, in order.
+    pub(crate) fn sent(&self, name: &str) -> Vec<&Value> {
+        let written = self.written.iter().filter(|(sent, _)| sent == name);
+        written.map(|(_, body)| body).collect()
+    }
+
+    fn play(&mut self, input: Input) -> Option<Verdict> {
+        let mut session = open(input, &self.context);
+        let mut replies = Vec::new();
+        for _ in 0..TURNS {
+            let effects = session.resume(self.now_ms, replies);
+            if let Some(Effect::Finish(verdict)) = effects.last() {
+                let verdict = verdict.clone();
+                for effect in effects {
+                    self.carry_out(effect);
+                }
+                return Some(verdict);
+            }
+            if effects.is_empty() {
+                return None;
+            }
+            replies = effects.into_iter().map(|e| self.carry_out(e)).collect();
+        }
+        panic!("no end after {TURNS} turns: {:?}", self.written);
+    }
+
+    fn carry_out(&mut self, effect: Effect) -> Reply {
+        match effect {
+            Effect::Http(request) => Reply::Http(self.http(&request)),
+            Effect::Get(keys) => {
+                Reply::Entries(keys.iter().map(|k| self.store.get(k).cloned()).collect())
+            }
+            Effect::Scan(scan) => {
+                let matching = |(key, entry): (&String, &Entry)| {
+                    key.starts_with(&scan.prefix).then(|| KeyedEntry {
+                        key: key.clone(),
+                        entry: entry.clone(),
+                    })
+                };
+                Reply::Page(Page {
+                    entries: self.store.iter().filter_map(matching).collect(),
+                    next: None,
+                })
+            }
+            Effect::Write(write) => Reply::Written(self.write(write)),
+            Effect::AwaitWork(_) => Reply::Standing(Standing::UnderWay),
+            Effect::Schedule(schedule) => {
+                self.scheduled.push(schedule);
+                Reply::Done
+            }
+            Effect::Respond(_) | Effect::Log(_) | Effect::Finish(_) => Reply::Done,
+        }
+    }
+
+    fn write(&mut self, write: Write) -> Result<u64, ()> {
+        let held = self.store.get(&write.key).map(|entry| entry.revision);
+        let holds = match write.precondition {
+            Precondition::Absent => held.is_none(),
+            Precondition::Revision(revision) => held == Some(revision),
+        };
+        if !holds {
+            return Err(());
+        }
+        self.revision += 1;
+        let revision = self.revision;
+        match write.value {
+            Some(value) => self.store.insert(write.key, Entry { value, revision }),
+            None => self.store.remove(&write.key),
+        };
+        Ok(revision)
+    }
+
+    fn http(&mut self, request: &HttpRequest) -> Result<Response, HttpFailure> {
+        let body = serde_json::from_slice(&request.body).unwrap_or_default();
+        let before = self.written.len();
+        let answer = match request.url.split_once("/api/now/table/") {
+            Some((_, path)) => json!({ "result": self.table(&request.method, path, &body) }),
+            None => {
+                let (_, path) = request.url.rsplit_once("/incident/").unwrap_or_default();
+                json!({ "data": self.open_api(path, &body) })
+            }
+        };
+        if self.loses_answers && self.written.len() > before {
+            return Err(HttpFailure::Unknown("the line is dead".into()));
+        }
+        Ok(Response {
+            status: 200,
+            headers: vec![("content-type".into(), "application/json".into())],
+            body: answer.to_string().into_bytes(),
+        })
+    }
+
+    fn table(&mut self, method: &str, path: &str, columns: &Value) -> Value {
+        let (table, query) = path.split_once('?').unwrap_or((path, ""));
+        if method == "GET" {
+            return match table {
+                // A look-up of what may be there already.
+                "incident" => {
+                    let id = self.record["sys_id"].as_str();
+                    let is_meant = id.is_some_and(|id| query.contains(id));
+                    match is_meant || self.ignores_conditions && id.is_some() {
+                        true => json!([self.record]),
+                        false => json!([]),
+                    }
+                }
+                table if table.starts_with("incident/") => self.record.clone(),
+                table => self.rows.get(table).cloned().unwrap_or(json!([])),
+            };
+        }
+        if method == "POST" {
+            self.record = json!({
+                "number": "INC0010001", "state": "1", "impact": "3", "urgency": "3",
+                "short_description": "", "description": "", "sys_mod_count": "0",
+                "comments": "", "work_notes": "",
+            });
+        }
+        self.written
+            .push((format!("{method} incident"), columns.clone()));
+        for (name, value) in columns.as_object().into_iter().flatten() {
+            self.record[name] = match name.as_str() {
+                // A journal keeps what it holds.
+                "comments" | "work_notes" => {
+                    let held = self.record[name].as_str().unwrap_or_default();
+                    json!(format!("{}\n{held}", value.as_str().unwrap_or_default()))
+                }
+                _ => value.clone(),
+            };
+        }
+        self.record.clone()
+    }
+
+    fn open_api(&mut self, path: &str, body: &Value) -> Value {
+        match path {
+            "info" => return self.incident.clone(),
+            "feed" => {
+                let wanted = |entry: &&Value| body["types"][0] == entry["type"];
+                let items: Vec<_> = self.timeline.iter().filter(wanted).collect();
+                return json!({ "items": items });
+            }
+            // Names of people, which nobody here has.
+            "" => return json!({ "items": [] }),
+            "ack" => self.incident["progress"] = json!("Processing"),
+            "unack" | "reopen" => self.incident["progress"] = json!("Triggered"),
+            "resolve" => self.incident["progress"] = json!("Closed"),
+            "snooze" => {
+                let minutes = body["minutes"].as_u64().unwrap_or_default();
+                self.incident["snoozed_before"] = json!(self.now_ms / 1000 + minutes * 60);
+            }
+            "reset" => {
+                for name in ["title", "description", "incident_severity"] {
+                    if let Some(value) = body.get(name) {
+                        self.incident[name] = value.clone();
+                    }
+                }
+            }
+            "comment" => {
+                let text = body["comment"].as_str().unwrap_or_default();
+                let text = text.to_owned();
+                self.comment(&text);
+            }
+            other => panic!("no such path: {other}"),
+        }
+        self.written.push((path.into(), body.clone()));
+        json!({})
+    }
+
+    /// A comment appears in Flashduty's timeline.
+    pub(crate) fn comment(&mut self, text: &str) {
+        self.timeline.push(json!({
+            "type": "i_comm",
+            "creator_id": 7,
+            "created_at": self.now_ms,
+            "detail": { "comment": text },
+        }));
+    }
+}
+
+fn configuration(settings: &Value) -> String {
+    let mut integration = json!({
+        "id": "prod",
+        "direction": "two-way",
+        "flashduty": { "credential": "flashduty", "channels": [1] },
+        "servicenow": { "url": "https://example.service-now.com", "credential": "servicenow" },
+    });
+    for (name, setting) in settings.as_object().unwrap() {
+        integration[name] = setting.clone();
+    }
+    json!({ "integration": [integration] }).to_string()
+}
+
+fn request(path: &str, body: &Value) -> Request {
+    Request {
+        method: "POST".into(),
+        path: path.into(),
+        query: String::new(),
+        headers: Vec::new(),
+        body: body.to_string().into_bytes(),
+    }
+}

@@ -1,0 +1,378 @@
+//! Whole sessions, run natively between two far ends in memory: what they
+//! write, what they leave alone, and what they remember.
+#![allow(clippy::unwrap_used)]
+
+mod gateway;
+
+use gateway::Gateway;
+use gateway::INCIDENT;
+use serde_json::Value;
+use serde_json::json;
+use servicenow_sync_plugin::Retry;
+use servicenow_sync_plugin::Verdict;
+
+fn nothing() -> Value {
+    json!({})
+}
+
+/// The reason why the work is to be tried again.
+fn retried(verdict: Verdict) -> Retry {
+    match verdict {
+        Verdict::Retry(retry) => retry,
+        other => panic!("expected another try, found {other:?}"),
+    }
+}
+
+#[test]
+fn a_new_incident_gets_one_record_which_names_it_and_its_hint_is_dropped() {
+    let mut gateway = Gateway::new(&nothing());
+    gateway.flashduty("i_new");
+    assert_eq!(gateway.stored("hint.").len(), 1);
+    assert_eq!(gateway.work(), Verdict::Done);
+    let created = gateway.sent("POST incident");
+    assert_eq!(created.len(), 1);
+    assert_eq!(
+        created[0]["correlation_id"],
+        format!("flashduty:prod:{INCIDENT}")
+    );
+    assert_eq!(created[0]["short_description"], "disk full");
+    assert_eq!(gateway.stored("hint."), [""; 0]);
+    gateway.written.clear();
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.written, [], "a second look");
+}
+
+#[test]
+fn a_dry_run_writes_nothing_and_remembers_nothing() {
+    let mut gateway = Gateway::new(&json!({ "dry-run": true }));
+    gateway.flashduty("i_new");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.written, []);
+    assert_eq!(gateway.stored(""), [""; 0]);
+}
+
+#[test]
+fn an_incident_of_another_channel_takes_no_part() {
+    let mut gateway = Gateway::new(&nothing());
+    gateway.incident["channel_id"] = json!(2);
+    gateway.flashduty("i_new");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.written, []);
+}
+
+#[test]
+fn where_the_trigger_is_manual_only_the_button_sends_an_incident() {
+    let mut gateway = Gateway::new(&json!({ "trigger": "manual" }));
+    gateway.flashduty("i_new");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.written, []);
+    let pressed = json!({ "event_type": "i_custom", "incident": gateway.incident });
+    gateway.receive("/trigger/prod", &pressed);
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.sent("POST incident").len(), 1);
+}
+
+#[test]
+fn a_creation_whose_answer_was_lost_is_not_sent_again_while_it_may_still_happen() {
+    let mut gateway = Gateway::new(&nothing());
+    gateway.flashduty("i_new");
+    gateway.loses_answers = true;
+    retried(gateway.work());
+    // As if the instance had not got to it yet.
+    gateway.record = Value::Null;
+    let retry = retried(gateway.work());
+    assert_eq!(
+        retry.reason,
+        "ServiceNow may still carry out a creation whose answer was lost"
+    );
+    assert_eq!(gateway.sent("POST incident").len(), 1);
+}
+
+#[test]
+fn a_row_that_was_not_asked_for_is_not_taken_for_the_incidents_record() {
+    let mut gateway = Gateway::new(&nothing());
+    gateway.record = json!({
+        "sys_id": "00000000000000000000000000000001",
+        "number": "INC0000007",
+        "correlation_id": "another tool",
+    });
+    gateway.ignores_conditions = true;
+    gateway.flashduty("i_new");
+    let retry = retried(gateway.work());
+    assert!(retry.counts);
+    assert!(
+        retry.reason.contains("with another record"),
+        "{}",
+        retry.reason
+    );
+    assert_eq!(gateway.written, []);
+}
+
+#[test]
+fn a_person_who_was_not_asked_for_is_assigned_nothing() {
+    let mut gateway = Gateway::linked(&json!({ "assignee": true }));
+    let somebody_else = json!([
+        { "sys_id": "00000000000000000000000000000002", "email": "bo@example.com" },
+    ]);
+    gateway.rows.insert("sys_user", somebody_else);
+    gateway.incident["responders"] = json!([{ "person_id": 1, "email": "ana@example.com" }]);
+    gateway.flashduty("i_assign");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.written, []);
+}
+
+#[test]
+fn the_echo_of_an_own_write_writes_nothing_and_the_next_change_is_no_conflict() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.incident["title"] = json!("disk full on db-1");
+    gateway.flashduty("i_r_title");
+    assert_eq!(gateway.work(), Verdict::Done);
+    let title = json!({ "short_description": "disk full on db-1" });
+    assert_eq!(gateway.written, [("PATCH incident".into(), title.clone())]);
+
+    gateway.written.clear();
+    gateway.servicenow(&title);
+    assert_eq!(
+        gateway.scheduled.last().unwrap().key,
+        format!("prod.f-{INCIDENT}"),
+        "the record's hint goes to the pair that it belongs to"
+    );
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.written, []);
+
+    gateway.record["short_description"] = json!("renamed");
+    gateway.servicenow(&nothing());
+    assert_eq!(gateway.work(), Verdict::Done);
+    let reset = json!({ "incident_id": INCIDENT, "title": "renamed" });
+    assert_eq!(gateway.written, [("reset".into(), reset)]);
+}
+
+#[test]
+fn what_a_webhook_says_is_not_believed_where_the_far_end_can_be_asked() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.servicenow(&json!({ "short_description": "forged", "state": "Closed" }));
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.written, []);
+}
+
+#[test]
+fn a_webhook_that_was_kept_is_not_believed_once_there_is_a_credential() {
+    let mut gateway = Gateway::linked(&nothing());
+    let true_incident = gateway.incident.clone();
+    let without = json!({ "direction": "to-servicenow", "flashduty": { "channels": [1] } });
+    gateway.configure(&without);
+    gateway.incident["title"] = json!("forged");
+    gateway.flashduty("i_r_title");
+    assert_eq!(gateway.stored("hint.").len(), 1);
+    gateway.incident = true_incident;
+    gateway.configure(&nothing());
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.written, []);
+}
+
+#[test]
+fn a_change_on_the_side_that_no_webhook_told_of_yet_is_not_written_over() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.incident["title"] = json!("here");
+    gateway.record["short_description"] = json!("there");
+    gateway.servicenow(&nothing());
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.incident["title"], "here", "it was born here");
+    assert_eq!(gateway.record["short_description"], "here");
+    let notes = gateway.record["work_notes"].as_str().unwrap();
+    assert!(notes.contains("\"here\":\nthere\n[fd:"), "{notes}");
+}
+
+#[test]
+fn a_comment_whose_answer_was_lost_is_looked_for_and_not_written_twice() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.now_ms += 60_000;
+    gateway.comment("restarted the pool");
+    gateway.flashduty("i_comm");
+    gateway.loses_answers = true;
+    retried(gateway.work());
+    gateway.loses_answers = false;
+    gateway.now_ms += 200_000;
+    assert_eq!(gateway.work(), Verdict::Done);
+    let notes = gateway.sent("PATCH incident");
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    let note = notes[0]["work_notes"].as_str().unwrap();
+    assert!(note.contains("restarted the pool\n[fd:"), "{note}");
+}
+
+#[test]
+fn a_comment_that_came_from_servicenow_does_not_go_back() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.now_ms += 60_000;
+    gateway.comment("Ana (ServiceNow, 2026-06-01 08:00 UTC):\nhello\n[snow:0123456789]");
+    gateway.flashduty("i_comm");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.written, []);
+}
+
+/// A row of the journal of comments, as the Table API shows it.
+fn journal_row(gateway: &Gateway, number: u32, value: &str) -> Value {
+    json!({
+        "sys_id": format!("{number:032}"),
+        "element_id": gateway.record["sys_id"],
+        "element": "comments",
+        "value": value,
+        "sys_created_on": format!("2026-06-01 09:00:0{number}"),
+        "sys_created_by": "bo",
+    })
+}
+
+#[test]
+fn a_comment_of_servicenow_is_carried_once_even_if_its_copy_is_deleted() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.now_ms += 60_000;
+    let mut rows = Vec::new();
+    for (number, value) in [(1, "the users wait"), (2, "still")] {
+        rows.push(journal_row(&gateway, number, value));
+        gateway.rows.insert("sys_journal_field", json!(rows));
+        gateway.record["comments"] = json!(format!("{number} comments"));
+        gateway.servicenow(&nothing());
+        assert_eq!(gateway.work(), Verdict::Done);
+        gateway.timeline.clear();
+    }
+    let texts: Vec<&str> = gateway
+        .sent("comment")
+        .iter()
+        .map(|body| body["comment"].as_str().unwrap())
+        .collect();
+    assert_eq!(texts.len(), 2, "{texts:?}");
+    assert!(texts[0].contains("the users wait\n[snow:"), "{texts:?}");
+    assert!(texts[1].contains("still\n[snow:"), "{texts:?}");
+}
+
+#[test]
+fn a_work_note_stays_in_servicenow_unless_the_operator_wants_it() {
+    for (journals, carried) in [("additional-comments", 0), ("all", 1)] {
+        let comments = json!({ "from-servicenow": journals });
+        let mut gateway = Gateway::linked(&json!({ "comments": comments }));
+        gateway.now_ms += 60_000;
+        let mut row = journal_row(&gateway, 1, "the customer is wrong");
+        row["element"] = json!("work_notes");
+        gateway.rows.insert("sys_journal_field", json!([row]));
+        gateway.record["work_notes"] = json!("a note");
+        gateway.servicenow(&nothing());
+        assert_eq!(gateway.work(), Verdict::Done);
+        assert_eq!(gateway.written.len(), carried, "{journals}");
+    }
+}
+
+#[test]
+fn a_comment_that_came_from_flashduty_does_not_go_back() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.now_ms += 60_000;
+    let row = journal_row(
+        &gateway,
+        1,
+        "Ana (Flashduty, today):\nhello\n[fd:0123456789]",
+    );
+    gateway.rows.insert("sys_journal_field", json!([row]));
+    gateway.record["comments"] = json!("a comment");
+    gateway.servicenow(&nothing());
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.written, []);
+}
+
+/// The one choice that an instance knows for the close code.
+fn close_code(value: &str, label: &str) -> Value {
+    json!([{ "element": "close_code", "value": value, "label": label }])
+}
+
+#[test]
+fn a_close_code_that_the_instance_does_not_know_is_not_sent() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway
+        .rows
+        .insert("sys_choice", close_code("Fixed", "Fixed"));
+    gateway.incident["progress"] = json!("Closed");
+    gateway.flashduty("i_rslv");
+    let retry = retried(gateway.work());
+    assert_eq!(
+        retry.reason,
+        "close_code has no choice \"Solution provided\" at the instance; it has Fixed"
+    );
+    assert_eq!(gateway.written, []);
+}
+
+#[test]
+fn a_choice_is_known_by_its_label_in_any_case() {
+    let mut gateway = Gateway::linked(&nothing());
+    let choices = close_code("solved", "SOLUTION provided");
+    gateway.rows.insert("sys_choice", choices);
+    gateway.incident["progress"] = json!("Closed");
+    gateway.flashduty("i_rslv");
+    assert_eq!(gateway.work(), Verdict::Done);
+    let [columns] = gateway.sent("PATCH incident")[..] else {
+        panic!("{:?}", gateway.written)
+    };
+    assert_eq!(columns["close_code"], "solved");
+    assert_eq!(columns["state"], "6");
+}
+
+#[test]
+fn a_hold_in_servicenow_is_looked_at_again_when_the_snooze_ends() {
+    let mut gateway = Gateway::linked(&json!({ "snooze-minutes": 30 }));
+    gateway.record["state"] = json!("3");
+    gateway.servicenow(&nothing());
+    gateway.scheduled.clear();
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.sent("snooze")[0]["minutes"], 30);
+    let due: Vec<u64> = gateway.scheduled.iter().map(|s| s.due_ms).collect();
+    assert_eq!(due, [gateway.now_ms + 30 * 60_000 + 5_000]);
+}
+
+#[test]
+fn fields_that_something_changes_back_again_and_again_are_held_up() {
+    let mut gateway = Gateway::linked(&nothing());
+    for round in 0..3 {
+        gateway.incident["title"] = json!(format!("here {round}"));
+        gateway.record["description"] = json!(format!("there {round}"));
+        assert_eq!(gateway.work(), Verdict::Done, "{round}");
+    }
+    gateway.written.clear();
+    gateway.incident["title"] = json!("here again");
+    gateway.record["description"] = json!("there again");
+    let retry = retried(gateway.work());
+    assert!(retry.reason.contains("to and fro"), "{}", retry.reason);
+    assert_eq!(gateway.written, []);
+    gateway.now_ms = retry.not_before_ms.unwrap();
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.written.len(), 2);
+}
+
+#[test]
+fn a_pair_that_was_taken_apart_stays_so_whatever_happens_to_the_incident() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.order("unlink", &json!({ "flashduty": INCIDENT }));
+    assert_eq!(gateway.work(), Verdict::Done);
+    gateway.incident["title"] = json!("renamed");
+    gateway.flashduty("i_r_title");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.written, []);
+}
+
+#[test]
+fn a_record_that_cannot_be_reopened_gets_a_note_once_and_no_state() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.record["state"] = json!("7");
+    gateway.servicenow(&nothing());
+    assert_eq!(gateway.work(), Verdict::Done);
+    gateway.written.clear();
+    gateway.incident["progress"] = json!("Triggered");
+    gateway.flashduty("i_reopen");
+    gateway.loses_answers = true;
+    retried(gateway.work());
+    gateway.loses_answers = false;
+    gateway.now_ms += 200_000;
+    assert_eq!(gateway.work(), Verdict::Done);
+    let [columns] = gateway.sent("PATCH incident")[..] else {
+        panic!("{:?}", gateway.written)
+    };
+    assert_eq!(columns.get("state"), None);
+    let note = columns["work_notes"].as_str().unwrap();
+    assert!(note.starts_with("Reopened in Flashduty."), "{note}");
+}

@@ -1,0 +1,225 @@
+//! Puts one bug after another into a copy of the plugin, and sees whether the
+//! tests notice.
+//!
+//! A test that nobody has seen fail says little. Each of the bugs is one that a
+//! person could make and that would write something wrong into somebody's
+//! incident; whichever of them passes the tests is a test that is missing.
+
+mod bugs;
+
+use crate::checkout;
+use crate::command::cargo;
+use crate::copy::copy;
+use crate::stage::say;
+use crate::stage::stage;
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::bail;
+use bugs::BUGS;
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+use std::process::Output;
+use std::time::Instant;
+
+/// One deliberate bug.
+struct Bug {
+    /// What it does.
+    name: &'static str,
+    /// Below `plugin/src`.
+    file: &'static str,
+    /// Stands just once in the file.
+    text: &'static str,
+    /// What takes its place.
+    instead: &'static str,
+    /// Whose tests must notice.
+    noticed_by: Tests,
+}
+
+/// Some tests of the plugin.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tests {
+    /// Those beside the code.
+    Beside,
+    /// Those in a file of `plugin/tests`.
+    In(&'static str),
+}
+
+impl Tests {
+    /// What cargo is told.
+    fn arguments(self) -> Vec<&'static str> {
+        match self {
+            Self::Beside => vec!["--lib"],
+            Self::In(file) => vec!["--test", file],
+        }
+    }
+}
+
+pub(crate) fn run(filters: &[String]) -> Result<()> {
+    let is_meant = |bug: &&Bug| filters.is_empty() || filters.iter().any(|f| bug.name.contains(f));
+    let bugs: Vec<&Bug> = BUGS.iter().filter(is_meant).collect();
+    if bugs.is_empty() {
+        bail!("no bug has a name with {}", filters.join(" or "));
+    }
+    let place = Place::new()?;
+    stage("running the tests without any bug", || {
+        let mut tests: Vec<Tests> = Vec::new();
+        for bug in &bugs {
+            if !tests.contains(&bug.noticed_by) {
+                tests.push(bug.noticed_by);
+            }
+        }
+        let which: Vec<&str> = tests.into_iter().flat_map(Tests::arguments).collect();
+        let output = place.test(&which)?;
+        match output.status.success() {
+            true => Ok(()),
+            false => bail!(
+                "they fail:\n{}{}",
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            ),
+        }
+    })?;
+    let mut unnoticed = Vec::new();
+    for bug in &bugs {
+        let start = Instant::now();
+        let noticed = place.try_out(bug).with_context(|| bug.name)?;
+        let seconds = start.elapsed().as_secs_f64();
+        match noticed {
+            Some(test) => println!("{seconds:5.1} s  {}  <-  {test}", bug.name),
+            None => {
+                println!("{seconds:5.1} s  {}  <-  NOBODY", bug.name);
+                unnoticed.push(bug.name);
+            }
+        }
+    }
+    if !unnoticed.is_empty() {
+        bail!(
+            "{} of {} bugs pass the tests: {}; write the test that notices",
+            unnoticed.len(),
+            bugs.len(),
+            unnoticed.join(", ")
+        );
+    }
+    say(&format!("all of {} bugs were noticed", bugs.len()));
+    Ok(())
+}
+
+/// A copy of the workspace, with a target folder of its own that stays, so
+/// that only the plugin is built again.
+struct Place {
+    sources: PathBuf,
+    target: PathBuf,
+}
+
+impl Place {
+    fn new() -> Result<Self> {
+        let folder = checkout::root().join("target").join("mutants");
+        let sources = folder.join("sources");
+        if sources.exists() {
+            fs::remove_dir_all(&sources).context("cannot remove the last copy")?;
+        }
+        fs::create_dir_all(&folder).context("cannot make a folder for the copy")?;
+        copy(&checkout::root(), &sources).context("cannot copy the sources")?;
+        Ok(Self {
+            sources,
+            target: folder.join("target"),
+        })
+    }
+
+    /// Which test notices a bug; none if all of them pass.
+    fn try_out(&self, bug: &Bug) -> Result<Option<String>> {
+        let file = self.sources.join("plugin").join("src").join(bug.file);
+        let source = read(&file)?;
+        fs::write(&file, with(bug, &source)?)?;
+        let noticed = self.noticed(bug.noticed_by);
+        fs::write(&file, source)?;
+        noticed
+    }
+
+    fn noticed(&self, tests: Tests) -> Result<Option<String>> {
+        let which = tests.arguments();
+        // A bug that the compiler finds needs no test.
+        let built = self.test(&[&which[..], &["--no-run"]].concat())?;
+        if !built.status.success() {
+            bail!(
+                "it does not compile:\n{}",
+                String::from_utf8_lossy(&built.stderr)
+            );
+        }
+        let output = self.test(&which)?;
+        if output.status.success() {
+            return Ok(None);
+        }
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        let failed = failed(&stdout).context("the tests ended without telling which failed")?;
+        Ok(Some(failed))
+    }
+
+    fn test(&self, which: &[&str]) -> Result<Output> {
+        let mut test: Command = cargo();
+        test.current_dir(&self.sources)
+            .args(["test", "--locked", "--package", "servicenow-sync-plugin"])
+            // They run for a moment, so what counts is how long they take to build.
+            .args(["--profile", "xtask"])
+            .args(which)
+            .env("CARGO_TARGET_DIR", &self.target);
+        test.output().context("cannot start cargo")
+    }
+}
+
+fn read(file: &Path) -> Result<String> {
+    fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+/// The source with the bug in it.
+fn with(bug: &Bug, source: &str) -> Result<String> {
+    match source.matches(bug.text).count() {
+        1 => Ok(source.replacen(bug.text, bug.instead, 1)),
+        found => bail!(
+            "expected the text once in plugin/src/{}, found it {found} times; \
+             bring xtask/src/mutants/bugs.rs up to date:\n{}",
+            bug.file,
+            bug.text
+        ),
+    }
+}
+
+/// The first test that failed, and how many did besides.
+fn failed(stdout: &str) -> Option<String> {
+    let mut names = stdout.lines().filter_map(|line| {
+        let name = line.strip_prefix("test ")?;
+        name.strip_suffix(" ... FAILED")
+    });
+    let first = names.next()?;
+    Some(match names.count() {
+        0 => first.to_owned(),
+        more => format!("{first} and {more} more"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bug_has_its_place_in_the_sources_and_a_name_of_its_own() {
+        let sources = checkout::root().join("plugin").join("src");
+        for (index, bug) in BUGS.iter().enumerate() {
+            let source = read(&sources.join(bug.file)).expect("a source");
+            let changed = with(bug, &source).unwrap_or_else(|e| panic!("{}: {e}", bug.name));
+            assert_ne!(changed, source, "{}", bug.name);
+            let twin = BUGS[..index].iter().find(|other| other.name == bug.name);
+            assert!(twin.is_none(), "{} stands twice", bug.name);
+        }
+    }
+
+    #[test]
+    fn the_tests_that_failed_are_told() {
+        let stdout =
+            "test a ... ok\ntest b::c ... FAILED\ntest d ... FAILED\n\ntest result: FAILED.";
+        assert_eq!(failed(stdout).as_deref(), Some("b::c and 1 more"));
+        assert_eq!(failed("test a ... ok"), None);
+    }
+}
