@@ -5,9 +5,12 @@ use serde_json::json;
 use simulators::flashduty;
 use simulators::flashduty::Action;
 use simulators::flashduty::AlertEvent;
+use simulators::flashduty::Progress;
 use simulators::flashduty::Reset;
 use simulators::flashduty::Status;
 use simulators::servicenow;
+use std::fs;
+use std::time::Duration;
 use support::Setting;
 use support::World;
 use support::world::ADMIN_TOKEN;
@@ -82,6 +85,30 @@ async fn a_pair_outlives_its_correlation_id() {
     world.settled().await.unwrap();
     assert_eq!(world.servicenow.simulator().incidents().count(), 1);
     assert_eq!(world.flashduty.simulator().incidents().count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_store_makes_no_duplicates() {
+    let (mut world, incident, sys_id) = World::with_a_pair().await.unwrap();
+    let other = world.abel_opens(&[("short_description", "VPN down"), ("urgency", "1")]);
+    let born_there = world.until_incident("VPN down").await.unwrap();
+    world.settled().await.unwrap();
+    let host = world.host.take().unwrap();
+    host.shutdown(Duration::from_secs(30)).await;
+    fs::remove_file(world.configuration().with_file_name("sync.redb")).unwrap();
+    world.start_host().await.unwrap();
+    world.connect(&Setting::default());
+
+    world.ana(&incident, &Action::Acknowledge);
+    world.until_column(&sys_id, "state", "2").await.unwrap();
+    world.beth(&other, &[("state", "2")]);
+    world
+        .until_progress(&born_there, Progress::Processing)
+        .await
+        .unwrap();
+    world.settled().await.unwrap();
+    assert_eq!(world.servicenow.simulator().incidents().count(), 2);
+    assert_eq!(world.flashduty.simulator().incidents().count(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

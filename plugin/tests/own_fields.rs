@@ -314,6 +314,38 @@ fn a_value_of_servicenow_fills_a_custom_field() {
 }
 
 #[test]
+fn a_direction_of_its_own_narrows_that_of_the_integration() {
+    let writes = |direction: Option<&str>, f: &str, s: &str| {
+        let mut field = json!({ "custom-field": "f", "column": "u_x" });
+        if let Some(direction) = direction {
+            field["direction"] = json!(direction);
+        }
+        let integration = with_field("two-way", &field).unwrap();
+        let at = |f: &str, s: &str| (json!({ "fields": { "f": f } }), json!({ "u_x": s }));
+        let (agreed_f, agreed_s) = at("a", "a");
+        let base = decide(&integration, &Base::default(), &agreed_f, &agreed_s).base;
+        let (f, s) = at(f, s);
+        let plan = decide(&integration, &base, &f, &s);
+        let is_field = |step: &Step| matches!(step, Step::Field { .. });
+        (
+            plan.columns.contains_key("u_x"),
+            plan.steps.iter().any(is_field),
+        )
+    };
+    let (changed_in_flashduty, changed_in_servicenow) = (("b", "a"), ("a", "b"));
+    for (direction, to, from) in [
+        (None, true, true),
+        (Some("to-servicenow"), true, false),
+        (Some("from-servicenow"), false, true),
+    ] {
+        let (f, s) = changed_in_flashduty;
+        assert_eq!(writes(direction, f, s), (to, false), "{direction:?}");
+        let (f, s) = changed_in_servicenow;
+        assert_eq!(writes(direction, f, s), (false, from), "{direction:?}");
+    }
+}
+
+#[test]
 fn a_column_that_the_user_may_not_read_counts_as_unmoved() {
     let field = json!({ "custom-field": "f", "column": "u_secret" });
     let integration = with_field("from-servicenow", &field).unwrap();
