@@ -216,6 +216,28 @@ mod tests {
     }
 
     #[test]
+    fn a_bug_without_a_place_of_its_own_is_refused() {
+        let bug = Bug {
+            name: "a bug",
+            file: "state.rs",
+            text: "== 1",
+            instead: "== 2",
+            noticed_by: Tests::Beside,
+        };
+        assert_eq!(with(&bug, "a == 1").expect("a place"), "a == 2");
+        for (source, found) in [("a", 0), ("a == 1 || b == 1", 2)] {
+            let error = with(&bug, source).expect_err("no place").to_string();
+            assert_eq!(
+                error,
+                format!(
+                    "expected the text once in plugin/src/state.rs, found it {found} times; \
+                     bring xtask/src/mutants/bugs.rs up to date:\n== 1"
+                )
+            );
+        }
+    }
+
+    #[test]
     fn the_tests_that_failed_are_told() {
         let stdout =
             "test a ... ok\ntest b::c ... FAILED\ntest d ... FAILED\n\ntest result: FAILED.";

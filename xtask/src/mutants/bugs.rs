@@ -231,6 +231,13 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "the intention to create not stored",
         file: "sync/birth.rs",
+        text: "creating.sent_ms = now_ms;\n        self.save().await",
+        instead: "creating.sent_ms = now_ms;\n        Ok(())",
+        noticed_by: Tests::In("sessions"),
+    },
+    Bug {
+        name: "a creation not counted as sent",
+        file: "sync/birth.rs",
         text: "creating.sent += 1;",
         instead: "creating.sent = 0;",
         noticed_by: Tests::In("sessions"),
@@ -334,6 +341,13 @@ pub(super) const BUGS: &[Bug] = &[
         noticed_by: Tests::In("sessions"),
     },
     Bug {
+        name: "a dry run that writes",
+        file: "sync/case.rs",
+        text: "is_dry: integration.dry_run || rehearsed,",
+        instead: "is_dry: rehearsed,",
+        noticed_by: Tests::In("sessions"),
+    },
+    Bug {
         name: "a comment not looked for before it is written",
         file: "sync/comments.rs",
         text: "if !there {",
@@ -367,13 +381,6 @@ pub(super) const BUGS: &[Bug] = &[
         text: "text::without_joiners(&text::visible(text))",
         instead: "alloc::string::String::from(text)",
         noticed_by: Tests::Beside,
-    },
-    Bug {
-        name: "a dry run that writes",
-        file: "sync/case.rs",
-        text: "is_dry: integration.dry_run || rehearsed,",
-        instead: "is_dry: rehearsed,",
-        noticed_by: Tests::In("sessions"),
     },
     Bug {
         name: "comments written where customers read them",
