@@ -1,10 +1,12 @@
 //! A webhook arrives: parse, make durable, schedule work, answer.
 //!
+//! Nothing else happens before a webhook is answered, since Flashduty gives up
+//! after two seconds and ServiceNow never tries again. What the body says is
+//! kept as a hint for the pair it concerns; what is written later is what both
+//! sides then hold, so a repeated, late or forged body changes nothing.
+//!
 //! A custom action's call is answered with what came of it, as far as that is
-//! known in time, since a person waits. To a webhook nothing else happens before the answer, since Flashduty gives up after two
-//! seconds and ServiceNow never tries again. What the body says is kept as a
-//! hint for the pair it concerns; what is written later is what both sides
-//! then hold, so a repeated, late or forged body changes nothing.
+//! known in time, since a person waits.
 
 use crate::Level;
 use crate::Problem;

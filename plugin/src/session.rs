@@ -154,6 +154,15 @@ impl Effects {
         expect!(self, Effect::Write(write), Reply::Written(result) => result.ok())
     }
 
+    /// Writes a key if its precondition holds, and does not care if it does not.
+    pub fn put(&self, key: String, precondition: Precondition, value: Vec<u8>) {
+        self.tell(Effect::Write(Write {
+            key,
+            precondition,
+            value: Some(value),
+        }));
+    }
+
     /// Deletes keys that stand at the given revisions, all at once. One that
     /// does not any more is left alone.
     pub fn delete(&self, keys: Vec<(String, u64)>) {

@@ -142,20 +142,24 @@ impl Case<'_> {
             }
             None => self.create_record(&incident, derived, &correlation).await?,
         };
-        // A record that nobody has touched since its creation has not moved:
-        // whatever differs is what Flashduty says by now.
-        let base = if record.raw("sys_mod_count") == "0" {
-            plan::held(
-                ServiceNowView::new(&record, self.integration),
-                self.integration,
-            )
-        } else {
-            Base::default()
-        };
+        let base = self.base_with(&record);
         self.pair.number = Some(record.number().to_owned());
         self.link(id.clone(), record.sys_id.clone(), base).await?;
         self.record = Some(record);
         Ok(Birth::Linked)
+    }
+
+    /// What is agreed on with a record that has just become the incident's own.
+    /// One that nobody has touched since its creation has not moved: whatever
+    /// differs is what Flashduty says by now.
+    pub(super) fn base_with(&self, record: &Record) -> Base {
+        match record.raw("sys_mod_count") {
+            "0" => {
+                let view = ServiceNowView::new(record, self.integration);
+                plan::held(view, self.integration)
+            }
+            _ => Base::default(),
+        }
     }
 
     pub(super) async fn create_record(

@@ -13,6 +13,7 @@ use crate::configuration::Journal;
 use crate::configuration::Journals;
 use crate::far_end::Trouble;
 use crate::flashduty;
+use crate::flashduty::IncidentId;
 use crate::flashduty::short_hash;
 use crate::pair::Carried;
 use crate::servicenow;
@@ -20,6 +21,8 @@ use crate::servicenow::At;
 use crate::servicenow::COMMENTS;
 use crate::servicenow::Columns;
 use crate::servicenow::Entry;
+use crate::servicenow::Record;
+use crate::servicenow::SysId;
 use crate::servicenow::WORK_NOTES;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -98,8 +101,6 @@ impl Case<'_> {
                 .await?
                 .is_some_and(|r| r.journals_contain(&mark));
             if !there {
-                self.wait_for_comment()?;
-                self.about_to_comment().await?;
                 let author = names
                     .iter()
                     .find(|(id, _)| *id == comment.creator_id)
@@ -107,8 +108,7 @@ impl Case<'_> {
                 let text = comment::for_servicenow(&comment, author);
                 let mut columns = Columns::new();
                 columns.insert(column.into(), json!(text));
-                let sent = self.servicenow.update(&sys_id, &columns).await;
-                self.record = Some(self.settled(sent).await?);
+                self.record = Some(self.write_journal(&sys_id, &columns).await?);
                 self.pair.note(
                     self.effects.now_ms(),
                     format!("comment {mark} to ServiceNow"),
@@ -144,13 +144,8 @@ impl Case<'_> {
         for entry in entries {
             let mark = comment::mark(Origin::ServiceNow, &entry.mark);
             if !there.iter().any(|comment| comment.text.contains(&mark)) {
-                self.wait_for_comment()?;
-                self.about_to_comment().await?;
-                let sent = self
-                    .flashduty
-                    .comment(&id, &comment::for_flashduty(&entry))
-                    .await;
-                self.settled(sent).await?;
+                self.write_comment(&id, &comment::for_flashduty(&entry))
+                    .await?;
                 self.pair.note(
                     self.effects.now_ms(),
                     format!("comment {mark} to Flashduty"),
@@ -177,7 +172,7 @@ impl Case<'_> {
     /// journal to people, so it tells whether the rows need reading at all.
     async fn new_entries(
         &mut self,
-        sys_id: &servicenow::SysId,
+        sys_id: &SysId,
     ) -> Result<Option<(Vec<Entry>, Option<String>)>, Stop> {
         let journals = self.journals();
         if journals.is_empty() {
@@ -299,6 +294,28 @@ impl Case<'_> {
             );
         }
         names
+    }
+
+    /// Writes a comment in Flashduty; whoever calls has looked for it there and
+    /// not found it.
+    pub(super) async fn write_comment(&mut self, id: &IncidentId, text: &str) -> Result<(), Stop> {
+        self.wait_for_comment()?;
+        self.about_to_comment().await?;
+        let sent = self.flashduty.comment(id, text).await;
+        self.settled(sent).await
+    }
+
+    /// Writes columns with a journal among them, and returns the record as it
+    /// then is; whoever calls has looked for the entry and not found it.
+    pub(super) async fn write_journal(
+        &mut self,
+        id: &SysId,
+        columns: &Columns,
+    ) -> Result<Record, Stop> {
+        self.wait_for_comment()?;
+        self.about_to_comment().await?;
+        let sent = self.servicenow.update(id, columns).await;
+        self.settled(sent).await
     }
 
     /// Waits for a comment whose answer was lost; whoever calls has looked for

@@ -123,18 +123,13 @@ impl Case<'_> {
             columns.retain(|column, value| record.stored(column) != value.as_str());
         }
         let told = self.notes_for_servicenow(notes).await?;
-        if let Some(told) = &told {
-            self.wait_for_comment()?;
-            self.about_to_comment().await?;
-            columns.insert("work_notes".into(), json!(told));
-        }
-        if columns.is_empty() {
-            return Ok(());
-        }
-        let sent = self.servicenow.update(&id, &columns).await;
         let record = match told {
-            Some(_) => self.settled(sent).await?,
-            None => sent?,
+            Some(told) => {
+                columns.insert("work_notes".into(), json!(told));
+                self.write_journal(&id, &columns).await?
+            }
+            None if columns.is_empty() => return Ok(()),
+            None => self.servicenow.update(&id, &columns).await?,
         };
         let dropped: Vec<&str> = columns
             .iter()
@@ -192,12 +187,12 @@ impl Case<'_> {
             if writes {
                 times.push(now_ms);
             }
-            let surplus = times.len().checked_sub(BRAKE_WRITES);
-            free_at_ms.extend(
-                surplus
-                    .and_then(|n| times.get(n))
-                    .map(|at| at + BRAKE_WINDOW_MS),
-            );
+            // No more are needed, and each is read and written with the pair.
+            let surplus = times.len().saturating_sub(BRAKE_WRITES);
+            times.drain(..surplus);
+            if times.len() == BRAKE_WRITES {
+                free_at_ms.extend(times.first().map(|at| at + BRAKE_WINDOW_MS));
+            }
         }
         // Only if it is so on both sides.
         let [a, b] = free_at_ms[..] else {

@@ -46,10 +46,7 @@ impl Case<'_> {
         );
         let comments = self.flashduty.comments(&id).await?;
         if !comments.iter().any(|comment| comment.text.contains(&mark)) {
-            self.wait_for_comment()?;
-            self.about_to_comment().await?;
-            let sent = self.flashduty.comment(&id, &text).await;
-            self.settled(sent).await?;
+            self.write_comment(&id, &text).await?;
         }
         Ok(())
     }

@@ -32,6 +32,9 @@ struct Remembered {
     value: String,
 }
 
+/// Where an answer is kept, and how the key stood when it was looked at.
+struct Place(String, Precondition);
+
 impl Case<'_> {
     /// Puts looked-up values into the plan's columns. Returns the columns
     /// whose values the instance does not know: they are not written.
@@ -94,13 +97,13 @@ impl Case<'_> {
         by: &str,
         value: &str,
     ) -> Result<Result<String, String>, Stop> {
-        let name = format!("{table} {by} {value}");
-        if let Some(known) = self.remembered(&name).await {
+        let (place, known) = self.remembered(&format!("{table} {by} {value}")).await;
+        if let Some(known) = known {
             return Ok(Ok(known));
         }
         match self.servicenow.find_by(table, by, value).await {
             Ok(Found::One(sys_id)) => {
-                self.remember(&name, sys_id.as_str()).await;
+                self.remember(place, sys_id.as_str());
                 Ok(Ok(sys_id.to_string()))
             }
             Ok(Found::None) => Ok(Err(format!("no {table} has {by} \"{value}\""))),
@@ -113,8 +116,10 @@ impl Case<'_> {
     /// The value of a choice that is given by value or by label, or why it is
     /// none. Where the list cannot be read, everything is believed.
     async fn choice(&self, column: &str, given: &str) -> Result<Result<String, String>, Stop> {
-        let name = format!("sys_choice {column} {given}");
-        if let Some(known) = self.remembered(&name).await {
+        let (place, known) = self
+            .remembered(&format!("sys_choice {column} {given}"))
+            .await;
+        if let Some(known) = known {
             return Ok(Ok(known));
         }
         let choices = match self.servicenow.choices(column).await {
@@ -141,30 +146,35 @@ impl Case<'_> {
                 values.join(", ")
             )));
         };
-        self.remember(&name, &choice.value).await;
+        self.remember(place, &choice.value);
         Ok(Ok(choice.value.clone()))
     }
 
-    async fn remembered(&self, name: &str) -> Option<String> {
-        let key = keys::answer(&self.integration.id, &short_hash(name.as_bytes()));
-        let [entry] = self.effects.get([key]).await;
-        let answer: Remembered = json::read(&entry?.value).ok()?;
-        let age_ms = self.effects.now_ms().checked_sub(answer.at_ms)?;
-        (age_ms < FRESH_MS).then_some(answer.value)
+    /// The answer to a question, if it is fresh, and the place where the next
+    /// one is kept.
+    async fn remembered(&self, question: &str) -> (Place, Option<String>) {
+        let key = keys::answer(&self.integration.id, &short_hash(question.as_bytes()));
+        let [entry] = self.effects.get([key.clone()]).await;
+        let Some(entry) = entry else {
+            return (Place(key, Precondition::Absent), None);
+        };
+        let place = Place(key, Precondition::Revision(entry.revision));
+        let known = json::read::<Remembered>(&entry.value).ok();
+        let known = known.filter(|answer| {
+            let age_ms = self.effects.now_ms().checked_sub(answer.at_ms);
+            age_ms.is_some_and(|age_ms| age_ms < FRESH_MS)
+        });
+        (place, known.map(|answer| answer.value))
     }
 
-    async fn remember(&self, name: &str, value: &str) {
-        let key = keys::answer(&self.integration.id, &short_hash(name.as_bytes()));
+    /// Keeps an answer, unless somebody else has kept one meanwhile.
+    fn remember(&self, Place(key, precondition): Place, value: &str) {
         let answer = Remembered {
             at_ms: self.effects.now_ms(),
             value: value.to_owned(),
         };
-        let Ok(bytes) = json::write(&answer) else {
-            return;
-        };
-        let [entry] = self.effects.get([key.clone()]).await;
-        let precondition =
-            entry.map_or(Precondition::Absent, |e| Precondition::Revision(e.revision));
-        self.effects.write(key, precondition, Some(bytes)).await;
+        if let Ok(bytes) = json::write(&answer) {
+            self.effects.put(key, precondition, bytes);
+        }
     }
 }

@@ -29,10 +29,7 @@ impl Case<'_> {
             if there.iter().any(|comment| comment.text.contains(&mark)) {
                 continue;
             }
-            self.wait_for_comment()?;
-            self.about_to_comment().await?;
-            let sent = self.flashduty.comment(&id, &text).await;
-            self.settled(sent).await?;
+            self.write_comment(&id, &text).await?;
         }
         Ok(())
     }

@@ -8,10 +8,7 @@ use super::Stop;
 use super::birth;
 use super::case::Case;
 use crate::keys::Entity;
-use crate::pair::Base;
-use crate::plan;
 use crate::plan::Note;
-use crate::plan::ServiceNowView;
 use crate::plan::Side;
 use crate::servicenow::SysId;
 use alloc::borrow::ToOwned;
@@ -46,11 +43,7 @@ impl Case<'_> {
         if old != self.name {
             self.bury(&old, &format!("replaced by {number}")).await?;
         }
-        let view = ServiceNowView::new(&record, self.integration);
-        let base = match record.raw("sys_mod_count") {
-            "0" => plan::held(view, self.integration),
-            _ => Base::default(),
-        };
+        let base = self.base_with(&record);
         self.pair.number = Some(number);
         self.pair.generation += 1;
         self.pair.introduced = false;
