@@ -15,6 +15,7 @@ use simulation::chance::Chance;
 use simulation::report::Report;
 use simulation::run;
 use simulation::shrink::shrink;
+use simulation::stage::Violation;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::process::ExitCode;
@@ -95,7 +96,7 @@ fn main() -> ExitCode {
                             println!(
                                 "{}\n    {}",
                                 reproduction(&arguments, seed),
-                                outcome.violations.join("\n    ")
+                                listed(&outcome)
                             );
                         }
                         progress.failed.push((seed, outcome));
@@ -150,7 +151,10 @@ fn attempt(plan: &Plan) -> Outcome {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
         Outcome {
-            violations: vec![format!("panic: {}", text.unwrap_or("of no text"))],
+            violations: vec![Violation {
+                kind: "no panic",
+                what: text.unwrap_or("of no text").to_owned(),
+            }],
             taken: Vec::new(),
             trace: Vec::new(),
             hash: 0,
@@ -165,7 +169,7 @@ fn tell(arguments: &Arguments, seed: u64, outcome: Outcome) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     println!("FAILED: {}", reproduction(arguments, seed));
-    println!("    {}", outcome.violations.join("\n    "));
+    println!("    {}", listed(&outcome));
     if let Some(runs) = arguments.shrink {
         let plan = Plan::of(seed, arguments.events_per_world);
         println!("{} decisions; making it short", outcome.taken.len());
@@ -176,7 +180,16 @@ fn tell(arguments: &Arguments, seed: u64, outcome: Outcome) -> ExitCode {
         });
         println!("{}", outcome.trace.join("\n"));
         println!("{} decisions are left:", outcome.taken.len());
-        println!("    {}", outcome.violations.join("\n    "));
+        println!("    {}", listed(&outcome));
     }
     ExitCode::FAILURE
+}
+
+fn listed(outcome: &Outcome) -> String {
+    let violations: Vec<String> = outcome
+        .violations
+        .iter()
+        .map(Violation::to_string)
+        .collect();
+    violations.join("\n    ")
 }

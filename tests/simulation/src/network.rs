@@ -154,9 +154,10 @@ impl Network {
             .unwrap_or_default();
         if record["lease"]["holder"] != holder {
             let found = &record["lease"]["holder"];
-            self.stage.violation(format!(
-                "gateway {process} works on {key} without the lease, which {found} holds"
-            ));
+            self.stage.violation(
+                "one at a time",
+                format!("gateway {process} works on {key} without the lease, which {found} holds"),
+            );
         }
     }
 }

@@ -17,7 +17,7 @@ impl<R: Runtime + Clone + 'static> World<R> {
         for (key, work) in self.work() {
             if work["parked"].is_object() {
                 let violation = format!("{key} is parked: {}", work["parked"]["reason"]);
-                self.stage.violation(violation);
+                self.stage.violation("nothing is parked", violation);
             }
         }
         let mut pairs = BTreeMap::new();
@@ -32,7 +32,9 @@ impl<R: Runtime + Clone + 'static> World<R> {
                     pairs.insert(line, pair);
                 }
                 Ok(None) => {}
-                Err(why) => self.stage.violation(format!("#{line} {why}")),
+                Err(why) => self
+                    .stage
+                    .violation("one counterpart", format!("#{line} {why}")),
             }
         }
         for said in self.people.said() {
@@ -50,10 +52,13 @@ impl<R: Runtime + Clone + 'static> World<R> {
         );
         let opened = self.people.opened().len();
         if incidents.max(records) > opened {
-            self.stage.violation(format!(
-                "{opened} incidents were opened, and there are {incidents} in Flashduty and \
+            self.stage.violation(
+                "one counterpart",
+                format!(
+                    "{opened} incidents were opened, and there are {incidents} in Flashduty and \
                  {records} in ServiceNow"
-            ));
+                ),
+            );
         }
     }
 
@@ -84,25 +89,29 @@ impl<R: Runtime + Clone + 'static> World<R> {
         let (Some(incident), Some(record)) =
             (flashduty.incident(incident), servicenow.incident(sys_id))
         else {
-            self.stage.violation(format!("#{line} is gone"));
+            self.stage
+                .violation("nothing is deleted", format!("#{line} is gone"));
             return;
         };
-        let differs = |what: &str, f: &str, s: &str| {
-            self.stage.violation(format!(
-                "#{line} {} / {sys_id}: {what} differs: {f:?} in Flashduty, {s:?} in ServiceNow",
-                incident.incident_id
-            ));
+        let differs = |what: &'static str, f: &str, s: &str| {
+            self.stage.violation(
+                what,
+                format!(
+                    "#{line} {} / {sys_id}: {f:?} in Flashduty, {s:?} in ServiceNow",
+                    incident.incident_id
+                ),
+            );
         };
         let (title, short) = (incident.title.as_str(), value(record, "short_description"));
         if title != short {
-            differs("title", title, short);
+            differs("title in step", title, short);
         }
         let (described, description) = (
             unsigned(&incident.description),
             value(record, "description"),
         );
         if described != description {
-            differs("description", described, description);
+            differs("description in step", described, description);
         }
         let (severity, urgency) = (incident.severity.as_str(), value(record, "urgency"));
         let expected = match incident.severity {
@@ -111,12 +120,14 @@ impl<R: Runtime + Clone + 'static> World<R> {
             flashduty::Severity::Info => "3",
         };
         if urgency != expected {
-            differs("severity", severity, urgency);
+            differs("severity in step", severity, urgency);
         }
         let progress = progress(incident, self.stage.unix_ms());
         let state = value(record, "state");
         let agrees = match state {
             "1" => progress == "Triggered",
+            // What was resolved is never new again.
+            "2" if value(record, "reopen_count") != "0" && progress == "Triggered" => true,
             "2" => progress == "Processing",
             "3" => progress == "Snoozed",
             "6" => progress == "Closed",
@@ -124,7 +135,7 @@ impl<R: Runtime + Clone + 'static> World<R> {
             _ => true,
         };
         if !agrees {
-            differs("state", progress, state);
+            differs("state in step", progress, state);
         }
     }
 
@@ -144,11 +155,14 @@ impl<R: Runtime + Clone + 'static> World<R> {
         let journal = servicenow.journal(sys_id);
         let in_servicenow = times(&mut journal.iter().map(|entry| entry.value.as_str()));
         if (in_flashduty, in_servicenow) != (1, 1) {
-            self.stage.violation(format!(
-                "#{} {:?} is there {in_flashduty} times in Flashduty ({incident}) and \
+            self.stage.violation(
+                "every comment once",
+                format!(
+                    "#{} {:?} is there {in_flashduty} times in Flashduty ({incident}) and \
                  {in_servicenow} times in ServiceNow ({sys_id})",
-                said.incident, said.text
-            ));
+                    said.incident, said.text
+                ),
+            );
         }
     }
 }

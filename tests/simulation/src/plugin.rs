@@ -122,10 +122,14 @@ impl<S: Session> Session for WatchedSession<S> {
     async fn resume(&mut self, now_ms: u64, replies: Vec<Reply>) -> Result<Vec<Effect>, Trap> {
         let resumed = self.session.resume(now_ms, replies).await;
         match (&resumed, &self.key) {
-            (Err(trap), _) => self.stage.violation(format!("{trap} in {:?}", self.key)),
+            (Err(trap), _) => self
+                .stage
+                .violation("no session breaks", format!("{trap} in {:?}", self.key)),
             (Ok(effects), Some(key)) if effects.is_empty() => {
-                self.stage
-                    .violation(format!("the work of {key} ended without a verdict"));
+                self.stage.violation(
+                    "no session breaks",
+                    format!("the work of {key} ended without a verdict"),
+                );
             }
             _ => {}
         }

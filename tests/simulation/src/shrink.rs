@@ -19,6 +19,7 @@ pub fn shrink(
         ..plan.clone()
     };
     let mut outcome = failed;
+    let broken = kind(&outcome);
     let mut left = runs;
     let mut parts = 2;
     loop {
@@ -40,7 +41,7 @@ pub fn shrink(
                 ..best.clone()
             };
             let tried = run(&shorter);
-            if !tried.violations.is_empty() {
+            if kind(&tried) == broken {
                 (best, outcome) = (shorter, tried);
                 is_shorter = true;
                 break;
@@ -54,4 +55,9 @@ pub fn shrink(
             parts = (parts * 2).min(decisions.len());
         }
     }
+}
+
+/// Which rule was broken first.
+fn kind(outcome: &Outcome) -> Option<&'static str> {
+    outcome.violations.first().map(|violation| violation.kind)
 }

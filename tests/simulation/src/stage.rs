@@ -13,6 +13,7 @@ use std::cell::Cell;
 use std::cell::RefCell;
 use std::cell::RefMut;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fmt::Arguments;
 use std::future::Future;
 use std::future::pending;
@@ -56,6 +57,21 @@ pub struct Asking {
     pub key: String,
 }
 
+/// Something that must never happen, and did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The rule that it breaks: a run that is made short must break it still.
+    pub kind: &'static str,
+    /// What happened.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind, self.what)
+    }
+}
+
 /// Where everything happens.
 pub struct Stage {
     now_ms: Cell<u64>,
@@ -73,7 +89,7 @@ pub struct Stage {
     /// What is counted.
     pub report: RefCell<Report>,
     /// What must never happen and did.
-    violations: RefCell<Vec<String>>,
+    violations: RefCell<Vec<Violation>>,
     /// Set by the session that was resumed last within the poll under way.
     pub asking: RefCell<Option<Asking>>,
 }
@@ -132,13 +148,13 @@ impl Stage {
     }
 
     /// Takes down what must never happen.
-    pub fn violation(&self, what: String) {
-        self.note(format_args!("VIOLATION {what}"));
-        self.violations.borrow_mut().push(what);
+    pub fn violation(&self, kind: &'static str, what: String) {
+        self.note(format_args!("VIOLATION {kind}: {what}"));
+        self.violations.borrow_mut().push(Violation { kind, what });
     }
 
     /// What must never happen and did.
-    pub fn violations(&self) -> Vec<String> {
+    pub fn violations(&self) -> Vec<Violation> {
         self.violations.borrow().clone()
     }
 

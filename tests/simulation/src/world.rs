@@ -19,6 +19,7 @@ use crate::post::Post;
 use crate::profile::Profile;
 use crate::report::Report;
 use crate::stage::Stage;
+use crate::stage::Violation;
 use crate::store::SharedStore;
 use crate::trace::Trace;
 use integration_gateway::Runtime;
@@ -79,7 +80,7 @@ impl Plan {
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// What must never happen and did.
-    pub violations: Vec<String>,
+    pub violations: Vec<Violation>,
     /// The decisions that happened.
     pub taken: Vec<Decision>,
     /// The lines of the trace, if they were kept.
@@ -201,11 +202,14 @@ impl<R: Runtime + Clone + 'static> World<R> {
         self.run_until(self.stage.now_ms() + SILENCE_MS);
         let written = self.network.written.take();
         if !written.is_empty() {
-            self.stage.violation(format!(
-                "{} writes after all was quiet ({written_before} before): {}",
-                written.len(),
-                written[..written.len().min(5)].join(", ")
-            ));
+            self.stage.violation(
+                "silence",
+                format!(
+                    "{} writes after all was quiet ({written_before} before): {}",
+                    written.len(),
+                    written[..written.len().min(5)].join(", ")
+                ),
+            );
         }
         let mut report = self.stage.report.borrow_mut();
         report.worlds = 1;
@@ -264,7 +268,7 @@ impl<R: Runtime + Clone + 'static> World<R> {
                     .map(|(key, work)| format!("{key}: {work}"))
                     .collect();
                 self.stage
-                    .violation(format!("no rest; there is {}", work.join(", ")));
+                    .violation("rest", format!("no rest; there is {}", work.join(", ")));
                 return;
             }
             self.run_until(self.stage.now_ms() + LOOK_MS);
