@@ -6,6 +6,7 @@ use crate::people::Said;
 use crate::world::World;
 use integration_gateway::Runtime;
 use simulators::flashduty;
+use simulators::flashduty::INTEGRATION_MEMBER;
 use simulators::flashduty::Incident;
 use simulators::flashduty::Progress;
 use simulators::servicenow::Record;
@@ -125,6 +126,10 @@ impl<R: Runtime + Clone + 'static> World<R> {
         let progress = progress(incident, self.stage.unix_ms());
         let state = value(record, "state");
         let agrees = match state {
+            // Only who has acknowledged an incident can give it back.
+            "1" if progress == "Processing" => incident.responders.iter().any(|responder| {
+                responder.acknowledged_at > 0 && responder.person_id != INTEGRATION_MEMBER
+            }),
             "1" => progress == "Triggered",
             // What was resolved is never new again.
             "2" if value(record, "reopen_count") != "0" && progress == "Triggered" => true,

@@ -146,7 +146,13 @@ impl<S: Session> Session for WatchedSession<S> {
                             .note(format_args!("gateway {process}: {key}: {verdict:?}"));
                     }
                     Effect::Log(record) if record.message == "decided" => {
-                        self.stage.note(format_args!("   {:?}", record.fields));
+                        let said = record
+                            .fields
+                            .iter()
+                            .skip(2)
+                            .map(|(_, value)| value.as_str());
+                        let said: Vec<&str> = said.collect();
+                        self.stage.note(format_args!("    {}", said.join(" | ")));
                     }
                     _ => {}
                 }

@@ -245,7 +245,7 @@ impl<R: Runtime + Clone + 'static> World<R> {
     }
 
     /// From now on nothing goes wrong.
-    fn make_peace(&self) {
+    fn make_peace(self: &Rc<Self>) {
         self.stage.note(format_args!("peace"));
         self.is_at_peace.set(true);
         self.stage.decisions.borrow_mut().end();
@@ -254,8 +254,13 @@ impl<R: Runtime + Clone + 'static> World<R> {
         for outage in &self.network.outages {
             outage.set(0);
         }
-        for process in 0..self.machines.len() {
+        for (process, machine) in self.machines.iter().enumerate() {
+            machine.wall.set_ahead(0);
             self.stage.go_on(process);
+        }
+        if self.profile.clock_steps > 0 {
+            // A wrong clock took the end of a snooze for another time.
+            self.remind();
         }
     }
 
