@@ -23,11 +23,14 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
 use std::task::Waker;
+use std::time::Duration;
+use std::time::UNIX_EPOCH;
 
 /// Calls of Flashduty's Open API that change nothing; all are `POST`.
-const READS: [&str; 4] = [
+const READS: [&str; 5] = [
     "/incident/info",
     "/incident/list",
+    "/incident/list-by-ids",
     "/incident/feed",
     "/person/infos",
 ];
@@ -68,14 +71,17 @@ pub(crate) enum NetworkFault {
 
 /// Where an answer arrives.
 #[derive(Default)]
-struct Mailbox(RefCell<(Option<simulators::Response>, Option<Waker>)>);
+struct Mailbox(RefCell<(Option<Mail>, Option<Waker>)>);
+
+/// An answer, and when it was given, in Unix milliseconds.
+type Mail = (simulators::Response, u64);
 
 impl Mailbox {
-    fn put(&self, response: simulators::Response) {
-        let mut mail = self.0.borrow_mut();
-        mail.0 = Some(response);
-        if let Some(waker) = mail.1.take() {
-            drop(mail);
+    fn put(&self, mail: Mail) {
+        let mut inside = self.0.borrow_mut();
+        inside.0 = Some(mail);
+        if let Some(waker) = inside.1.take() {
+            drop(inside);
             waker.wake();
         }
     }
@@ -242,7 +248,8 @@ impl Client for Wire {
                     response.status, request.method, request.path
                 ));
                 if answers {
-                    later.after(back_ms, move || mailbox.put(response));
+                    let at_ms = later.unix_ms();
+                    later.after(back_ms, move || mailbox.put((response, at_ms)));
                 }
             });
         }
@@ -277,12 +284,12 @@ impl Client for Wire {
         })
         .await;
         match response {
-            Some(response) if response.status == simulators::server::CLOSE => {
+            Some((response, _)) if response.status == simulators::server::CLOSE => {
                 Err(SendFailure::Unknown("the connection was closed".to_owned()))
             }
-            Some(response) => Ok(Response {
+            Some((response, answered_ms)) => Ok(Response {
                 status: response.status,
-                headers: response.headers,
+                headers: with_date(response.headers, answered_ms),
                 body: response.body,
             }),
             None => Err(SendFailure::Unknown("no answer in time".to_owned())),
@@ -305,4 +312,11 @@ fn incoming(request: OutgoingRequest) -> Request {
         headers,
         body: request.body,
     }
+}
+
+/// As every server does, both systems say what time it is.
+fn with_date(mut headers: Vec<(String, String)>, unix_ms: u64) -> Vec<(String, String)> {
+    let time = UNIX_EPOCH + Duration::from_millis(unix_ms);
+    headers.push(("date".to_owned(), httpdate::fmt_http_date(time)));
+    headers
 }

@@ -15,9 +15,12 @@ use simulators::Push;
 use std::cell::Cell;
 use std::rc::Rc;
 
-/// How long a webhook waits before it is sent again, in a run in which none may
-/// be lost.
+/// How long an operator waits at most before saying it again.
 const AGAIN_MS: u64 = 30_000;
+
+/// The id of what an operator sends, again until it is acknowledged. Neither
+/// system knows it.
+pub const REMINDER: u64 = u64::MAX;
 
 /// The post of one run.
 pub struct Post<R> {
@@ -25,8 +28,6 @@ pub struct Post<R> {
     far_ends: Rc<FarEnds>,
     machines: Vec<Rc<Machine<R>>>,
     profile: Rc<Profile>,
-    /// Whether what is not acknowledged is sent again until it is.
-    is_assured: bool,
     under_way: Cell<usize>,
 }
 
@@ -45,14 +46,12 @@ impl<R: Runtime + Clone + 'static> Post<R> {
         far_ends: Rc<FarEnds>,
         machines: Vec<Rc<Machine<R>>>,
         profile: Rc<Profile>,
-        is_assured: bool,
     ) -> Rc<Self> {
         Rc::new(Self {
             stage,
             far_ends,
             machines,
             profile,
-            is_assured,
             under_way: Cell::new(0),
         })
     }
@@ -142,7 +141,7 @@ impl<R: Runtime + Clone + 'static> Post<R> {
     }
 
     fn not_delivered(self: &Rc<Self>, side: Side, push: Push, delivery: Delivery) {
-        if self.is_assured {
+        if push.id == REMINDER {
             let ms = self.stage.chance().within(1000, AGAIN_MS);
             let this = Rc::clone(self);
             self.later(ms, move || this.arrive(side, push));

@@ -124,6 +124,7 @@ impl<R: Runtime + Clone + 'static> World<R> {
         if is_whole {
             self.happens("store wiped");
             self.store.wipe();
+            self.remind();
         } else {
             let ms = chance.within(100, 30_000);
             self.happens("store rolled back");
@@ -137,7 +138,6 @@ impl<R: Runtime + Clone + 'static> World<R> {
                 self.stage.crash_from_outside(process);
             }
         }
-        self.remind();
     }
 
     /// A clock is set, by a little or by a day.

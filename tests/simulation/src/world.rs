@@ -16,6 +16,7 @@ use crate::people::Pace;
 use crate::people::People;
 use crate::people::script;
 use crate::post::Post;
+use crate::post::REMINDER;
 use crate::profile::Profile;
 use crate::report::Report;
 use crate::stage::Stage;
@@ -35,6 +36,9 @@ const GATEWAYS: usize = 2;
 
 /// How often it is looked whether all is quiet.
 const LOOK_MS: u64 = 60_000;
+
+/// After which time every change must have been noticed, webhook or not.
+const POLLS_MS: u64 = 6 * 60_000;
 
 /// When all must be quiet at last, after nothing goes wrong any more.
 const PATIENCE_MS: u64 = 6 * 3_600_000;
@@ -151,13 +155,11 @@ impl<R: Runtime + Clone + 'static> World<R> {
         let machines: Vec<_> = (0..GATEWAYS)
             .map(|process| Machine::new(Rc::clone(&site), process))
             .collect();
-        let is_assured = true;
         let post = Post::new(
             Rc::clone(&stage),
             Rc::clone(&far_ends),
             machines.clone(),
             Rc::clone(&profile),
-            is_assured,
         );
         Rc::new(Self {
             stage,
@@ -266,6 +268,7 @@ impl<R: Runtime + Clone + 'static> World<R> {
 
     fn come_to_rest(self: &Rc<Self>) {
         let until_ms = self.stage.now_ms() + PATIENCE_MS;
+        self.run_until(self.stage.now_ms() + POLLS_MS);
         while !self.is_quiet() {
             if self.stage.now_ms() > until_ms {
                 let work: Vec<String> = self
@@ -286,12 +289,14 @@ impl<R: Runtime + Clone + 'static> World<R> {
             && self.work().all(|(_, work)| work["parked"].is_object())
     }
 
-    /// The work in the store.
+    /// The work in the store, but for the polls, of which there is always one.
     pub(crate) fn work(&self) -> impl Iterator<Item = (String, Value)> {
-        self.store.all("g.work.").into_iter().map(|(key, record)| {
-            let record = serde_json::from_slice(&record).unwrap_or_default();
-            (key, record)
-        })
+        let all = self.store.all("g.work.").into_iter();
+        all.filter(|(key, _)| !key.contains(".poll-"))
+            .map(|(key, record)| {
+                let record = serde_json::from_slice(&record).unwrap_or_default();
+                (key, record)
+            })
     }
 
     /// Tells the gateways of every incident, as an operator does after a store
@@ -336,8 +341,7 @@ impl<R: Runtime + Clone + 'static> World<R> {
 
 fn reminder(side: &str, body: &Value) -> Push {
     Push {
-        // Of no push that either system knows.
-        id: u64::MAX,
+        id: REMINDER,
         url: format!("https://gateway.example.com/{side}/{INTEGRATION}"),
         headers: vec![("authorization".to_owned(), format!("Bearer {side}-token"))],
         body: body.to_string().into_bytes(),
