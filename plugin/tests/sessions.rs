@@ -247,6 +247,44 @@ fn a_comment_of_servicenow_is_carried_once_even_if_its_copy_is_deleted() {
 }
 
 #[test]
+fn a_comment_whose_row_is_seen_later_than_the_record_shows_it_is_carried_then() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.now_ms += 60_000;
+    let shown = |number: u32| format!("2026-06-01 09:00:0{number} - bo (Comments)\nno {number}\n");
+    gateway.record["comments"] = json!(format!("{}\n{}", shown(2), shown(1)));
+    let first = journal_row(&gateway, 1, "no 1");
+    let second = journal_row(&gateway, 2, "no 2");
+    for (rows, carried) in [(json!([first]), 1), (json!([first, second]), 2)] {
+        gateway.rows.insert("sys_journal_field", rows);
+        gateway.servicenow(&nothing());
+        assert_eq!(gateway.work(), Verdict::Done);
+        assert_eq!(gateway.sent("comment").len(), carried);
+    }
+    gateway.servicenow(&nothing());
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.sent("comment").len(), 2);
+}
+
+#[test]
+fn what_somebody_else_has_acknowledged_stays_so_and_is_no_change_later() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.others_acknowledged = true;
+    gateway.incident["progress"] = json!("Processing");
+    gateway.flashduty("i_ack");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.record["state"], "2");
+    gateway.record["state"] = json!("1");
+    gateway.servicenow(&nothing());
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.sent("unack").len(), 1);
+    gateway.written.clear();
+    gateway.flashduty("i_r_title");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.record["state"], "1");
+    assert_eq!(gateway.written, []);
+}
+
+#[test]
 fn a_work_note_stays_in_servicenow_unless_the_operator_wants_it() {
     for (journals, carried) in [("additional-comments", 0), ("all", 1)] {
         let comments = json!({ "from-servicenow": journals });

@@ -176,6 +176,11 @@ impl Case<'_> {
             .flat_map(|(journal, shown)| Entry::from_display(shown, *journal == WORK_NOTES))
             .collect();
         let mut entries = self.servicenow.entries(sys_id, journals).await?;
+        // An answer to a write shows what readers of the rows see a while later.
+        let seen = match entries.len() < shown.len() {
+            true => looked_at.clone(),
+            false => seen,
+        };
         if entries.is_empty() {
             let means = match shown.is_empty() {
                 true => "only the newest comment of each webhook is carried",

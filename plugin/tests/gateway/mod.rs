@@ -50,6 +50,8 @@ pub(crate) struct Gateway {
     pub(crate) written: Vec<(String, Value)>,
     /// Whether the answers to writes get lost once they are carried out.
     pub(crate) loses_answers: bool,
+    /// Whether somebody else has acknowledged the incident too.
+    pub(crate) others_acknowledged: bool,
     /// Whether the instance ignores the conditions of queries.
     pub(crate) ignores_conditions: bool,
 }
@@ -95,6 +97,7 @@ impl Gateway {
             rows: BTreeMap::new(),
             written: Vec::new(),
             loses_answers: false,
+            others_acknowledged: false,
             ignores_conditions: false,
         }
     }
@@ -300,6 +303,7 @@ impl Gateway {
             // Names of people, which nobody here has.
             "" => return json!({ "items": [] }),
             "ack" => self.incident["progress"] = json!("Processing"),
+            "unack" if self.others_acknowledged => {}
             "unack" | "reopen" => self.incident["progress"] = json!("Triggered"),
             "resolve" => self.incident["progress"] = json!("Closed"),
             "snooze" => {
