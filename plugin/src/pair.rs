@@ -61,6 +61,9 @@ pub struct Pair {
     /// When the two were linked, in Unix milliseconds; 0 if that is not known.
     #[serde(default)]
     pub linked_ms: u64,
+    /// Since when one of the two has not been found, in Unix milliseconds.
+    #[serde(default)]
+    pub missing_since_ms: Option<u64>,
     /// A hash of the journals as the record last showed them; empty if they
     /// have been looked at in another way only.
     pub journal_seen: Option<String>,
@@ -179,6 +182,7 @@ impl Default for Pair {
             edition: 0,
             carried: Carried::default(),
             linked_ms: 0,
+            missing_since_ms: None,
             journal_seen: None,
             unsettled_until_ms: None,
             flashduty_written_ms: Vec::new(),

@@ -265,6 +265,71 @@ fn a_comment_whose_row_is_seen_later_than_the_record_shows_it_is_carried_then() 
     assert_eq!(gateway.sent("comment").len(), 2);
 }
 
+/// Does the work again and again, as if a webhook came every other second, until
+/// it is done. Tells how many minutes that took.
+fn minutes_until_done(gateway: &mut Gateway) -> u64 {
+    let begun_ms = gateway.now_ms;
+    while gateway.work() != Verdict::Done {
+        gateway.now_ms += 1000;
+        assert!(gateway.now_ms - begun_ms < 3_600_000, "no end");
+    }
+    (gateway.now_ms - begun_ms) / 60_000
+}
+
+#[test]
+fn a_pair_ends_with_one_note_when_its_incident_is_gone_for_ten_minutes() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.incident_is_gone = true;
+    gateway.flashduty("i_r_title");
+    assert_eq!(minutes_until_done(&mut gateway), 10);
+    gateway.servicenow(&nothing());
+    assert_eq!(gateway.work(), Verdict::Done);
+    let notes = gateway.sent("PATCH incident");
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    let note = notes[0]["work_notes"].as_str().unwrap();
+    let text =
+        "Not synced any more: the incident in Flashduty was deleted, or is no longer visible.";
+    assert!(note.contains(text), "{note}");
+}
+
+#[test]
+fn a_pair_ends_with_one_comment_when_its_record_is_gone_for_ten_minutes() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.record_is_gone = true;
+    gateway.servicenow(&nothing());
+    assert_eq!(minutes_until_done(&mut gateway), 10);
+    // Nothing is created in its place.
+    gateway.flashduty("i_ack");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.sent("POST incident").len(), 0);
+    let comments = gateway.sent("comment");
+    assert_eq!(comments.len(), 1, "{comments:?}");
+    let comment = comments[0]["comment"].as_str().unwrap();
+    assert!(
+        comment.contains("in ServiceNow was deleted, or is no longer visible."),
+        "{comment}"
+    );
+}
+
+#[test]
+fn a_record_that_is_missing_for_a_moment_ends_nothing() {
+    let mut gateway = Gateway::linked(&nothing());
+    for _ in 0..3 {
+        gateway.record_is_gone = true;
+        gateway.servicenow(&nothing());
+        for _ in 0..100 {
+            gateway.now_ms += 4000;
+            assert_ne!(gateway.work(), Verdict::Done);
+        }
+        gateway.record_is_gone = false;
+        assert_eq!(gateway.work(), Verdict::Done);
+    }
+    gateway.incident["title"] = json!("still in step");
+    gateway.flashduty("i_r_title");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.record["short_description"], "still in step");
+}
+
 #[test]
 fn what_somebody_else_has_acknowledged_stays_so_and_is_no_change_later() {
     let mut gateway = Gateway::linked(&nothing());

@@ -50,6 +50,10 @@ pub(crate) struct Gateway {
     pub(crate) written: Vec<(String, Value)>,
     /// Whether the answers to writes get lost once they are carried out.
     pub(crate) loses_answers: bool,
+    /// Whether the incident is not to be seen in Flashduty.
+    pub(crate) incident_is_gone: bool,
+    /// Whether the record is not to be seen in ServiceNow.
+    pub(crate) record_is_gone: bool,
     /// Whether somebody else has acknowledged the incident too.
     pub(crate) others_acknowledged: bool,
     /// Whether the instance ignores the conditions of queries.
@@ -97,6 +101,8 @@ impl Gateway {
             rows: BTreeMap::new(),
             written: Vec::new(),
             loses_answers: false,
+            incident_is_gone: false,
+            record_is_gone: false,
             others_acknowledged: false,
             ignores_conditions: false,
         }
@@ -234,6 +240,18 @@ impl Gateway {
     fn http(&mut self, request: &HttpRequest) -> Result<Response, HttpFailure> {
         let body = serde_json::from_slice(&request.body).unwrap_or_default();
         let before = self.written.len();
+        let is_gone = match request.url.contains("/api/now/table/incident/") {
+            true => self.record_is_gone,
+            false => self.incident_is_gone && request.url.ends_with("/incident/info"),
+        };
+        if is_gone {
+            let error = json!({ "error": { "code": "ResourceNotFound", "message": "none" } });
+            return Ok(Response {
+                status: 404,
+                headers: vec![("content-type".into(), "application/json".into())],
+                body: error.to_string().into_bytes(),
+            });
+        }
         let answer = match request.url.split_once("/api/now/table/") {
             Some((_, path)) => json!({ "result": self.table(&request.method, path, &body) }),
             None => {
