@@ -9,6 +9,7 @@ mod comments;
 mod conflict;
 mod field;
 mod field_check;
+mod reconcile;
 
 pub use closing::Closing;
 pub use closing::Ending;
@@ -23,6 +24,7 @@ pub use field::CustomFieldType;
 pub use field::FieldRule;
 pub use field::OnEmpty;
 pub use field::WriteMode;
+pub use reconcile::Reconcile;
 
 use crate::Destination;
 use crate::Problem;
@@ -30,6 +32,8 @@ use crate::Requirements;
 use crate::Route;
 use crate::condition::Condition;
 use crate::json;
+use crate::keys;
+use crate::plan::Side;
 use crate::severity::SeverityMap;
 use crate::template::Template;
 use alloc::collections::BTreeMap;
@@ -98,6 +102,9 @@ pub struct Integration {
     /// Which comments travel, and where to.
     #[serde(default)]
     pub comments: Comments,
+    /// How the two sides are asked for what no webhook told of.
+    #[serde(default)]
+    pub reconcile: Reconcile,
     /// The Flashduty side.
     pub flashduty: FlashdutySide,
     /// The ServiceNow side.
@@ -299,6 +306,12 @@ impl Configuration {
             standing: Vec::new(),
         };
         for integration in &self.integrations {
+            // Where nothing is polled, it still is when the store first looked.
+            let standing = [Side::Flashduty, Side::ServiceNow]
+                .into_iter()
+                .filter(|side| integration.sends(*side))
+                .map(|side| keys::poll_work(&integration.id, side));
+            requirements.standing.extend(standing);
             let Integration {
                 id,
                 name,
@@ -356,6 +369,23 @@ impl Configuration {
 }
 
 impl Integration {
+    /// Whether what changes on that side travels to the other.
+    pub fn sends(&self, side: Side) -> bool {
+        match side {
+            Side::Flashduty => self.direction.to_servicenow(),
+            Side::ServiceNow => self.direction.from_servicenow(),
+        }
+    }
+
+    /// Whether that side is asked for what no webhook told of.
+    pub fn polls(&self, side: Side) -> bool {
+        let (wanted, credential) = match side {
+            Side::Flashduty => (self.reconcile.flashduty, &self.flashduty.credential),
+            Side::ServiceNow => (self.reconcile.servicenow, &self.servicenow.credential),
+        };
+        wanted && credential.is_some() && self.sends(side)
+    }
+
     /// Fills in what follows from something else.
     fn complete(&mut self) {
         if self.name.trim().is_empty() {

@@ -40,6 +40,18 @@ pub(crate) fn minute(unix_ms: i64) -> String {
     stamp + " UTC"
 }
 
+/// Reads the form of HTTP's headers, `Sun, 06 Nov 1994 08:49:37 GMT`, as Unix
+/// milliseconds.
+pub(crate) fn http_ms(text: &str) -> Option<i64> {
+    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    let mut parts = text.split(' ').skip(1);
+    let (day, month) = (parts.next()?, parts.next()?);
+    let (year, time) = (parts.next()?, parts.next()?);
+    let at = MONTHS.find(month);
+    let month = at.filter(|at| at % 3 == 0 && month.len() == 3)? / 3 + 1;
+    unix_ms(&format!("{year}-{month:02}-{day} {time}"))
+}
+
 /// Writes Unix milliseconds as ServiceNow does: `YYYY-MM-DD HH:MM:SS`, in UTC.
 pub(crate) fn stamp(unix_ms: i64) -> String {
     let seconds = unix_ms.clamp(0, 253_402_300_799_000) / 1000;
@@ -89,6 +101,20 @@ mod tests {
             let at = day * 86_400_000;
             let written = stamp(at);
             assert_eq!(unix_ms(&written), Some(at), "{written}");
+        }
+    }
+
+    #[test]
+    fn the_dates_of_http_are_read() {
+        let date = |text| http_ms(text).map(stamp);
+        let known = Some("1994-11-06 08:49:37".into());
+        assert_eq!(date("Sun, 06 Nov 1994 08:49:37 GMT"), known);
+        for text in [
+            "",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun, 06 anF 1994 08:49:37 GMT",
+        ] {
+            assert_eq!(date(text), None, "{text}");
         }
     }
 

@@ -6,6 +6,7 @@
 //! name. Integration ids hold no dot, so the parts cannot be mistaken.
 
 use crate::flashduty::IncidentId;
+use crate::plan::Side;
 use crate::servicenow::SysId;
 use alloc::string::String;
 use core::fmt;
@@ -44,10 +45,55 @@ pub(crate) fn work(integration: &str, pair: &Entity) -> String {
     format!("{integration}.{pair}")
 }
 
-/// Reads a work item's key: the integration and the pair.
-pub(crate) fn parse_work(key: &str) -> Option<(&str, Entity)> {
-    let (integration, entity) = key.split_once('.')?;
-    Some((integration, Entity::parse(entity)?))
+/// What a work item is for.
+pub(crate) enum Job {
+    /// To bring the pair of this name in step.
+    Pair(Entity),
+    /// To ask a side what has changed.
+    Poll(Side),
+}
+
+/// Reads a work item's key: the integration and the job.
+pub(crate) fn parse_work(key: &str) -> Option<(&str, Job)> {
+    let (integration, job) = key.split_once('.')?;
+    let job = match job {
+        "poll-flashduty" => Job::Poll(Side::Flashduty),
+        "poll-servicenow" => Job::Poll(Side::ServiceNow),
+        entity => Job::Pair(Entity::parse(entity)?),
+    };
+    Some((integration, job))
+}
+
+/// The key of the work item that asks a side what has changed.
+pub(crate) fn poll_work(integration: &str, side: Side) -> String {
+    format!("{integration}.poll-{}", word(side))
+}
+
+/// How far a side has been asked what has changed.
+pub(crate) fn poll(integration: &str, side: Side) -> String {
+    format!("poll.{integration}.{}", word(side))
+}
+
+/// When this store first looked at a side.
+pub(crate) fn first_look(integration: &str, side: Side) -> String {
+    format!("first-look.{integration}.{}", word(side))
+}
+
+fn word(side: Side) -> &'static str {
+    match side {
+        Side::Flashduty => "flashduty",
+        Side::ServiceNow => "servicenow",
+    }
+}
+
+/// What was last seen of the two incidents of a pair.
+pub(crate) fn watch(integration: &str, pair: &Entity) -> String {
+    format!("{}{pair}", watches(integration))
+}
+
+/// The prefix of [`watch`].
+pub(crate) fn watches(integration: &str) -> String {
+    format!("watch.{integration}.")
 }
 
 /// The record of a pair.

@@ -21,6 +21,7 @@
 //! | [`condition`] | Flashduty's filter language: which incidents take part |
 //! | [`intake`] | a webhook: parse, make durable, schedule work, answer |
 //! | [`sync`] | a work item: read both sides, create or converge |
+//! | [`reconcile`] | a work item: ask a side what no webhook told of |
 //! | [`plan`](mod@plan) | pure: base and snapshots in, changes and decisions out |
 //! | [`pair`] | the record of two incidents that belong together |
 //! | [`flashduty`], [`servicenow`] | each far end: its types, webhook and API |
@@ -41,6 +42,7 @@ extern crate std;
 mod component;
 mod date;
 mod far_end;
+mod first_look;
 mod hint;
 mod json;
 mod keys;
@@ -49,6 +51,7 @@ mod operator;
 mod outcome;
 mod regex;
 mod text;
+mod watch;
 
 pub mod comment;
 pub mod condition;
@@ -57,6 +60,7 @@ pub mod flashduty;
 pub mod intake;
 pub mod pair;
 pub mod plan;
+pub mod reconcile;
 pub mod servicenow;
 pub mod session;
 pub mod severity;

@@ -126,11 +126,20 @@ impl Effects {
 
     /// Reads keys, in order.
     pub async fn get<const N: usize>(&self, keys: [String; N]) -> [Option<Entry>; N] {
-        let entries = expect!(self, Effect::Get(keys.into()), Reply::Entries(entries) => entries);
-        match entries.try_into() {
+        match self.get_all(keys.into()).await.try_into() {
             Ok(entries) => entries,
             Err(_) => pending().await,
         }
+    }
+
+    /// Reads any number of keys, in order.
+    pub async fn get_all(&self, keys: Vec<String>) -> Vec<Option<Entry>> {
+        expect!(self, Effect::Get(keys), Reply::Entries(entries) => entries)
+    }
+
+    /// Returns once everything that was asked for before has been carried out.
+    pub async fn carried_out(&self) {
+        self.get_all(Vec::new()).await;
     }
 
     /// Reads a page of the keys that begin with `prefix`.

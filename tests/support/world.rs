@@ -3,7 +3,9 @@
 use anyhow::Context as _;
 use anyhow::bail;
 use integration_gateway::Store as _;
+use integration_gateway::contract::Precondition;
 use integration_gateway::contract::Scan;
+use integration_gateway::contract::Write;
 use serde_json::Value;
 use servicenow_sync::Host;
 use servicenow_sync::config::Draft;
@@ -27,6 +29,9 @@ use tokio::time::Instant;
 /// How long anything that should happen may take. Generous: it is only ever
 /// waited for in full when it does not happen.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where the plugin keeps when the store first looked at a side.
+const FIRST_LOOK: &str = "p.first-look.";
 
 /// The token with which Flashduty proves itself to the gateway.
 pub const FLASHDUTY_TOKEN: &str = "flashduty-webhook-token-0123456789";
@@ -53,6 +58,13 @@ pub struct Setting {
     pub integration: String,
     /// Lines for `[integration.servicenow]`.
     pub servicenow_side: &'static str,
+    /// Lines for `[integration.reconcile]`: nothing is polled unless they say so.
+    pub reconcile: &'static str,
+    /// Whether the systems send webhooks.
+    pub webhooks: bool,
+    /// Whether the gateway's store is a new one, which may have followed one
+    /// that was lost.
+    pub new_store: bool,
     /// Whether the gateway has a key to Flashduty's Open API.
     pub flashduty_access: bool,
     /// Whether the gateway has a user in ServiceNow.
@@ -74,6 +86,9 @@ impl Default for Setting {
             manual: false,
             integration: String::new(),
             servicenow_side: "",
+            reconcile: "flashduty = false\nservicenow = false",
+            webhooks: true,
+            new_store: false,
             flashduty_access: true,
             servicenow_access: true,
             servicenow: servicenow::Options::default(),
@@ -126,6 +141,9 @@ impl World {
             runtime,
         };
         world.write_configuration(&setting)?;
+        if !setting.new_store {
+            world.age_store().await?;
+        }
         let mut world = world;
         world.start_host().await?;
         world.connect(&setting);
@@ -135,6 +153,25 @@ impl World {
     /// The configuration of the gateway.
     pub fn configuration(&self) -> PathBuf {
         self.folder.path().join("sync.toml")
+    }
+
+    /// Makes a store that is so old that whatever happens is later.
+    async fn age_store(&self) -> anyhow::Result<()> {
+        let store = FileStore::open(&self.store())?;
+        for side in ["flashduty", "servicenow"] {
+            let look = Write {
+                key: format!("{FIRST_LOOK}demo.{side}"),
+                precondition: Precondition::Absent,
+                value: Some(b"1 1".into()),
+            };
+            let written = store.write(look).await?;
+            written.map_err(|_| anyhow::anyhow!("the store is not empty"))?;
+        }
+        Ok(())
+    }
+
+    fn store(&self) -> PathBuf {
+        self.folder.path().join("sync.redb")
     }
 
     /// Starts the gateway, at first or again. It takes a new port each time.
@@ -195,6 +232,7 @@ impl World {
             manual,
             integration,
             servicenow_side,
+            reconcile,
             flashduty_access,
             servicenow_access,
             ..
@@ -260,6 +298,9 @@ name = "Demo"
 direction = "{direction}"
 {trigger}
 {integration}
+[integration.reconcile]
+{reconcile}
+
 [integration.flashduty]
 url = "{flashduty}"
 channels = [{channel}]
@@ -277,6 +318,9 @@ url = "{servicenow}"
 
     /// Tells both systems where to send their webhooks.
     pub fn connect(&self, setting: &Setting) {
+        if !setting.webhooks {
+            return;
+        }
         let to_flashduty = self.webhook_url("servicenow");
         let to_servicenow = self.webhook_url("flashduty");
         if setting.direction != "from-servicenow" {
@@ -312,7 +356,7 @@ url = "{servicenow}"
             }
             if Instant::now() > deadline {
                 let status = match &self.host {
-                    Some(host) => serde_json::to_value(host.gateway().status())?,
+                    Some(host) => serde_json::to_value(host.gateway().work(None).await?)?,
                     None => Value::Null,
                 };
                 bail!("waited {PATIENCE:?} in vain until {what}; the gateway: {status}");
@@ -340,18 +384,20 @@ url = "{servicenow}"
         .await
     }
 
-    /// Stops the gateway and tells which keys it has stored.
+    /// Stops the gateway and tells which keys it has stored, beside the age of
+    /// the store.
     pub async fn stored_keys(&mut self) -> anyhow::Result<Vec<String>> {
         if let Some(host) = self.host.take() {
             host.shutdown(PATIENCE).await;
         }
-        let store = FileStore::open(&self.folder.path().join("sync.redb"))?;
+        let store = FileStore::open(&self.store())?;
         let everything = Scan {
             prefix: String::new(),
             after: None,
             limit: 1000,
         };
         let page = store.scan(&everything).await?;
-        Ok(page.entries.into_iter().map(|entry| entry.key).collect())
+        let keys = page.entries.into_iter().map(|entry| entry.key);
+        Ok(keys.filter(|key| !key.starts_with(FIRST_LOOK)).collect())
     }
 }

@@ -6,9 +6,10 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 
 /// Calls of Flashduty's Open API that change nothing; all are `POST`.
-const READS: [&str; 4] = [
+const READS: [&str; 5] = [
     "/incident/info",
     "/incident/list",
+    "/incident/list-by-ids",
     "/incident/feed",
     "/person/infos",
 ];

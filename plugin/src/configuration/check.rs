@@ -3,6 +3,7 @@
 use super::Integration;
 use crate::Problem;
 use crate::flashduty::Incident;
+use crate::servicenow::Query;
 use crate::servicenow::is_name;
 use crate::severity::Step;
 use crate::state::State;
@@ -56,6 +57,24 @@ impl Integration {
             (1..=1440).contains(&self.snooze_minutes),
             "/snooze-minutes",
             format!("expected 1 to 1440 minutes, found {}", self.snooze_minutes),
+        );
+        check(
+            (1..=3600).contains(&self.reconcile.poll_seconds),
+            "/reconcile/poll-seconds",
+            format!(
+                "expected 1 to 3600 seconds, found {}",
+                self.reconcile.poll_seconds
+            ),
+        );
+        let records = self.reconcile.new_records.as_str();
+        check(
+            matches!(records, "all" | "none") || Query::given(records).is_some(),
+            "/reconcile/new-records",
+            format!(
+                "expected \"all\", \"none\" or an encoded query without ^NQ and ORDERBY, such as \
+                 category=network, found \"{}\"",
+                text::cut(records, 60)
+            ),
         );
         for (url, pointer) in [
             (&self.flashduty.url, "/flashduty/url"),

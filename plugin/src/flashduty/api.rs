@@ -11,6 +11,7 @@ use super::Person;
 use crate::HttpRequest;
 use crate::configuration::FlashdutySide;
 use crate::far_end::Trouble;
+use crate::far_end::clock_ms;
 use crate::far_end::json_answer;
 use crate::json;
 use crate::json::list;
@@ -19,6 +20,8 @@ use crate::severity::Severity;
 use crate::text;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cell::Cell;
+use core::ops::Range;
 use serde_json::Value;
 use serde_json::json;
 
@@ -84,6 +87,15 @@ pub struct FlashdutyApi<'a> {
     effects: &'a Effects,
     side: &'a FlashdutySide,
     offline: bool,
+    clock_ms: Cell<Option<u64>>,
+}
+
+/// A page of a list.
+pub(crate) struct Listed {
+    /// Those that began first come first.
+    pub(crate) incidents: Vec<Incident>,
+    /// Where to go on, if there are more.
+    pub(crate) next: Option<String>,
 }
 
 impl<'a> FlashdutyApi<'a> {
@@ -94,7 +106,14 @@ impl<'a> FlashdutyApi<'a> {
             effects,
             side,
             offline,
+            clock_ms: Cell::default(),
         }
+    }
+
+    /// What Flashduty's own clock showed at the last answer, in Unix
+    /// milliseconds.
+    pub(crate) fn clock_ms(&self) -> Option<u64> {
+        self.clock_ms.get()
     }
 
     /// Whether there is access to the API at all.
@@ -142,27 +161,22 @@ impl<'a> FlashdutyApi<'a> {
             .map_err(|e| Trouble::Unknown(format!("Flashduty's /incident/create: {e}")))
     }
 
-    /// The incidents of a channel that started at or after a time, which says
-    /// when they began for those that were created through the API.
-    pub async fn started_since(
+    /// The incidents of a channel that started in a time, in seconds: when they
+    /// were created, for those that came through the API.
+    pub(crate) async fn started_in(
         &self,
-        since_seconds: u64,
-        until_seconds: u64,
+        seconds: Range<u64>,
         channel: i64,
     ) -> Result<Vec<Incident>, Trouble> {
         let mut found = Vec::new();
-        for page in 1..=MAX_PAGES {
-            let body = json!({
-                "start_time": since_seconds,
-                "end_time": until_seconds,
-                "channel_ids": [channel],
-                "p": page,
-                "limit": 100,
-            });
-            let data = self.call("/incident/list", &body).await?;
-            let items = list(&data["items"]).iter().cloned();
-            found.extend(items.filter_map(|item| Incident::try_from(item).ok()));
-            if data["has_next_page"] != Value::Bool(true) {
+        let mut after = None;
+        for _ in 0..MAX_PAGES {
+            let page = self
+                .list(seconds.clone(), &[channel], after.as_deref(), None)
+                .await?;
+            found.extend(page.incidents);
+            after = page.next;
+            if after.is_none() {
                 return Ok(found);
             }
         }
@@ -170,6 +184,46 @@ impl<'a> FlashdutyApi<'a> {
             "expected at most {} incidents in channel {channel} while one is looked for",
             MAX_PAGES * 100
         )))
+    }
+
+    /// A page of the incidents that started in a time, of at most 31 days, in
+    /// these channels, in all if there are none; only those with a text, if one
+    /// is given.
+    pub(crate) async fn list(
+        &self,
+        seconds: Range<u64>,
+        channels: &[i64],
+        after: Option<&str>,
+        text: Option<&str>,
+    ) -> Result<Listed, Trouble> {
+        let mut body = json!({
+            "start_time": seconds.start,
+            "end_time": seconds.end,
+            "channel_ids": channels,
+            "asc": true,
+            "limit": 100,
+        });
+        for (name, value) in [("search_after_ctx", after), ("query", text)] {
+            if let Some(value) = value {
+                body[name] = json!(value);
+            }
+        }
+        let data = self.call("/incident/list", &body).await?;
+        let next = match data["has_next_page"] == true {
+            true => Some(json::from_value(&data["search_after_ctx"]).map_err(|e| {
+                Trouble::unreadable(format!("Flashduty's /incident/list: where to go on: {e}"))
+            })?),
+            false => None,
+        };
+        let incidents = incidents(&data);
+        Ok(Listed { incidents, next })
+    }
+
+    /// Those of some incidents that can be seen; 100 may be asked for.
+    pub(crate) async fn by_ids(&self, ids: &[String]) -> Result<Vec<Incident>, Trouble> {
+        let body = json!({ "incident_ids": ids });
+        let data = self.call("/incident/list-by-ids", &body).await?;
+        Ok(incidents(&data))
     }
 
     /// Carries out one step.
@@ -303,7 +357,9 @@ impl<'a> FlashdutyApi<'a> {
             timeout_ms: TIMEOUT_MS,
         };
         let what = format!("Flashduty's {path}");
-        let (status, mut envelope) = json_answer(self.effects.http(request).await, &what)?;
+        let result = self.effects.http(request).await;
+        self.clock_ms.set(clock_ms(&result));
+        let (status, mut envelope) = json_answer(result, &what)?;
         let error = &envelope["error"];
         let code = error["code"].as_str().unwrap_or_default();
         if matches!(code, "" | "0" | "OK") && (200..300).contains(&status) {
@@ -322,4 +378,11 @@ impl<'a> FlashdutyApi<'a> {
             _ => Trouble::Refused(why),
         })
     }
+}
+
+fn incidents(data: &Value) -> Vec<Incident> {
+    let items = list(&data["items"]).iter().cloned();
+    items
+        .filter_map(|item| Incident::try_from(item).ok())
+        .collect()
 }

@@ -1,3 +1,4 @@
+use super::short_hash;
 use crate::date;
 use crate::json;
 use crate::json::list;
@@ -102,6 +103,17 @@ impl From<Incident> for Value {
 }
 
 impl Incident {
+    /// Names a state of the incident, as far as lists show it; a later one is
+    /// greater.
+    pub(crate) fn version(&self) -> String {
+        let responders = list(&self.values["responders"]).iter();
+        let responders = responders.map(|r| json!([r["person_id"], r["acknowledged_at"]]));
+        let mut state: Vec<Value> = responders.collect();
+        state.extend(STATE.iter().map(|name| self.values[*name].clone()));
+        let hash = short_hash(json::text(&state.into()).as_bytes());
+        format!("{:010} {hash}", self.number("updated_at"))
+    }
+
     /// A text; empty if there is none.
     pub fn text(&self, name: &str) -> &str {
         self.values[name].as_str().unwrap_or_default()
@@ -242,6 +254,19 @@ impl Incident {
             .saturating_mul(1000)
     }
 }
+
+/// What may change within a second, which is as fine as `updated_at` is.
+const STATE: [&str; 9] = [
+    "title",
+    "description",
+    "incident_severity",
+    "progress",
+    "snoozed_before",
+    "impact",
+    "root_cause",
+    "resolution",
+    "fields",
+];
 
 /// What templates can name, beside [`TIMES`], `labels.…` and `fields.…`.
 const VALUES: [&str; 18] = [

@@ -11,6 +11,8 @@ use super::SysId;
 use crate::HttpRequest;
 use crate::configuration::Integration;
 use crate::far_end::Trouble;
+use crate::far_end::clock_ms;
+use crate::far_end::header;
 use crate::far_end::json_answer;
 use crate::json;
 use crate::json::list;
@@ -19,6 +21,7 @@ use crate::text;
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cell::Cell;
 use serde_json::Map;
 use serde_json::Value;
 
@@ -29,11 +32,32 @@ pub type Columns = Map<String, Value>;
 /// leave a create in the air that is still going to happen.
 const TIMEOUT_MS: u32 = 65_000;
 
+/// How many changed incidents are asked for at once.
+const PAGE: u64 = 200;
+
 /// The Table API of one instance.
 pub struct ServiceNowApi<'a> {
     effects: &'a Effects,
     integration: &'a Integration,
     offline: bool,
+    heard: Cell<Heard>,
+}
+
+/// What the headers of the last answer said, as far as they did.
+#[derive(Clone, Copy, Debug, Default)]
+struct Heard {
+    clock_ms: Option<u64>,
+    total: Option<u64>,
+}
+
+/// A page of what was changed.
+pub(crate) struct Changed {
+    /// In the order asked for, with just what tells of the change.
+    pub(crate) records: Vec<Record>,
+    /// Whether there may be more behind it.
+    pub(crate) more: bool,
+    /// How many records it covers, with those that could not be seen.
+    pub(crate) size: u64,
 }
 
 /// What a look-up of one record brought.
@@ -64,7 +88,65 @@ impl<'a> ServiceNowApi<'a> {
             effects,
             integration,
             offline,
+            heard: Cell::default(),
         }
+    }
+
+    /// What the instance's own clock showed at the last answer, in Unix
+    /// milliseconds.
+    pub(crate) fn clock_ms(&self) -> Option<u64> {
+        self.heard.get().clock_ms
+    }
+
+    /// A page of the incidents that were changed at or after a time, behind
+    /// `behind` if that is given. The limit of a page counts also records that
+    /// the user may not see, so `skip` goes on where none could be seen.
+    pub(crate) async fn changed(
+        &self,
+        since: &str,
+        behind: Option<&SysId>,
+        skip: u64,
+    ) -> Result<Changed, Trouble> {
+        let query = Query::changed(since, behind)
+            .ok_or_else(|| Trouble::unreadable(format!("\"{since}\" is no time")))?;
+        let path = format!(
+            "incident?sysparm_query={}&sysparm_limit={PAGE}&sysparm_offset={skip}\
+             &sysparm_fields=sys_id,sys_updated_on,sys_mod_count,state",
+            query.encoded()
+        );
+        let (what, result) = self.call("GET", &path, None).await?;
+        let rows = list(&result).iter().cloned();
+        let records: Vec<Record> = rows.filter_map(Record::from_result).collect();
+        if records.iter().any(|r| r.raw("sys_updated_on") < since) {
+            return Err(Trouble::Refused(format!(
+                "{what} answered with a record that was not changed since {since}; the \
+                 integration user must be able to read sys_updated_on"
+            )));
+        }
+        let more = match self.heard.get().total {
+            Some(total) => total > skip + PAGE,
+            None => records.len() as u64 >= PAGE,
+        };
+        Ok(Changed {
+            records,
+            more,
+            size: PAGE,
+        })
+    }
+
+    /// Which of some incidents a query finds that an operator wrote.
+    pub(crate) async fn among(&self, ids: &[SysId], query: &Query) -> Result<Vec<SysId>, Trouble> {
+        let mut found = Vec::new();
+        for ids in ids.chunks(50) {
+            let path = format!(
+                "incident?sysparm_query={}&sysparm_limit=50&sysparm_fields=sys_id",
+                Query::ids(ids).and(query).encoded()
+            );
+            let (_, result) = self.call("GET", &path, None).await?;
+            let rows = list(&result).iter();
+            found.extend(rows.filter_map(|row| row["sys_id"].as_str().and_then(SysId::parse)));
+        }
+        Ok(found)
     }
 
     /// Whether there is access to the API at all.
@@ -250,7 +332,12 @@ impl<'a> ServiceNowApi<'a> {
         };
         let table = path.split(['?', '/']).next().unwrap_or_default();
         let what = format!("ServiceNow's {method} {table}");
-        let (status, mut answer) = json_answer(self.effects.http(request).await, &what)?;
+        let result = self.effects.http(request).await;
+        self.heard.set(Heard {
+            clock_ms: clock_ms(&result),
+            total: header(&result, "x-total-count").and_then(|total| total.parse().ok()),
+        });
+        let (status, mut answer) = json_answer(result, &what)?;
         let has_error = answer.get("error").is_some_and(|e| !e.is_null());
         if matches!(status, 200 | 201) && !has_error && answer.get("result").is_some() {
             return Ok((what, answer["result"].take()));

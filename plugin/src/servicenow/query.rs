@@ -8,8 +8,11 @@
 //! for its own; an empty value does not build; and whoever asks compares the
 //! key of every row that comes back.
 
+use super::SysId;
+use crate::date;
 use crate::text;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 /// One encoded query.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +53,37 @@ impl Query {
     /// `column` holds one of these values, which are part of the program.
     pub fn one_of(column: &'static str, values: &[&'static str]) -> Self {
         Self(format!("{column}IN{}", values.join(",")))
+    }
+
+    /// What was changed at or after a time of the form `YYYY-MM-DD HH:MM:SS`;
+    /// where a record is given, only what comes behind one that was changed
+    /// just then. In that order, in which nothing is left out however many have
+    /// the same time.
+    pub(crate) fn changed(since: &str, behind: Option<&SysId>) -> Option<Self> {
+        date::unix_ms(since)?;
+        let behind = behind.map_or_else(String::new, |id| {
+            format!("^sys_updated_on>{since}^ORsys_id>{id}")
+        });
+        Some(Self(format!(
+            "sys_updated_on>={since}{behind}^ORDERBYsys_updated_on^ORDERBYsys_id"
+        )))
+    }
+
+    /// Records of these ids.
+    pub(crate) fn ids(ids: &[SysId]) -> Self {
+        let ids: Vec<&str> = ids.iter().map(SysId::as_str).collect();
+        Self(format!("sys_idIN{}", ids.join(",")))
+    }
+
+    /// A query that an operator wrote. None if it could not be joined to
+    /// another condition.
+    pub(crate) fn given(text: &str) -> Option<Self> {
+        let ok = (1..=1000).contains(&text.len())
+            && text.contains(|c: char| !c.is_ascii_alphanumeric())
+            && !text.contains(char::is_control)
+            && !text.contains("^NQ")
+            && !text.contains("ORDERBY");
+        ok.then(|| Self(text.trim_end_matches("^EQ").into()))
     }
 
     /// Either of two conditions.
@@ -117,6 +151,27 @@ mod tests {
         assert_eq!(Query::text("na^me", "x"), None);
         let query = Query::text("email", "ana+1@example.com").unwrap();
         assert_eq!(query.encoded(), "email%3Dana%2B1%40example.com");
+    }
+
+    #[test]
+    fn what_was_changed_is_asked_for_behind_a_record_of_the_same_second() {
+        let id = SysId::parse("00000000000000000000000000000001");
+        let query = Query::changed("2026-06-01 08:00:00", id.as_ref()).unwrap();
+        assert_eq!(
+            query.0,
+            "sys_updated_on>=2026-06-01 08:00:00^sys_updated_on>2026-06-01 08:00:00\
+             ^ORsys_id>00000000000000000000000000000001^ORDERBYsys_updated_on^ORDERBYsys_id"
+        );
+        assert_eq!(Query::changed("2026-06-01^state=1", None), None);
+    }
+
+    #[test]
+    fn a_query_of_an_operator_that_would_break_out_does_not_build() {
+        for text in ["", "everything", "a=1^NQb=2", "a=1^ORDERBYb", "a=1\n"] {
+            assert_eq!(Query::given(text), None, "{text}");
+        }
+        let pasted = Query::given("category=network^ORcategory=db^EQ").unwrap();
+        assert_eq!(pasted.0, "category=network^ORcategory=db");
     }
 
     #[test]

@@ -127,6 +127,12 @@ impl Record {
         Self { sys_id, columns }
     }
 
+    /// Names a state of the record; a later one is greater.
+    pub(crate) fn version(&self) -> String {
+        let (changed, count) = (self.raw("sys_updated_on"), self.raw("sys_mod_count"));
+        format!("{changed} {count}")
+    }
+
     /// The human id, for example `INC0010001`.
     pub fn number(&self) -> &str {
         self.raw("number")

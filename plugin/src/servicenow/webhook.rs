@@ -47,6 +47,14 @@ impl Body {
         Ok(Self { sys_id, values })
     }
 
+    /// One that says nothing but which record may have changed.
+    pub(crate) fn about(sys_id: SysId) -> Self {
+        Self {
+            sys_id,
+            values: BTreeMap::new(),
+        }
+    }
+
     /// What stands under a key; empty if it is empty, none if it is missing.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.values.get(key).map(String::as_str)

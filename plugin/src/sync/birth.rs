@@ -21,7 +21,9 @@ use crate::comment;
 use crate::comment::Origin;
 use crate::condition;
 use crate::configuration::Trigger;
+use crate::date;
 use crate::far_end::Trouble;
+use crate::first_look::FirstLook;
 use crate::flashduty;
 use crate::flashduty::Incident;
 use crate::flashduty::IncidentId;
@@ -47,6 +49,7 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use core::ops::Range;
 use serde_json::json;
 
 /// ServiceNow cancels a transaction after 60 s; add queueing and a margin.
@@ -59,6 +62,13 @@ const FLASHDUTY_SETTLES_MS: u64 = 120_000;
 /// How far the two systems' clocks may be apart when incidents are looked for
 /// by time.
 const CLOCKS_APART_SECONDS: u64 = 300;
+
+/// How long before the first look of a new store an earlier one may have created
+/// what it had not noted in ServiceNow.
+const HOUR_MS: u64 = 3_600_000;
+
+/// A little less than the longest time that Flashduty lists.
+const MONTH_MS: u64 = 30 * 24 * HOUR_MS;
 
 /// What became of an incident without a counterpart.
 pub(super) enum Birth {
@@ -179,6 +189,11 @@ impl Case<'_> {
         let honours_sys_id = fact.is_some();
         if !honours_sys_id {
             self.wait_until_settled(SERVICENOW_SETTLES_MS, "ServiceNow")?;
+            let began_ms = u64::try_from(incident.number("created_at")).ok();
+            let began_ms = began_ms.map(|s| s * 1000).filter(|ms| *ms > 0);
+            if let Some(first_ms) = self.first_look(Side::Flashduty, began_ms).await {
+                self.wait_for_an_earlier_store(first_ms + SERVICENOW_SETTLES_MS)?;
+            }
         }
         self.about_to_create().await?;
         let record = match self.servicenow.create(&columns).await {
@@ -308,30 +323,69 @@ impl Case<'_> {
         Ok(Birth::Linked)
     }
 
-    /// Looks for the incident that an earlier session may have created.
+    /// Looks for the incident that an earlier session, or an earlier store, may
+    /// have created.
     async fn find_in_flashduty(&mut self, id: &SysId) -> Result<Option<IncidentId>, Stop> {
-        let Some(creating) = self
-            .pair
-            .creating
-            .clone()
-            .filter(|creating| creating.sent > 0)
-        else {
+        if self.is_dry {
+            return Ok(None);
+        }
+        let channel = self.channel();
+        let now_ms = self.effects.now_ms();
+        let creating = self.pair.creating.clone();
+        if let Some(creating) = creating.filter(|creating| creating.sent > 0) {
+            let window = around(creating.since_ms, now_ms);
+            let listed = self.flashduty.started_in(window, channel).await?;
+            let found = signed(&listed, id);
+            if found.is_none() {
+                self.wait_until_settled(FLASHDUTY_SETTLES_MS, "Flashduty")?;
+            }
+            return Ok(found);
+        }
+        // Not sent, as far as this store knows. It may have been set back.
+        let window = around(now_ms.saturating_sub(MONTH_MS), now_ms);
+        let text = Some(id.as_str());
+        let listed = self.flashduty.list(window, &[channel], None, text).await?;
+        if let Some(found) = signed(&listed.incidents, id) {
+            return Ok(Some(found));
+        }
+        let began = self.record.as_ref().map(|r| r.raw("sys_created_on"));
+        let began_ms = began.and_then(date::unix_ms);
+        let began_ms = began_ms.and_then(|ms| u64::try_from(ms).ok());
+        let Some(first_ms) = self.first_look(Side::ServiceNow, began_ms).await else {
             return Ok(None);
         };
-        let seconds = |ms: u64| ms / 1000;
-        let since = seconds(creating.since_ms).saturating_sub(CLOCKS_APART_SECONDS);
-        let until = seconds(self.effects.now_ms()) + CLOCKS_APART_SECONDS;
-        let incidents = self
-            .flashduty
-            .started_since(since, until, self.channel())
-            .await?;
-        let found = incidents
-            .iter()
-            .find(|incident| signed_with(incident.text("description")).as_ref() == Some(id));
+        // What was in the air then; a search for text may not have found it.
+        let clear_ms = first_ms + FLASHDUTY_SETTLES_MS;
+        let window = around(first_ms.saturating_sub(HOUR_MS), clear_ms);
+        let listed = self.flashduty.started_in(window, channel).await?;
+        let found = signed(&listed, id);
         if found.is_none() {
-            self.wait_until_settled(FLASHDUTY_SETTLES_MS, "Flashduty")?;
+            self.wait_for_an_earlier_store(clear_ms)?;
         }
-        Ok(found.map(|incident| incident.incident_id.clone()))
+        Ok(found)
+    }
+
+    /// When this store first looked at a side, if an earlier one may have known
+    /// an incident of that side which began then.
+    async fn first_look(&self, side: Side, began_ms: Option<u64>) -> Option<u64> {
+        let clock_ms = match side {
+            Side::Flashduty => self.flashduty.clock_ms(),
+            Side::ServiceNow => self.servicenow.clock_ms(),
+        };
+        let look = FirstLook::at(self.effects, &self.integration.id, side, clock_ms).await;
+        look.is_after(began_ms)
+    }
+
+    /// Waits until nothing that an earlier store sent can happen any more.
+    fn wait_for_an_earlier_store(&self, until_ms: u64) -> Result<(), Stop> {
+        if self.effects.now_ms() >= until_ms {
+            return Ok(());
+        }
+        let reason = "this store is new, and an earlier one may have begun to create it";
+        Err(Stop::Wait {
+            until_ms,
+            reason: reason.into(),
+        })
     }
 
     async fn create_incident(&mut self, view: &ServiceNowView) -> Result<IncidentId, Stop> {
@@ -548,6 +602,18 @@ impl Case<'_> {
         self.pair.base = base;
         self.save().await
     }
+}
+
+/// A time in seconds of Flashduty's clock, from what the gateway's shows.
+fn around(since_ms: u64, until_ms: u64) -> Range<u64> {
+    (since_ms / 1000).saturating_sub(CLOCKS_APART_SECONDS)..until_ms / 1000 + CLOCKS_APART_SECONDS
+}
+
+/// The one of some incidents that is signed with a `sys_id`.
+fn signed(incidents: &[Incident], id: &SysId) -> Option<IncidentId> {
+    let mut incidents = incidents.iter();
+    let found = incidents.find(|i| signed_with(i.text("description")).as_ref() == Some(id));
+    found.map(|incident| incident.incident_id.clone())
 }
 
 /// What a ServiceNow record is told about where it came from, with the mark by

@@ -25,6 +25,7 @@ use crate::servicenow::SysId;
 use crate::session::Effects;
 use crate::state::Progress;
 use crate::text;
+use crate::watch::Watch;
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -51,6 +52,9 @@ pub(super) struct Case<'a> {
     pub(super) explain: bool,
     pub(super) pair: Pair,
     revision: Option<u64>,
+    watch: Option<(u64, Watch)>,
+    /// The version of each side that this session read first.
+    read: (Option<String>, Option<String>),
     hints: Vec<(String, u64, Kept)>,
     /// As read in this session and not changed since.
     pub(super) incident: Option<Incident>,
@@ -75,8 +79,12 @@ impl<'a> Case<'a> {
         supposed: Option<Supposed>,
     ) -> Result<Loaded<'a>, Stop> {
         let id = &integration.id;
-        let [entry, member] = effects
-            .get([keys::pair(id, &name), keys::member(id, &name)])
+        let [entry, member, watch] = effects
+            .get([
+                keys::pair(id, &name),
+                keys::member(id, &name),
+                keys::watch(id, &name),
+            ])
             .await;
         let pair = match &entry {
             None => Pair::default(),
@@ -106,6 +114,8 @@ impl<'a> Case<'a> {
             explain: rehearsed,
             pair,
             revision: entry.map(|entry| entry.revision),
+            watch: watch.map(|entry| (entry.revision, Watch::read(&entry.value))),
+            read: (None, None),
             hints: Vec::new(),
             incident: None,
             record: None,
@@ -214,6 +224,16 @@ impl<'a> Case<'a> {
         self.hints.is_empty()
     }
 
+    /// Whether anything was said about the Flashduty incident.
+    pub(super) fn hears_flashduty(&self) -> bool {
+        self.flashduty_events().next().is_some()
+    }
+
+    /// Whether anything was said about the ServiceNow incident.
+    pub(super) fn hears_servicenow(&self) -> bool {
+        self.servicenow_bodies().next().is_some()
+    }
+
     /// What was said, oldest first.
     pub(super) fn hints(&self) -> impl Iterator<Item = &Hint> {
         self.hints.iter().map(|(_, _, kept)| &kept.hint)
@@ -252,6 +272,7 @@ impl<'a> Case<'a> {
             self.incident = match self.incident_id() {
                 Some(id) if self.flashduty.is_available() => {
                     let mut incident = self.flashduty.incident(&id).await?;
+                    self.read.0.get_or_insert_with(|| incident.version());
                     if self.integration.assignee
                         && let Some(id) = incident.unknown_assignee()
                         && let Some(person) = self.flashduty.people(&[id]).await?.pop()
@@ -284,7 +305,9 @@ impl<'a> Case<'a> {
             && self.servicenow.is_available()
             && let Some(id) = self.sys_id()
         {
-            self.record = Some(self.servicenow.record(&id).await?);
+            let record = self.servicenow.record(&id).await?;
+            self.read.1.get_or_insert_with(|| record.version());
+            self.record = Some(record);
         }
         Ok(self.record.as_ref())
     }
@@ -327,14 +350,63 @@ impl<'a> Case<'a> {
         Ok(())
     }
 
-    /// Deletes the hints that this session took.
-    pub(super) fn drop_hints(&mut self) {
+    /// Ends the session's work on the pair: what was read need not be looked at
+    /// again, and the hints are dropped.
+    pub(super) fn conclude(&mut self) {
+        let both = self.is_unprompted();
+        let (incident, record) = (
+            both || self.hears_flashduty(),
+            both || self.hears_servicenow(),
+        );
+        if !self.is_dry {
+            self.keep_watch(incident, record);
+        }
         let keys = self
             .hints
             .drain(..)
             .map(|(key, revision, _)| (key, revision))
             .collect();
         self.effects.delete(keys);
+    }
+
+    /// Takes down which versions were looked at. What the other side's hints led
+    /// to was not looked at for comments.
+    fn keep_watch(&mut self, incident: bool, record: bool) {
+        let key = keys::watch(&self.integration.id, &self.name);
+        let (revision, before) = match self.watch.take() {
+            Some((revision, watch)) => (Some(revision), watch),
+            None => (None, Watch::default()),
+        };
+        let Some(id) = self
+            .pair
+            .flashduty
+            .as_ref()
+            .filter(|_| self.pair.is_linked())
+        else {
+            let gone = revision.map(|revision| (key, revision));
+            return self.effects.delete(gone.into_iter().collect());
+        };
+        let mut watch = Watch {
+            flashduty: id.to_string(),
+            ..before.clone()
+        };
+        if let Some(version) = self.read.0.take().filter(|_| incident) {
+            watch.flashduty_read = version;
+        }
+        if let Some(version) = self.read.1.take().filter(|_| record) {
+            watch.servicenow_read = version;
+        }
+        watch.closed_ms = match self.pair.base.state.flashduty {
+            Some(Progress::Closed) if before.closed_ms != 0 => before.closed_ms,
+            Some(Progress::Closed) => self.effects.now_ms(),
+            _ => 0,
+        };
+        if watch != before
+            && let Some(value) = watch.write()
+        {
+            let precondition = revision.map_or(Precondition::Absent, Precondition::Revision);
+            self.effects.put(key, precondition, value);
+        }
     }
 
     /// Comes back when a snooze ends, since no event is certain to tell.

@@ -31,43 +31,17 @@ use serde_json::json;
 /// As long as ServiceNow may take to carry a request out; Flashduty is faster.
 const SETTLES_MS: u64 = 150_000;
 
-/// Events of which it is known that they tell of no comment.
-const WITHOUT_COMMENT: [&str; 17] = [
-    "i_new",
-    "i_assign",
-    "i_a_rspd",
-    "i_snooze",
-    "i_wake",
-    "i_ack",
-    "i_unack",
-    "i_storm",
-    "i_rslv",
-    "i_reopen",
-    "i_r_title",
-    "i_r_desc",
-    "i_r_impact",
-    "i_r_rc",
-    "i_r_rsltn",
-    "i_r_severity",
-    "i_r_field",
-];
-
 impl Case<'_> {
     /// Carries what is new, in both directions that are configured.
     pub(super) async fn carry_comments(&mut self, newly_linked: bool) -> Result<(), Stop> {
         let both = newly_linked || self.is_unprompted();
         if self.integration.direction.to_servicenow()
             && self.flashduty.is_available()
-            && (both
-                || self
-                    .flashduty_events()
-                    .any(|event| !WITHOUT_COMMENT.contains(&event)))
+            && (both || self.hears_flashduty())
         {
             self.carry_to_servicenow().await?;
         }
-        if self.integration.direction.from_servicenow()
-            && (both || self.servicenow_bodies().next().is_some())
-        {
+        if self.integration.direction.from_servicenow() && (both || self.hears_servicenow()) {
             self.carry_to_flashduty().await?;
         }
         Ok(())

@@ -41,10 +41,10 @@ impl Case<'_> {
         more: &[Note],
     ) -> Result<bool, Stop> {
         let both = newly_linked || self.is_unprompted();
-        if both || self.flashduty_events().next().is_some() {
+        if both || self.hears_flashduty() {
             self.read_incident().await?;
         }
-        if both || self.servicenow_bodies().next().is_some() {
+        if both || self.hears_servicenow() {
             self.read_record().await?;
         }
         let mut plan = self.plan();

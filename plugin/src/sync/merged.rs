@@ -15,6 +15,7 @@ use crate::keys::Entity;
 use crate::pair::Pair;
 use crate::plan::Note;
 use crate::plan::Side;
+use crate::reconcile::POLL;
 use crate::text;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -30,7 +31,8 @@ impl Case<'_> {
         let Some(id) = self.incident_id() else {
             return Ok(notes);
         };
-        let may_be = self.is_unprompted() || self.flashduty_events().any(|e| e == MERGE);
+        let may_be =
+            self.is_unprompted() || self.flashduty_events().any(|e| e == MERGE || e == POLL);
         if !may_be || !self.flashduty.is_available() {
             return Ok(notes);
         }

@@ -30,6 +30,8 @@ use crate::Work;
 use crate::configuration::Configuration;
 use crate::far_end::Trouble;
 use crate::keys;
+use crate::keys::Job;
+use crate::reconcile;
 use crate::session::Effects;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -107,13 +109,23 @@ pub async fn run(
     rehearsal: Option<&str>,
     work: Work,
 ) -> Verdict {
-    let integration = keys::parse_work(&work.key)
-        .and_then(|(id, entity)| Some((configuration.as_ref().ok()?.integration(id)?, entity)));
-    let Some((integration, entity)) = integration else {
-        return Verdict::Park(format!(
-            "no integration in the configuration owns \"{}\"",
-            work.key
-        ));
+    let job = keys::parse_work(&work.key);
+    let integration = job
+        .as_ref()
+        .and_then(|(id, _)| configuration.as_ref().ok()?.integration(id));
+    let (integration, entity) = match (integration, job) {
+        (Some(integration), Some((_, Job::Pair(entity)))) => (integration, entity),
+        (Some(integration), Some((_, Job::Poll(side)))) => {
+            return reconcile::run(effects, integration, side).await;
+        }
+        // There is nobody to ask any more.
+        (None, Some((_, Job::Poll(_)))) => return Verdict::Done,
+        _ => {
+            return Verdict::Park(format!(
+                "no integration in the configuration owns \"{}\"",
+                work.key
+            ));
+        }
     };
     let supposed = match rehearsal.map(Supposed::parse).transpose() {
         Ok(supposed) => supposed,
@@ -123,14 +135,14 @@ pub async fn run(
         match Case::load(effects, integration, entity, supposed).await? {
             Loaded::Case(mut case) => match bring_in_step(&mut case).await {
                 Ok(()) | Err(Stop::Rehearsed) => {
-                    case.drop_hints();
+                    case.conclude();
                     Ok(())
                 }
                 // Long enough: what is not found by now is gone.
                 Err(Stop::Trouble(Trouble::Missing(_)))
                     if work.attempt >= PATIENCE_MS.len() as u32 && case.ends_with_one().await? =>
                 {
-                    case.drop_hints();
+                    case.conclude();
                     Ok(())
                 }
                 stopped => stopped,

@@ -56,8 +56,22 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     /// With one integration, `prod`, of these settings, and a new incident in
-    /// Flashduty.
+    /// Flashduty. The store is not new.
     pub(crate) fn new(settings: &Value) -> Self {
+        let mut gateway = Self::with_a_new_store(settings);
+        for side in ["flashduty", "servicenow"] {
+            let write = Write {
+                key: format!("first-look.prod.{side}"),
+                precondition: Precondition::Absent,
+                value: Some(b"1 1".into()),
+            };
+            gateway.write(write).unwrap();
+        }
+        gateway
+    }
+
+    /// As [`new`](Self::new), with an empty store.
+    pub(crate) fn with_a_new_store(settings: &Value) -> Self {
         Self {
             context: Context {
                 configuration: configuration(settings),
@@ -276,6 +290,8 @@ impl Gateway {
     fn open_api(&mut self, path: &str, body: &Value) -> Value {
         match path {
             "info" => return self.incident.clone(),
+            // Nothing else is there, and nothing says where it came from.
+            "list" => return json!({ "items": [] }),
             "feed" => {
                 let wanted = |entry: &&Value| body["types"][0] == entry["type"];
                 let items: Vec<_> = self.timeline.iter().filter(wanted).collect();

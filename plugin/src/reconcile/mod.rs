@@ -1,0 +1,321 @@
+//! A work item: ask one side what no webhook told of.
+//!
+//! Both systems send a webhook once and hardly try again, so each side is asked
+//! at an interval. A poll writes nothing to a far end: whatever differs from
+//! what the pair's own work has read is left to that work, with a hint as if a
+//! webhook had come that says nothing. So a poll that is wrong, late or run
+//! twice costs reads, and one that finds what a webhook has brought finds
+//! nothing to do.
+//!
+//! How far it has come is stored behind each page, after the work for every
+//! incident on it is durable: a crash repeats a page and skips none. It says so
+//! in the clock of the far end, so it does not matter what the gateway's shows.
+//!
+//! A run makes a few calls only, and leaves the rest to the next. It is due
+//! again whatever becomes of it.
+
+mod flashduty;
+mod memory;
+mod servicenow;
+
+use crate::Entry;
+use crate::Level;
+use crate::Precondition;
+use crate::Retry;
+use crate::Verdict;
+use crate::configuration::Integration;
+use crate::far_end::Trouble;
+use crate::first_look::FirstLook;
+use crate::flashduty::short_hash;
+use crate::hint::Hint;
+use crate::hint::Kept;
+use crate::json;
+use crate::keys;
+use crate::keys::Entity;
+use crate::pair::Pair;
+use crate::plan::Side;
+use crate::servicenow::Body;
+use crate::servicenow::SysId;
+use crate::session::Effects;
+use crate::watch::Watch;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use memory::Memory;
+use serde::Serialize;
+
+/// The event of a hint that a poll leaves about a Flashduty incident.
+pub(crate) const POLL: &str = "poll";
+
+/// How many calls a run makes at most: live work comes first.
+const CALLS: u32 = 10;
+
+/// No further page is asked for once so many incidents are to be looked at.
+const LOOKS: usize = 200;
+
+/// When a run that left something goes on, if it does not fall due before.
+const SOON_MS: u64 = 5_000;
+
+/// What is read again each time, in seconds of the far end's clock: a change
+/// may be seen later than it says that it was made.
+const OVERLAP_S: u64 = 300;
+
+/// Why a run ends before it has come to the end.
+enum Pause {
+    /// It has done its share.
+    Enough,
+    /// A call failed.
+    Trouble(Trouble),
+    /// Somebody else wrote how far this side has been asked.
+    Overtaken,
+}
+
+impl From<Trouble> for Pause {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
+    }
+}
+
+/// Asks one side, and says how that ended.
+pub(crate) async fn run(effects: &Effects, integration: &Integration, side: Side) -> Verdict {
+    let work = keys::poll_work(&integration.id, side);
+    let polls = integration.polls(side);
+    let interval_ms = u64::from(integration.reconcile.poll_seconds) * 1000;
+    if polls {
+        // First of all, so that it runs again even if this run breaks.
+        let next_ms = effects.now_ms().saturating_add(interval_ms);
+        effects.schedule(work.clone(), next_ms, "poll");
+    }
+    let poll = Poll {
+        effects,
+        integration,
+        side,
+        interval_ms,
+        calls: CALLS,
+        looks: 0,
+        revision: None,
+    };
+    let ended = match side {
+        Side::Flashduty => flashduty::run(poll, polls).await,
+        Side::ServiceNow => servicenow::run(poll, polls).await,
+    };
+    match ended {
+        Ok(()) => Verdict::Done,
+        Err(Pause::Enough) => {
+            effects.schedule(work, effects.now_ms() + SOON_MS.min(interval_ms), "poll");
+            Verdict::Done
+        }
+        Err(Pause::Trouble(trouble)) => retry(&trouble),
+        Err(Pause::Overtaken) => {
+            let reason = "another session has polled meanwhile".into();
+            retry(&Trouble::NotNow(reason))
+        }
+    }
+}
+
+/// Nothing that a far end says is a reason to give up asking.
+fn retry(trouble: &Trouble) -> Verdict {
+    let not_before_ms = match trouble {
+        Trouble::NotBefore(until_ms, _) => Some(*until_ms),
+        _ => None,
+    };
+    Verdict::Retry(Retry {
+        not_before_ms,
+        counts: false,
+        reason: trouble.reason().into(),
+    })
+}
+
+/// One run.
+struct Poll<'a> {
+    effects: &'a Effects,
+    integration: &'a Integration,
+    side: Side,
+    interval_ms: u64,
+    /// How many calls are left.
+    calls: u32,
+    /// How many incidents are to be looked at so far.
+    looks: usize,
+    /// At which the progress stands in the store.
+    revision: Option<u64>,
+}
+
+/// An incident as a list shows it.
+struct Row {
+    about: Entity,
+    version: String,
+    /// Whether it may take part, should it belong to no pair yet.
+    may_be_new: bool,
+}
+
+/// An incident whose pair shall be looked at.
+struct Look {
+    pair: Entity,
+    about: Entity,
+    version: String,
+    /// What is known of the pair, and the revision of that.
+    watch: Option<(u64, Watch)>,
+    /// Whether it belongs to no pair yet.
+    is_new: bool,
+}
+
+impl Look {
+    /// The record, if it is one.
+    fn sys_id(&self) -> Option<SysId> {
+        match &self.about {
+            Entity::ServiceNow(id) => Some(id.clone()),
+            Entity::Flashduty(_) => None,
+        }
+    }
+}
+
+impl Poll<'_> {
+    /// Reads when this store first looked at the side, and how far it has
+    /// been asked.
+    async fn known(&mut self) -> (bool, Option<Entry>) {
+        let id = &self.integration.id;
+        let [look, progress] = self
+            .effects
+            .get([keys::first_look(id, self.side), keys::poll(id, self.side)])
+            .await;
+        self.revision = progress.as_ref().map(|entry| entry.revision);
+        (look.is_some(), progress)
+    }
+
+    /// Notes when this store first looked.
+    async fn note_first_look(&self, clock_ms: Option<u64>) {
+        FirstLook::at(self.effects, &self.integration.id, self.side, clock_ms).await;
+    }
+
+    /// Takes a call out of the budget.
+    fn spend(&mut self) -> Result<(), Pause> {
+        if self.calls == 0 || self.looks >= LOOKS {
+            return Err(Pause::Enough);
+        }
+        self.calls -= 1;
+        Ok(())
+    }
+
+    /// Stores how far this side has been asked.
+    async fn save(&mut self, progress: &impl Serialize) -> Result<(), Pause> {
+        let value = json::write(progress).map_err(|e| Trouble::unreadable(e.to_string()))?;
+        let precondition = self
+            .revision
+            .map_or(Precondition::Absent, Precondition::Revision);
+        let key = keys::poll(&self.integration.id, self.side);
+        let written = self.effects.write(key, precondition, Some(value)).await;
+        self.revision = Some(written.ok_or(Pause::Overtaken)?);
+        Ok(())
+    }
+
+    /// Picks out what has changed since it was read. Of incidents without a
+    /// pair only those that changed at `horizon` or later.
+    async fn changed(&self, rows: Vec<Row>, horizon: &str, memory: &Memory) -> Vec<Look> {
+        let (effects, id) = (self.effects, &self.integration.id);
+        let members = rows.iter().map(|row| keys::member(id, &row.about));
+        let members = effects.get_all(members.collect()).await;
+        let named = rows.into_iter().zip(members).map(|(row, member)| {
+            let pair = member.and_then(|m| Entity::parse(core::str::from_utf8(&m.value).ok()?));
+            let pair = pair.unwrap_or_else(|| row.about.clone());
+            (row, pair)
+        });
+        let named: Vec<(Row, Entity)> = named.collect();
+        let watches = named.iter().map(|(_, pair)| keys::watch(id, pair));
+        let watches = effects.get_all(watches.collect()).await;
+        let mut looks = Vec::new();
+        let mut strangers = Vec::new();
+        for ((row, pair), watch) in named.into_iter().zip(watches) {
+            let watch = watch.map(|entry| (entry.revision, Watch::read(&entry.value)));
+            let is_known = match &watch {
+                Some((_, watch)) => watch.knows(self.side, &row.version),
+                None => memory.knows(&row.about, &row.version),
+            };
+            let list = match watch {
+                _ if is_known => continue,
+                Some(_) => &mut looks,
+                None => &mut strangers,
+            };
+            let is_new = row.may_be_new && row.version.as_str() >= horizon;
+            list.push(Look {
+                pair,
+                about: row.about,
+                version: row.version,
+                watch,
+                is_new,
+            });
+        }
+        let pairs = strangers.iter().map(|look| keys::pair(id, &look.pair));
+        let pairs = effects.get_all(pairs.collect()).await;
+        for (mut look, pair) in strangers.into_iter().zip(pairs) {
+            let pair = pair.and_then(|entry| json::read::<Pair>(&entry.value).ok());
+            let is_pair = pair.as_ref().is_some_and(Pair::is_linked);
+            let has_ended = pair.is_some_and(|pair| pair.ended.is_some());
+            if is_pair || look.is_new && !has_ended {
+                look.is_new = !is_pair;
+                looks.push(look);
+            }
+        }
+        looks
+    }
+
+    /// Leaves incidents to their pairs' own work. Only once that is durable it
+    /// is remembered.
+    async fn ask(&mut self, looks: Vec<Look>, memory: &mut Memory) -> Result<(), Pause> {
+        let id = &self.integration.id;
+        self.looks += looks.len();
+        for look in &looks {
+            let (hint, reason) = match &look.about {
+                Entity::Flashduty(_) => (
+                    Hint::Flashduty {
+                        event_type: POLL.into(),
+                        person: None,
+                        incident: None,
+                    },
+                    "Flashduty poll",
+                ),
+                Entity::ServiceNow(id) => (
+                    Hint::ServiceNow {
+                        body: Box::new(Body::about(id.clone())),
+                    },
+                    "ServiceNow poll",
+                ),
+            };
+            let kept = Kept {
+                received_ms: self.effects.now_ms(),
+                hint,
+            };
+            let name = format!("{POLL}-{}", short_hash(look.version.as_bytes()));
+            let stored = kept.store(self.effects, id, &look.about, &name).await;
+            stored.map_err(|e| Trouble::unreadable(e.to_string()))?;
+            self.effects.schedule(keys::work(id, &look.pair), 0, reason);
+        }
+        if looks.is_empty() {
+            return Ok(());
+        }
+        self.effects.carried_out().await;
+        for look in looks {
+            let about = look.about.to_string();
+            let fields = [("integration", id.as_str()), ("about", &about)];
+            self.effects
+                .log(Level::Debug, "a poll found a change", &fields);
+            match look.watch {
+                None => memory.remember(&look.about, look.version),
+                Some((revision, mut watch)) => {
+                    watch.poll(self.side, look.version);
+                    if let Some(value) = watch.write() {
+                        let key = keys::watch(id, &look.pair);
+                        self.effects
+                            .put(key, Precondition::Revision(revision), value);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// As text that sorts as the number does.
+fn sortable(seconds: u64) -> String {
+    format!("{seconds:010}")
+}

@@ -1,0 +1,92 @@
+//! What no webhook tells of is found all the same: both systems are asked.
+#![allow(clippy::unwrap_used)]
+
+use simulators::flashduty::Action;
+use simulators::flashduty::Progress;
+use simulators::flashduty::Status;
+use support::Setting;
+use support::World;
+
+/// No webhook comes, and both sides are asked each second.
+fn silent() -> Setting {
+    Setting {
+        reconcile: "poll-seconds = 1",
+        webhooks: false,
+        ..Setting::default()
+    }
+}
+
+/// A world in which no webhook comes, with a pair that an alert began.
+async fn silent_pair() -> (World, String, String) {
+    let world = World::start(silent()).await.unwrap();
+    let incident = world.alert("disk full", Status::Critical);
+    let sys_id = world.until_record(&incident).await.unwrap();
+    world.settled().await.unwrap();
+    (world, incident, sys_id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_any_webhook_flashdutys_changes_arrive() {
+    let (world, incident, sys_id) = silent_pair().await;
+    world.ana(&incident, &Action::Acknowledge);
+    world.until_column(&sys_id, "state", "2").await.unwrap();
+    world.ana_comments(&incident, "rolling back");
+    let look = |w: &World| {
+        let notes = w.journal(&sys_id, "work_notes");
+        notes
+            .iter()
+            .any(|n| n.contains("rolling back"))
+            .then_some(())
+    };
+    world
+        .until("the comment is in ServiceNow", look)
+        .await
+        .unwrap();
+    let resolve = Action::Resolve {
+        root_cause: None,
+        resolution: Some("rolled back".into()),
+    };
+    world.ana(&incident, &resolve);
+    world.until_column(&sys_id, "state", "6").await.unwrap();
+    let reopen = Action::Reopen {
+        reason: "again".into(),
+    };
+    world.ana(&incident, &reopen);
+    world.until_column(&sys_id, "state", "2").await.unwrap();
+    assert_eq!(world.records_of(&incident).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_any_webhook_servicenows_changes_arrive() {
+    let world = World::start(silent()).await.unwrap();
+    let sys_id = world.abel_opens(&[("short_description", "VPN down"), ("urgency", "1")]);
+    let incident = world.until_incident("VPN down").await.unwrap();
+    world.beth(&sys_id, &[("state", "2")]);
+    world
+        .until_progress(&incident, Progress::Processing)
+        .await
+        .unwrap();
+    world.beth(&sys_id, &[("comments", "who is on it?")]);
+    let look = |w: &World| {
+        let comments = w.comments(&incident);
+        comments
+            .iter()
+            .any(|c| c.contains("who is on it?"))
+            .then_some(())
+    };
+    world
+        .until("the comment is in Flashduty", look)
+        .await
+        .unwrap();
+    let over = [
+        ("state", "6"),
+        ("close_code", "Solution provided"),
+        ("close_notes", "rebooted"),
+    ];
+    world.beth(&sys_id, &over);
+    world
+        .until_progress(&incident, Progress::Closed)
+        .await
+        .unwrap();
+    assert_eq!(world.flashduty.simulator().incidents().count(), 1);
+}
