@@ -68,7 +68,7 @@ pub struct Pair {
     /// have been looked at in another way only.
     pub journal_seen: Option<String>,
     /// A comment that was sent and whose fate is unknown until then, in Unix
-    /// milliseconds.
+    /// milliseconds by the clock of the side that it was sent to.
     pub unsettled_until_ms: Option<u64>,
     /// When this product lately changed fields in Flashduty, in Unix milliseconds.
     #[serde(default)]
@@ -84,11 +84,12 @@ pub struct Pair {
 /// sent, so that whoever comes after a crash knows that it may have happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Creating {
-    /// When this began, in Unix milliseconds.
+    /// When this began, in Unix milliseconds by the clock of the side that
+    /// carries it out.
     pub since_ms: u64,
     /// How often the request may have been sent.
     pub sent: u32,
-    /// When it was last sent, in Unix milliseconds.
+    /// When it was last sent, by the same clock.
     pub sent_ms: u64,
 }
 

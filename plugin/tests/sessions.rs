@@ -90,6 +90,29 @@ fn a_creation_whose_answer_was_lost_is_not_sent_again_while_it_may_still_happen(
 }
 
 #[test]
+fn a_creation_whose_answer_was_lost_is_waited_for_by_a_gateway_whose_clock_is_behind() {
+    let mut gateway = Gateway::new(&nothing());
+    gateway.flashduty("i_new");
+    gateway.loses_answers = true;
+    retried(gateway.work());
+    gateway.record = Value::Null;
+    gateway.now_ms -= 600_000;
+    let retry = retried(gateway.work());
+    let begun_ms = gateway.now_ms;
+    assert_eq!(retry.not_before_ms, Some(begun_ms + 150_000));
+    gateway.now_ms = begun_ms + 140_000;
+    assert_eq!(
+        retried(gateway.work()).not_before_ms,
+        Some(begun_ms + 150_000)
+    );
+    assert_eq!(gateway.sent("POST incident").len(), 1);
+    gateway.now_ms = begun_ms + 150_000;
+    gateway.loses_answers = false;
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.sent("POST incident").len(), 2);
+}
+
+#[test]
 fn a_row_that_was_not_asked_for_is_not_taken_for_the_incidents_record() {
     let mut gateway = Gateway::new(&nothing());
     gateway.record = json!({

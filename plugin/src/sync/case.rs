@@ -135,6 +135,17 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// What a side's own clock showed at its last answer, in Unix milliseconds.
+    /// Whoever goes by that need not care what the gateways' clocks show, which
+    /// differ, and are set.
+    pub(super) fn clock_of(&self, side: Side) -> u64 {
+        let clock_ms = match side {
+            Side::Flashduty => self.flashduty.clock_ms(),
+            Side::ServiceNow => self.servicenow.clock_ms(),
+        };
+        clock_ms.unwrap_or(self.effects.now_ms())
+    }
+
     /// The Flashduty incident's id, if there is one yet.
     pub(super) fn incident_id(&self) -> Option<IncidentId> {
         match &self.name {
