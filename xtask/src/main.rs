@@ -20,6 +20,7 @@ mod lint;
 mod mutants;
 mod postgres;
 mod reproducible;
+mod simulate;
 mod stage;
 mod test;
 mod toolchain;
@@ -80,6 +81,18 @@ enum Task {
         )]
         flags: Vec<String>,
     },
+    /// Simulate two gateways between both systems, people, and everything that
+    /// can go wrong, in virtual time.
+    Simulate {
+        /// Flags of the simulation: `--events N`, `--seed S`, `--shrink`; `--help`
+        /// tells all of them.
+        #[arg(
+            value_name = "FLAG",
+            trailing_var_arg = true,
+            allow_hyphen_values = true
+        )]
+        flags: Vec<String>,
+    },
     /// Measure a release build.
     Bench,
 }
@@ -107,6 +120,7 @@ fn run(cli: &Cli) -> Result<()> {
         Task::Mutants { filters } => mutants::run(filters),
         Task::Reproducible => reproducible::run(from),
         Task::Demo { flags } => demo::run(from, flags),
+        Task::Simulate { flags } => simulate::run(flags),
         Task::Bench => bench::run(from),
     }
 }

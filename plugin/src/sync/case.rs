@@ -283,7 +283,13 @@ impl<'a> Case<'a> {
             self.incident = match self.incident_id() {
                 Some(id) if self.flashduty.is_available() => {
                     let mut incident = self.flashduty.incident(&id).await?;
-                    self.read.0.get_or_insert_with(|| incident.version());
+                    let now_ms = i64::try_from(self.clock_of(Side::Flashduty));
+                    let second = now_ms.unwrap_or(i64::MAX) / 1000;
+                    // What else happens within its second shows in no version, so
+                    // then a poll has to look again.
+                    let is_over = incident.number("updated_at") < second;
+                    let version = is_over.then(|| incident.version());
+                    self.read.0.get_or_insert(version.unwrap_or_default());
                     if self.integration.assignee
                         && let Some(id) = incident.unknown_assignee()
                         && let Some(person) = self.flashduty.people(&[id]).await?.pop()

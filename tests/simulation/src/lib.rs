@@ -13,7 +13,7 @@
 //! | [`clock`], [`store`], [`network`], [`post`] | what a gateway stands on, and what can happen to it |
 //! | [`machine`], [`plugin`] | a gateway, and the plugin in it |
 //! | [`far_ends`], [`people`] | both systems, and who works with them |
-//! | [`world`] | one run of all of it |
+//! | [`world`], [`trouble`] | one run of all of it, and what goes wrong in it |
 //! | [`trace`], [`coverage`], [`report`] | what happened, and how often |
 
 pub mod chance;
@@ -33,7 +33,7 @@ pub mod shrink;
 pub mod stage;
 pub mod store;
 pub mod trace;
-mod trouble;
+pub mod trouble;
 pub mod world;
 
 pub use plugin::Native;

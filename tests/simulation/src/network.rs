@@ -243,6 +243,10 @@ impl Client for Wire {
             let later = Rc::clone(stage);
             stage.after(late_ms, move || {
                 let response = far_ends.handle(side, &request);
+                if matches!(response.status, 401 | 429) {
+                    let refused = format!("{side:?} answered {}", response.status);
+                    later.report.borrow_mut().count(&refused);
+                }
                 later.note(format_args!(
                     "{side:?} answers {} to {} {}",
                     response.status, request.method, request.path

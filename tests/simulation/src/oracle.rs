@@ -3,6 +3,7 @@
 
 use crate::far_ends::Side;
 use crate::people::Said;
+use crate::stage::Violation;
 use crate::world::World;
 use integration_gateway::Runtime;
 use simulators::flashduty;
@@ -12,13 +13,35 @@ use simulators::flashduty::Progress;
 use simulators::servicenow::Record;
 use std::collections::BTreeMap;
 
+#[derive(Default)]
+struct Findings(Vec<Violation>);
+
+impl Findings {
+    fn violation(&mut self, kind: &'static str, what: String) {
+        self.0.push(Violation { kind, what });
+    }
+}
+
 impl<R: Runtime + Clone + 'static> World<R> {
     /// Checks everything, and takes down each violation.
     pub(crate) fn check(&self) {
+        for Violation { kind, what } in self.findings() {
+            self.stage.violation(kind, what);
+        }
+    }
+
+    /// What is not as it must be when all is quiet.
+    pub(crate) fn findings(&self) -> Vec<Violation> {
+        let mut found = Findings::default();
+        self.look_at_everything(&mut found);
+        found.0
+    }
+
+    fn look_at_everything(&self, found: &mut Findings) {
         for (key, work) in self.work() {
             if work["parked"].is_object() {
                 let violation = format!("{key} is parked: {}", work["parked"]["reason"]);
-                self.stage.violation("nothing is parked", violation);
+                found.violation("nothing is parked", violation);
             }
         }
         let mut pairs = BTreeMap::new();
@@ -29,18 +52,16 @@ impl<R: Runtime + Clone + 'static> World<R> {
                         Side::Flashduty => (id, other),
                         Side::ServiceNow => (other, id),
                     };
-                    self.check_pair(line, &pair.0, &pair.1);
+                    self.check_pair(line, &pair.0, &pair.1, found);
                     pairs.insert(line, pair);
                 }
                 Ok(None) => {}
-                Err(why) => self
-                    .stage
-                    .violation("one counterpart", format!("#{line} {why}")),
+                Err(why) => found.violation("one counterpart", format!("#{line} {why}")),
             }
         }
         for said in self.people.said() {
             if let Some((incident, record)) = pairs.get(&said.incident) {
-                self.check_comment(&said, incident, record);
+                self.check_comment(&said, incident, record, found);
             }
         }
         let (flashduty, servicenow) = (
@@ -53,7 +74,7 @@ impl<R: Runtime + Clone + 'static> World<R> {
         );
         let opened = self.people.opened().len();
         if incidents.max(records) > opened {
-            self.stage.violation(
+            found.violation(
                 "one counterpart",
                 format!(
                     "{opened} incidents were opened, and there are {incidents} in Flashduty and \
@@ -84,18 +105,17 @@ impl<R: Runtime + Clone + 'static> World<R> {
         record.is_some_and(|record| matches!(value(record, "state"), "6" | "7" | "8"))
     }
 
-    fn check_pair(&self, line: usize, incident: &str, sys_id: &str) {
+    fn check_pair(&self, line: usize, incident: &str, sys_id: &str, found: &mut Findings) {
         let flashduty = self.far_ends.flashduty.borrow();
         let servicenow = self.far_ends.servicenow.borrow();
         let (Some(incident), Some(record)) =
             (flashduty.incident(incident), servicenow.incident(sys_id))
         else {
-            self.stage
-                .violation("nothing is deleted", format!("#{line} is gone"));
+            found.violation("nothing is deleted", format!("#{line} is gone"));
             return;
         };
-        let differs = |what: &'static str, f: &str, s: &str| {
-            self.stage.violation(
+        let mut differs = |what: &'static str, f: &str, s: &str| {
+            found.violation(
                 what,
                 format!(
                     "#{line} {} / {sys_id}: {f:?} in Flashduty, {s:?} in ServiceNow",
@@ -144,7 +164,7 @@ impl<R: Runtime + Clone + 'static> World<R> {
         }
     }
 
-    fn check_comment(&self, said: &Said, incident: &str, sys_id: &str) {
+    fn check_comment(&self, said: &Said, incident: &str, sys_id: &str, found: &mut Findings) {
         let flashduty = self.far_ends.flashduty.borrow();
         let servicenow = self.far_ends.servicenow.borrow();
         let times = |texts: &mut dyn Iterator<Item = &str>| {
@@ -160,7 +180,7 @@ impl<R: Runtime + Clone + 'static> World<R> {
         let journal = servicenow.journal(sys_id);
         let in_servicenow = times(&mut journal.iter().map(|entry| entry.value.as_str()));
         if (in_flashduty, in_servicenow) != (1, 1) {
-            self.stage.violation(
+            found.violation(
                 "every comment once",
                 format!(
                     "#{} {:?} is there {in_flashduty} times in Flashduty ({incident}) and \

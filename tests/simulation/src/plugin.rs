@@ -12,6 +12,7 @@ use integration_gateway::contract::Effect;
 use integration_gateway::contract::Input;
 use integration_gateway::contract::Reply;
 use integration_gateway::contract::Requirements;
+use integration_gateway::contract::Verdict;
 use servicenow_sync_plugin::configuration::Configuration;
 use servicenow_sync_plugin::session::Driver;
 use std::rc::Rc;
@@ -100,7 +101,13 @@ impl<R: Runtime> Runtime for Watched<R> {
             Input::Work(work) => Some(work.key.clone()),
             Input::Request(_) | Input::Operator(_) => None,
         };
-        self.stage.report.borrow_mut().sessions += 1;
+        {
+            let mut report = self.stage.report.borrow_mut();
+            report.sessions += 1;
+            if key.as_ref().is_some_and(|key| !key.contains(".poll-")) {
+                report.pair_sessions += 1;
+            }
+        }
         Ok(WatchedSession {
             session: self.runtime.open(input, context).await?,
             stage: Rc::clone(&self.stage),
@@ -141,6 +148,9 @@ impl<S: Session> Session for WatchedSession<S> {
             for effect in effects {
                 match effect {
                     Effect::Finish(verdict) => {
+                        if let Verdict::Park(_) = verdict {
+                            self.stage.report.borrow_mut().count("work parked");
+                        }
                         let process = self.process;
                         self.stage
                             .note(format_args!("gateway {process}: {key}: {verdict:?}"));

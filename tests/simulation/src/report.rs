@@ -33,6 +33,12 @@ pub struct Report {
     pub webhooks: u64,
     /// Sessions of the plugin.
     pub sessions: u64,
+    /// Those that worked on a pair.
+    pub pair_sessions: u64,
+    /// Those of them after nothing went wrong any more.
+    pub pair_sessions_after: u64,
+    /// After how long from then on all was in step, at the longest.
+    pub longest_ms_to_step: u64,
     /// Requests that read.
     pub reads: u64,
     /// Requests that write.
@@ -84,6 +90,9 @@ impl Report {
         self.events += other.events;
         self.webhooks += other.webhooks;
         self.sessions += other.sessions;
+        self.pair_sessions += other.pair_sessions;
+        self.pair_sessions_after += other.pair_sessions_after;
+        self.longest_ms_to_step = self.longest_ms_to_step.max(other.longest_ms_to_step);
         self.reads += other.reads;
         self.writes += other.writes;
         self.pairs += other.pairs;
@@ -115,6 +124,11 @@ impl fmt::Display for Report {
             "requests to both systems: {:.2} reads and {:.2} writes per event",
             per_event(self.reads),
             per_event(self.writes)
+        )?;
+        writeln!(
+            f,
+            "in step after the last trouble: within {} s",
+            self.longest_ms_to_step / 1000
         )?;
         writeln!(f, "virtual time: {} hours", self.virtual_ms / 3_600_000)?;
         writeln!(f, "\nwhat happened besides")?;

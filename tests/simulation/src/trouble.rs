@@ -14,6 +14,30 @@ use simulators::servicenow;
 use simulators::servicenow::Span;
 use std::rc::Rc;
 
+/// Something that goes wrong at a given time, for a given time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spell {
+    /// When it begins, in virtual milliseconds.
+    pub from_ms: u64,
+    /// How long it lasts, in milliseconds.
+    pub ms: u64,
+    /// Which system is concerned.
+    pub side: Side,
+    /// What goes wrong there.
+    pub what: Refusal,
+}
+
+/// How a system refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// 429; ServiceNow with a time to wait, in seconds, if given.
+    TooMany(Option<u64>),
+    /// 401.
+    Unauthorized,
+    /// It cannot be reached.
+    Outage,
+}
+
 /// How often fate looks whether something shall go wrong.
 const TICK_MS: u64 = 1000;
 
@@ -52,6 +76,33 @@ impl<R: Runtime + Clone + 'static> World<R> {
                 this.tick();
             }
         });
+    }
+
+    /// Lets something go wrong, as it was told.
+    pub(crate) fn begin(&self, spell: Spell) {
+        self.happens(&format!("{:?}: {:?}", spell.side, spell.what));
+        let until_ms = self.stage.unix_ms() + spell.ms;
+        match (spell.side, spell.what) {
+            (side, Refusal::Outage) => {
+                self.network.outages[side as usize].set(self.stage.now_ms() + spell.ms);
+            }
+            (Side::Flashduty, what) => {
+                let fault = match what {
+                    Refusal::Unauthorized => flashduty::Fault::Unauthorized,
+                    _ => flashduty::Fault::TooManyRequests,
+                };
+                let mut flashduty = self.far_ends.flashduty.borrow_mut();
+                flashduty.plan_fault(PlannedFault::until(fault, until_ms));
+            }
+            (Side::ServiceNow, what) => {
+                let fault = match what {
+                    Refusal::TooMany(seconds) => servicenow::Fault::TooManyRequests(seconds),
+                    _ => servicenow::Fault::Unauthorized,
+                };
+                let mut servicenow = self.far_ends.servicenow.borrow_mut();
+                servicenow.faults().answer(fault, Span::Until(until_ms));
+            }
+        }
     }
 
     fn happens(&self, what: &str) {

@@ -23,6 +23,7 @@ use crate::stage::Stage;
 use crate::stage::Violation;
 use crate::store::SharedStore;
 use crate::trace::Trace;
+use crate::trouble::Spell;
 use integration_gateway::Runtime;
 use serde_json::Value;
 use serde_json::json;
@@ -55,6 +56,8 @@ pub struct Plan {
     pub script: Vec<Deed>,
     /// What goes wrong.
     pub profile: Profile,
+    /// What goes wrong at a given time.
+    pub spells: Vec<Spell>,
     /// If given, only these decisions happen.
     pub only: Option<BTreeSet<Decision>>,
     /// Whether the lines of the trace are kept.
@@ -74,6 +77,7 @@ impl Plan {
             seed,
             script: script(seed, pace),
             profile: Profile::of(seed),
+            spells: Vec::new(),
             only: None,
             keeps_trace: false,
         }
@@ -111,7 +115,7 @@ pub struct World<R> {
 /// Runs a plan to its end.
 pub fn run<R: Runtime + Clone + 'static>(plan: &Plan, runtime: R) -> Outcome {
     let world = World::new(plan, runtime);
-    world.play(&plan.script);
+    world.play(&plan.script, &plan.spells);
     let stage = &world.stage;
     let outcome = Outcome {
         violations: stage.violations(),
@@ -179,7 +183,7 @@ impl<R: Runtime + Clone + 'static> World<R> {
         self.is_at_peace.get()
     }
 
-    fn play(self: &Rc<Self>, script: &[Deed]) {
+    fn play(self: &Rc<Self>, script: &[Deed], spells: &[Spell]) {
         let post = Rc::clone(&self.post);
         self.far_ends
             .on_push(move |side, push| post.send(side, push));
@@ -195,11 +199,24 @@ impl<R: Runtime + Clone + 'static> World<R> {
             self.stage.after(deed.at_ms, move || this.act(line, &deed));
         }
         self.tick();
-        let end_ms = script.last().map_or(0, |deed| deed.at_ms) + 1000;
+        for spell in spells {
+            let (this, spell) = (Rc::clone(self), *spell);
+            self.stage.after(spell.from_ms, move || this.begin(spell));
+        }
+        let acted_ms = script.last().map_or(0, |deed| deed.at_ms) + 1000;
+        let end_ms = spells
+            .iter()
+            .map(|s| s.from_ms + s.ms)
+            .fold(acted_ms, u64::max);
         self.run_until(end_ms);
         self.make_peace();
+        let sessions = self.stage.report.borrow().pair_sessions;
         self.come_to_rest();
         self.check();
+        {
+            let mut report = self.stage.report.borrow_mut();
+            report.pair_sessions_after = report.pair_sessions - sessions;
+        }
         let written_before = self.network.written.take().len();
         self.run_until(self.stage.now_ms() + SILENCE_MS);
         let written = self.network.written.take();
@@ -267,19 +284,25 @@ impl<R: Runtime + Clone + 'static> World<R> {
     }
 
     fn come_to_rest(self: &Rc<Self>) {
-        let until_ms = self.stage.now_ms() + PATIENCE_MS;
-        self.run_until(self.stage.now_ms() + POLLS_MS);
-        while !self.is_quiet() {
-            if self.stage.now_ms() > until_ms {
-                let work: Vec<String> = self
-                    .work()
-                    .map(|(key, work)| format!("{key}: {work}"))
-                    .collect();
-                self.stage
-                    .violation("rest", format!("no rest; there is {}", work.join(", ")));
+        let peace_ms = self.stage.now_ms();
+        let mut in_step_ms = None;
+        loop {
+            self.run_until(self.stage.now_ms() + LOOK_MS);
+            let since_ms = self.stage.now_ms() - peace_ms;
+            if in_step_ms.is_none() && self.findings().is_empty() {
+                in_step_ms = Some(since_ms);
+                self.stage.report.borrow_mut().longest_ms_to_step = since_ms;
+            }
+            if since_ms >= POLLS_MS && self.is_quiet() {
                 return;
             }
-            self.run_until(self.stage.now_ms() + LOOK_MS);
+            if since_ms > PATIENCE_MS {
+                let work = self.work().map(|(key, work)| format!("{key}: {work}"));
+                let work: Vec<String> = work.collect();
+                let what = format!("there is {}", work.join(", "));
+                self.stage.violation("rest", what);
+                return;
+            }
         }
     }
 
