@@ -61,9 +61,12 @@ enum Task {
     },
     /// Check format, clippy, documentation, licences and sources.
     Lint,
-    /// Put deliberate bugs into a copy of the plugin, one at a time, and see
-    /// whether its tests notice.
+    /// Put deliberate bugs into a copy, one at a time, and see whether the
+    /// plugin's tests notice.
     Mutants {
+        /// Other bugs, which the simulation must notice.
+        #[arg(long)]
+        simulation: bool,
         /// Try only bugs whose name contains one of these.
         #[arg(value_name = "FILTER")]
         filters: Vec<String>,
@@ -117,7 +120,14 @@ fn run(cli: &Cli) -> Result<()> {
             filters,
         } => test::run(from, *all_gateways, filters),
         Task::Lint => lint::run(),
-        Task::Mutants { filters } => mutants::run(filters),
+        Task::Mutants {
+            simulation: false,
+            filters,
+        } => mutants::run(filters),
+        Task::Mutants {
+            simulation: true,
+            filters,
+        } => mutants::simulate(filters),
         Task::Reproducible => reproducible::run(from),
         Task::Demo { flags } => demo::run(from, flags),
         Task::Simulate { flags } => simulate::run(flags),
