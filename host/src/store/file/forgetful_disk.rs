@@ -224,7 +224,9 @@ impl Disk for ForgetfulDisk {
             let node = Node::File(state.files.len());
             state.files.push(Content::default());
             state.names.insert(path.to_owned(), node);
-            state.name_changes.push(NameChange::Add(path.to_owned(), node));
+            state
+                .name_changes
+                .push(NameChange::Add(path.to_owned(), node));
             state.count()?;
         }
         let handle = self.handle(path)?;

@@ -172,7 +172,10 @@ impl Trial {
         let mut chosen = BTreeMap::new();
         for _ in 0..self.random.usize(1..=4) {
             let key = format!("k{}", self.random.usize(..KEYS));
-            let stands_at = self.keys.get(&key).and_then(|possible| possible[0].as_ref());
+            let stands_at = self
+                .keys
+                .get(&key)
+                .and_then(|possible| possible[0].as_ref());
             let precondition = match stands_at.and_then(|value| value.revision) {
                 Some(revision) => Precondition::Revision(revision),
                 None => Precondition::Absent,
@@ -219,7 +222,9 @@ impl Trial {
 }
 
 fn endure(seed: u64, cuts: u64) -> Figures {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     let mut trial = Trial::new(seed);
     while trial.figures.cuts() < cuts {
         runtime.block_on(trial.live());

@@ -1,0 +1,36 @@
+//! The program between both simulators, treated badly while people work in both
+//! systems: what was acknowledged must be on the other side in the end, once.
+//!
+//! `cargo xtask endure` runs longer forms of these tests.
+#![allow(clippy::unwrap_used)]
+
+mod gateway;
+mod kills;
+mod people;
+mod settling;
+mod systems;
+
+use std::io::Write as _;
+
+/// How many times, if it is to be another number than usual.
+fn times(usual: usize) -> usize {
+    number("ENDURE_TIMES").map_or(usual, |times| times as usize)
+}
+
+/// Whether somebody asked for more than the usual, and has time.
+fn is_long() -> bool {
+    number("ENDURE_TIMES").is_some()
+}
+
+/// All chance follows from it.
+fn seed() -> u64 {
+    number("ENDURE_SEED").unwrap_or_else(|| fastrand::u64(..1 << 32))
+}
+
+fn number(name: &str) -> Option<u64> {
+    Some(std::env::var(name).ok()?.parse().unwrap())
+}
+
+fn tell(line: &str) {
+    writeln!(std::io::stdout(), "{line}").unwrap();
+}
