@@ -90,10 +90,6 @@ servicenow = {{ url = "{servicenow}", credential = "servicenow" }}
         self.folder.path()
     }
 
-    pub(crate) fn id(&self) -> u32 {
-        self.process.as_ref().expect("it runs").id()
-    }
-
     /// Starts the process.
     pub(crate) fn spawn(&mut self) {
         let component = concat!(env!("CARGO_MANIFEST_DIR"), "/../dist/servicenow_sync.wasm");
@@ -148,6 +144,12 @@ servicenow = {{ url = "{servicenow}", credential = "servicenow" }}
             process.kill().unwrap();
             process.wait().unwrap();
         }
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        let process = self.process.as_ref().expect("it runs").id().to_string();
+        let kill = Command::new("kill").args([signal, &process]).status();
+        assert!(kill.unwrap().success());
     }
 
     pub(crate) fn log(&self) -> String {

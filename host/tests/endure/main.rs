@@ -7,7 +7,10 @@
 mod gateway;
 mod kills;
 mod people;
+#[path = "../postgres/mod.rs"]
+mod postgres;
 mod settling;
+mod sharing;
 mod systems;
 
 use std::io::Write as _;
