@@ -147,7 +147,7 @@ servicenow = {{ url = "{servicenow}", credential = "servicenow" }}
     }
 
     pub(crate) fn signal(&self, signal: &str) {
-        let process = self.process.as_ref().expect("it runs").id().to_string();
+        let process = self.id().to_string();
         let kill = Command::new("kill").args([signal, &process]).status();
         assert!(kill.unwrap().success());
     }
@@ -156,8 +156,12 @@ servicenow = {{ url = "{servicenow}", credential = "servicenow" }}
         fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.process.as_ref().expect("it runs").id()
+    }
+
     /// Asks the admin listener.
-    pub(crate) fn ask(&self, path: &str) -> Value {
+    fn ask(&self, path: &str) -> Value {
         let mut stream = TcpStream::connect(self.admin.expect("it is ready")).unwrap();
         write!(
             stream,

@@ -4,6 +4,7 @@
 //! `cargo xtask endure` runs longer forms of these tests.
 #![allow(clippy::unwrap_used)]
 
+mod full_disk;
 mod gateway;
 mod kills;
 mod people;
