@@ -3,6 +3,7 @@
 //!
 //! `cargo xtask endure` runs longer forms of these tests.
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::print_stdout, reason = "the figures are what it is run for")]
 
 mod full_disk;
 mod gateway;
@@ -13,8 +14,6 @@ mod postgres;
 mod settling;
 mod sharing;
 mod systems;
-
-use std::io::Write as _;
 
 /// How many times, if it is to be another number than usual.
 fn times(usual: usize) -> usize {
@@ -36,5 +35,5 @@ fn number(name: &str) -> Option<u64> {
 }
 
 fn tell(line: &str) {
-    writeln!(std::io::stdout(), "{line}").unwrap();
+    println!("{line}");
 }

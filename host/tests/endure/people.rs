@@ -235,8 +235,8 @@ impl People {
             match (incidents.first(), records.first()) {
                 (Some(incident), Some(record)) => {
                     let notes = servicenow.journal(value(record, "sys_id"));
-                    let notes = notes.into_iter().map(|entry| entry.value).collect();
-                    let (missing, doubled) = case.comments(&of, incident, notes);
+                    let notes: Vec<_> = notes.into_iter().map(|entry| entry.value).collect();
+                    let (missing, doubled) = case.comments(&of, incident, &notes);
                     differences.extend(missing);
                     report.doubled.extend(doubled);
                     differences.extend(case.fields(&of, incident, record));
@@ -437,16 +437,16 @@ impl Case {
         &self,
         heard: &impl Fn(Side) -> Heard,
         incident: &Incident,
-        notes: Vec<String>,
+        notes: &[String],
     ) -> (Vec<Difference>, Vec<String>) {
         let comments = incident.timeline.iter();
-        let comments = comments
+        let comments: Vec<_> = comments
             .filter_map(|entry| entry.detail["comment"].as_str().map(str::to_owned))
             .collect();
         let (mut missing, mut doubled) = (Vec::new(), Vec::new());
         for Comment { text, on, at_ms } in &self.comments {
-            let there: &Vec<String> = match on {
-                Side::Flashduty => &notes,
+            let there: &[String] = match on {
+                Side::Flashduty => notes,
                 Side::ServiceNow => &comments,
             };
             match there.iter().filter(|note| note.contains(text)).count() {

@@ -2,6 +2,7 @@
 //! and closed. What was acknowledged is there afterwards, and the file opens.
 //!
 //! `cargo xtask endure power-cuts` runs more of them.
+#![allow(clippy::print_stdout, reason = "the figures are what it is run for")]
 
 use super::FileStore;
 use super::forgetful_disk::ForgetfulDisk;
@@ -13,7 +14,6 @@ use integration_gateway::contract::Scan;
 use integration_gateway::contract::Write;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -241,7 +241,7 @@ fn a_power_cut_at_any_moment_loses_nothing_that_was_acknowledged() {
     let cuts = number("ENDURE_TIMES").unwrap_or(CUTS);
     let seed = number("ENDURE_SEED").unwrap_or_else(|| fastrand::u64(..));
     let begin = Instant::now();
-    writeln!(std::io::stdout(), "power cuts, seed {seed}").unwrap();
+    println!("power cuts, seed {seed}");
     let trials: Vec<_> = (0..DISKS)
         .map(|disk| std::thread::spawn(move || endure(seed.wrapping_add(disk), cuts / DISKS)))
         .collect();
@@ -255,10 +255,6 @@ fn a_power_cut_at_any_moment_loses_nothing_that_was_acknowledged() {
         all.acknowledged += figures.acknowledged;
     }
     let took = begin.elapsed();
-    writeln!(
-        std::io::stdout(),
-        "{all} in {took:.1?}: none lost, every file opened; seed {seed}"
-    )
-    .unwrap();
+    println!("{all} in {took:.1?}: none lost, every file opened; seed {seed}");
     assert!(all.creating > 0 && all.opening > 0 && all.writing > 0 && all.closing > 0);
 }
