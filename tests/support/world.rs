@@ -1,5 +1,6 @@
 //! Both simulators and the gateway between them.
 
+use crate::network::Network;
 use anyhow::Context as _;
 use anyhow::bail;
 use integration_gateway::Store as _;
@@ -75,6 +76,8 @@ pub struct Setting {
     pub flashduty: flashduty::Options,
     /// How long ServiceNow waits before it runs a business rule.
     pub business_rule_delay_ms: u64,
+    /// Whether a network that can fail is between the gateway and the systems.
+    pub network: bool,
 }
 
 impl Default for Setting {
@@ -94,6 +97,7 @@ impl Default for Setting {
             servicenow: servicenow::Options::default(),
             flashduty: flashduty::Options::default(),
             business_rule_delay_ms: 100,
+            network: false,
         }
     }
 }
@@ -106,6 +110,8 @@ pub struct World {
     pub flashduty: Server<Flashduty>,
     /// The gateway, unless it is stopped.
     pub host: Option<Host>,
+    /// What is between the gateway and Flashduty, and ServiceNow, if anything.
+    pub networks: Vec<Network>,
     folder: TempDir,
     runtime: WasmRuntime,
 }
@@ -132,11 +138,18 @@ impl World {
         let flashduty = Server::start(flashduty, ServerOptions::default()).await?;
         flashduty.poke(|f, _| f.set_base_url(&flashduty.url()));
 
+        let mut networks = Vec::new();
+        if setting.network {
+            for far_end in [flashduty.addr(), servicenow.addr()] {
+                networks.push(Network::start(far_end).await?);
+            }
+        }
         let folder = tempfile::tempdir()?;
         let world = Self {
             servicenow,
             flashduty,
             host: None,
+            networks,
             folder,
             runtime,
         };
@@ -224,7 +237,10 @@ impl World {
         ] {
             fs::write(self.folder.path().join(name), secret)?;
         }
-        let (flashduty, servicenow) = (self.flashduty.url(), self.servicenow.url());
+        let (flashduty, servicenow) = match self.networks.as_slice() {
+            [to_flashduty, to_servicenow] => (to_flashduty.url(), to_servicenow.url()),
+            _ => (self.flashduty.url(), self.servicenow.url()),
+        };
         let Setting {
             direction,
             server,

@@ -16,6 +16,7 @@ mod component;
 mod copy;
 mod debian;
 mod demo;
+mod endure;
 mod lint;
 mod mutants;
 mod postgres;
@@ -67,6 +68,8 @@ enum Task {
         #[arg(value_name = "FILTER")]
         filters: Vec<String>,
     },
+    /// Treat the program badly for longer than the tests do.
+    Endure(endure::Endure),
     /// Build the component twice, in different places, and compare the bytes.
     Reproducible,
     /// Show an incident travel through the simulators and the gateway.
@@ -105,6 +108,7 @@ fn run(cli: &Cli) -> Result<()> {
         } => test::run(from, *all_gateways, filters),
         Task::Lint => lint::run(),
         Task::Mutants { filters } => mutants::run(filters),
+        Task::Endure(endure) => endure::run(from, endure),
         Task::Reproducible => reproducible::run(from),
         Task::Demo { flags } => demo::run(from, flags),
         Task::Bench => bench::run(from),
