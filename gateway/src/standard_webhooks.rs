@@ -199,6 +199,18 @@ mod tests {
     }
 
     #[test]
+    fn an_id_too_long_to_be_remembered_is_none() {
+        let verifier = verifier(&["key"]);
+        for (length, is_valid) in [(1, true), (256, true), (257, false)] {
+            let id = "x".repeat(length);
+            let mac = sign(b"key", &id, TIMESTAMP, BODY);
+            let signature = format!("v1,{}", STANDARD.encode(mac));
+            let found = verifier.verify(signed(&id, TIMESTAMP, &signature), BODY, SENT_MS);
+            assert_eq!(found != Signature::Invalid, is_valid, "{length}");
+        }
+    }
+
+    #[test]
     fn a_genuine_signature_of_another_time_is_expired() {
         let verifier = verifier(&[SECRET]);
         let signed = signed(ID, TIMESTAMP, SIGNATURE);

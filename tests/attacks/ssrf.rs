@@ -283,7 +283,7 @@ async fn a_far_end_that_is_allowed_cannot_send_the_gateway_elsewhere() {
         let moved = text.replace(&servicenow, &format!("http://127.0.0.1:{port}"));
         world.restart_with(&moved).await.unwrap();
         world.connect(&Setting::default());
-        world.alert("disk full", Status::Critical);
+        world.alert(&head, Status::Critical);
         let look = |_: &World| (asked.load(Ordering::SeqCst) > 0).then_some(());
         world.until("ServiceNow is asked", look).await.unwrap();
         let waits = |w: &World| {
