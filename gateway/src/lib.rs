@@ -52,6 +52,8 @@ mod suggestion;
 
 pub use address::AddressPolicy;
 pub use address::Network;
+pub use admin::OPERATOR_ROUTES;
+pub use admin::OperatorRoute;
 pub use client::Client;
 pub use client::OutgoingRequest;
 pub use client::SendFailure;

@@ -65,9 +65,10 @@ pub struct WebhookSettings {
     /// A signature as [Standard Webhooks](https://www.standardwebhooks.com/)
     /// defines it.
     pub signature: Option<SignatureSettings>,
-    /// A longer body is answered 413.
+    /// A longer body is answered 413. At most 512 KiB, since what is read of it
+    /// takes many times as much memory.
     #[serde(default = "defaults::max_body_bytes")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 524_288))]
     pub max_body_bytes: usize,
 }
 

@@ -194,6 +194,24 @@ impl World {
         Ok(())
     }
 
+    /// Everything that `check` would find wrong with another configuration;
+    /// nothing if it is good.
+    pub fn problems(&self, configuration: &str) -> anyhow::Result<Option<String>> {
+        let file = self.folder.path().join("other.toml");
+        fs::write(&file, configuration)?;
+        let checked = Draft::read(&file).and_then(|draft| draft.check(&self.runtime));
+        Ok(checked.err().map(|problems| problems.to_string()))
+    }
+
+    /// Stops the gateway, and starts it with another configuration.
+    pub async fn restart_with(&mut self, configuration: &str) -> anyhow::Result<()> {
+        if let Some(host) = self.host.take() {
+            host.shutdown(PATIENCE).await;
+        }
+        fs::write(self.configuration(), configuration)?;
+        self.start_host().await
+    }
+
     /// Drops the gateway in the middle of whatever it does, and starts it again
     /// on the same store.
     pub async fn crash_and_restart(&mut self, setting: &Setting) -> anyhow::Result<()> {

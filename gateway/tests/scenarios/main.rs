@@ -14,5 +14,6 @@ mod requesting;
 mod scene;
 mod settings;
 mod sharing;
+mod straying;
 mod threads;
 mod working;
