@@ -10,10 +10,14 @@ use serde::Deserialize;
 use serde::Serialize;
 
 /// How far back new Flashduty incidents are listed, by when they began.
-pub(super) const RECENT_S: u64 = 3600;
+const RECENT_S: u64 = 3600;
+
+/// How far ahead of the gateway's clock Flashduty's may be, before lists reach
+/// the present only step by step.
+const DAY_S: u64 = 24 * 3600;
 
 /// The longest time that a list of Flashduty may span.
-pub(super) const WINDOW_S: u64 = 31 * 24 * 3600;
+const WINDOW_S: u64 = 31 * DAY_S;
 
 /// How many polls there are from one pass over the pairs to the next.
 const PAIRS_EVERY: u64 = 5;
@@ -103,9 +107,9 @@ impl Progress {
     }
 
     /// Until when a list spans that begins then. The gateway's clock may be
-    /// wrong; Flashduty's has shown `known_s`.
+    /// behind; Flashduty's has shown `known_s`.
     pub(super) fn end(since_s: u64, known_s: u64, now_ms: u64) -> u64 {
-        let end_s = (now_ms / 1000).max(known_s) + OVERLAP_S;
+        let end_s = (now_ms / 1000).max(known_s) + DAY_S;
         end_s.min(since_s + WINDOW_S)
     }
 
