@@ -159,6 +159,8 @@ impl World {
         }
         let mut world = world;
         world.start_host().await?;
+        // What the gateway does by itself at its start is done.
+        world.settled().await?;
         world.connect(&setting);
         Ok(world)
     }
