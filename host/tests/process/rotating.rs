@@ -66,7 +66,10 @@ impl FarEnds {
         if let Some(token) = header("authorization: Bearer ") {
             return token.to_owned();
         }
-        let (form, query) = (asked.body.as_str(), asked.head.lines().next().unwrap());
+        let (form, query) = (
+            asked.body.as_str(),
+            asked.head.lines().next().unwrap_or_default(),
+        );
         let value = |text: &str, name: &str| {
             let (_, rest) = text.split_once(name)?;
             Some(rest.split(['&', ' ']).next()?.to_owned())

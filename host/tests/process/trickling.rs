@@ -34,6 +34,20 @@ fn open_files(gateway: &Gateway) -> usize {
     fs::read_dir(folder).unwrap().count()
 }
 
+/// As many as it may have open.
+fn most_files(gateway: &Gateway) -> usize {
+    let limits = fs::read_to_string(format!("/proc/{}/limits", gateway.process.id())).unwrap();
+    let line = limits
+        .lines()
+        .find_map(|l| l.strip_prefix("Max open files"));
+    line.unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
 const HEADS: [&str; 4] = [
     // Nothing, half a head, a whole one without a proof, and one with it.
     "",
@@ -61,6 +75,7 @@ fn two_thousand_trickling_sockets_are_closed_in_time_and_keep_nobody_out() {
     let text = text.replace("server.listen = \"127.0.0.1:0\"", timeouts);
     fs::write(&file, text).unwrap();
     let gateway = Gateway::start_by(as_a_service(), folder.path());
+    assert!(most_files(&gateway) >= 2 * 1024 + 256);
 
     thread::scope(|scope| {
         let mut sockets: Vec<TcpStream> = Vec::new();
