@@ -16,4 +16,5 @@ mod settings;
 mod sharing;
 mod straying;
 mod threads;
+mod timing;
 mod working;

@@ -90,7 +90,9 @@ fn a_gibibyte_is_refused_at_the_limit_and_takes_no_memory() {
                     let (taken, answer) = offer(gateway, lines);
                     // The rest is what the sockets of both sides hold.
                     assert!(taken < 16 * MIB, "{lines}: {taken}");
-                    let is_refused = answer.contains("HTTP/1.1 413 ") || answer.is_empty();
+                    // A length of twenty digits is too large for the header.
+                    let is_refused = [" 413 ", " 431 "].iter().any(|s| answer.contains(s));
+                    let is_refused = is_refused || answer.is_empty();
                     assert!(is_refused, "{lines}: {answer}");
                 });
             }
@@ -107,9 +109,10 @@ fn a_length_that_lies_is_no_way_to_smuggle_a_request() {
     let folder = folder(&far_end, "", "server.body-timeout-seconds = 1");
     let gateway = Gateway::start(folder.path());
     let smuggled = "GET /smuggled HTTP/1.1\r\nhost: gateway\r\n\r\n";
+    let behind = format!("content-length: {}\r\n", 2 + smuggled.len());
     for (lines, body, statuses) in [
-        // Longer than what comes: it is waited for, and no longer than that.
-        ("content-length: 50\r\n", "{}", &["408"][..]),
+        // What follows is part of the body, and no JSON.
+        (&behind[..], "{}", &["400"][..]),
         // No number, two numbers, a number and chunks: nobody knows where the
         // body ends, so nothing behind it is a request.
         ("content-length: x\r\n", "{}", &["400"]),
@@ -134,17 +137,9 @@ fn a_length_that_lies_is_no_way_to_smuggle_a_request() {
         (&stream).write_all(request.as_bytes()).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
         let answer = rest(&stream);
-        let found: Vec<_> = answer
-            .split("HTTP/1.1 ")
-            .skip(1)
-            .map(|answer| &answer[..3])
-            .collect();
-        if lines == "content-length: 50\r\n" {
-            // What follows was its body, and no JSON.
-            assert_eq!(found, ["400"], "{lines}: {answer}");
-        } else {
-            assert_eq!(found, statuses, "{lines}: {answer}");
-        }
+        let answers = answer.split("HTTP/1.1 ").skip(1);
+        let found: Vec<_> = answers.map(|answer| &answer[..3]).collect();
+        assert_eq!(found, statuses, "{lines}: {answer}");
     }
 }
 
@@ -158,7 +153,7 @@ fn incident(number: usize) -> String {
 #[test]
 fn a_flood_while_the_far_end_is_down_is_kept_and_its_queue_is_short() {
     const INCIDENTS: usize = 20;
-    let events = env::var("FLOOD_EVENTS").map_or(4000, |n| n.parse().unwrap());
+    let events = env::var("FLOOD_EVENTS").map_or(800, |n| n.parse().unwrap());
     let far_end = FarEnd::new();
     let folder = folder(&far_end, "", "");
     let down = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

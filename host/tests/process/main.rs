@@ -9,7 +9,9 @@ mod flooding;
 #[path = "../postgres/mod.rs"]
 mod postgres;
 mod reloading;
+mod rotating;
 mod sharing;
+mod tls;
 mod trickling;
 
 use serde_json::Value;
