@@ -164,9 +164,8 @@ impl Gate {
         let obeyed = |until_ms: u64| {
             until_ms.clamp(now_ms + SHORTEST_HOLD_MS, now_ms + LONGEST_OBEDIENCE_MS)
         };
-        let growing = |times: u32, (base_ms, cap_ms): (u64, u64)| {
-            now_ms + doubling(times, base_ms, cap_ms)
-        };
+        let growing =
+            |times: u32, (base_ms, cap_ms): (u64, u64)| now_ms + doubling(times, base_ms, cap_ms);
         match lesson {
             Lesson::Works => return self.open(),
             Lesson::Limits { until_ms } => self.close(Why::Limited, now_ms, |times| {

@@ -361,7 +361,8 @@ impl Gates {
     /// Whether nothing is sent to the place with this id.
     pub(crate) fn is_closed(&self, id: &str) -> bool {
         let all = self.all();
-        all.get(id).is_some_and(|guarded| guarded.gate.closed.is_some())
+        all.get(id)
+            .is_some_and(|guarded| guarded.gate.closed.is_some())
     }
 
     /// Gates that are closed. One that waits for its probe is closed still.
@@ -382,7 +383,9 @@ impl Gates {
     ) -> Result<(), StoreError> {
         let known: BTreeMap<String, Option<u64>> = {
             let all = self.all();
-            let known = all.iter().map(|(id, guarded)| (id.clone(), guarded.revision));
+            let known = all
+                .iter()
+                .map(|(id, guarded)| (id.clone(), guarded.revision));
             known.collect()
         };
         let (mut found, mut after) = (BTreeMap::new(), None);

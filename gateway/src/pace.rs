@@ -16,6 +16,8 @@ const MOST_HALVINGS: u32 = 4;
 const RECOVERY_MS: u64 = 60_000;
 /// Work that waits for its turn is taken up when the line is shorter.
 const SHORT_LINE_MS: u64 = 1000;
+/// While too many requests are under way, look again after this.
+const FULL_MS: u64 = 200;
 const MINUTE_US: u64 = 60_000_000;
 
 #[derive(Default)]
@@ -74,7 +76,7 @@ impl Pace {
     /// milliseconds to wait.
     pub(crate) fn admit(&mut self, now_ms: u64) -> Result<(), u64> {
         if self.under_way >= self.settings.at_once {
-            return Err(SHORT_LINE_MS);
+            return Err(FULL_MS);
         }
         let line_us = self.expected_us.max(self.free_us);
         let wait_ms = self.wait_us(line_us, now_ms).div_ceil(1000);

@@ -60,11 +60,7 @@ mod tests {
         for (name, value, expected) in [
             ("retry-after", "5", NOW + 5000),
             ("Retry-After", " 0 ", NOW),
-            (
-                "retry-after",
-                "Tue, 14 Nov 2023 22:13:30 GMT",
-                NOW + 10_000,
-            ),
+            ("retry-after", "Tue, 14 Nov 2023 22:13:30 GMT", NOW + 10_000),
             ("x-ratelimit-reset", "1700000010", NOW + 10_000),
             ("x-ratelimit-reset", "1700000010000", NOW + 10_000),
             ("x-ratelimit-reset", "10", NOW + 10_000),

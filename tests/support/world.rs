@@ -309,6 +309,7 @@ kind = "query"
 origin = "{flashduty}"
 name = "app_key"
 value = {{ file = "app-key" }}
+pace = {{ per-minute = 600000, burst = 1000, at-once = 100 }}
 
 "#
             );
@@ -321,6 +322,7 @@ kind = "basic"
 origin = "{servicenow}"
 user = {{ file = "user" }}
 password = {{ file = "password" }}
+pace = {{ per-minute = 600000, burst = 1000, at-once = 100 }}
 
 "#
             );
