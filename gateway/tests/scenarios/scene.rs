@@ -330,6 +330,10 @@ pub(crate) struct Scripted {
     sessions: Arc<Mutex<VecDeque<Steps>>>,
     requests: Arc<Mutex<VecDeque<Steps>>>,
     running: Arc<Mutex<Arc<Mutex<BTreeSet<String>>>>>,
+    /// What each session of work asks for that is not written down, one after
+    /// the other. What goes wrong puts it off as the gateway says, and does not
+    /// count.
+    pub(crate) asks: Arc<Mutex<Vec<HttpRequest>>>,
     /// What opened each session.
     pub(crate) inputs: Arc<Mutex<Vec<Input>>>,
     /// The replies that each resume got, without the empty first ones.
@@ -396,11 +400,18 @@ impl Runtime for Scripted {
             Input::Work(work) => Some(Running::of(&self.running.lock().unwrap(), &work.key)),
             Input::Request(_) | Input::Operator(_) => None,
         };
+        let unwritten = written.is_none();
+        let asks = match &input {
+            Input::Work(_) if unwritten => self.asks.lock().unwrap().clone(),
+            _ => Vec::new(),
+        };
         let steps = written.unwrap_or_else(|| match input {
             Input::Request(_) | Input::Operator(_) => vec![Ok(vec![respond(200)])],
             Input::Work(_) => vec![Ok(vec![finish(Verdict::Done)])],
         });
         Ok(ScriptedSession {
+            puts_off: unwritten,
+            asks: asks.into(),
             steps: steps.into(),
             seen: self.seen.clone(),
             hold,
@@ -430,6 +441,8 @@ impl Drop for Running {
 
 pub(crate) struct ScriptedSession {
     steps: VecDeque<Result<Vec<Effect>, Trap>>,
+    asks: VecDeque<HttpRequest>,
+    puts_off: bool,
     seen: Arc<Mutex<Vec<Vec<Reply>>>>,
     hold: Option<Arc<tokio::sync::Semaphore>>,
     _running: Option<Running>,
@@ -441,6 +454,22 @@ impl Session for ScriptedSession {
             hold.acquire().await.unwrap().forget();
         }
         tokio::task::yield_now().await;
+        let wrong = match replies.first() {
+            Some(Reply::Http(Err(HttpFailure::Held(hold)))) => Some(Some(hold.until_ms)),
+            Some(Reply::Http(Ok(answer))) if answer.status < 300 => None,
+            Some(Reply::Http(_)) => Some(None),
+            _ => None,
+        };
+        if let (Some(not_before_ms), true) = (wrong, self.puts_off) {
+            return Ok(vec![finish(Verdict::Retry(Retry {
+                not_before_ms,
+                counts: false,
+                reason: "not now".to_owned(),
+            }))]);
+        }
+        if let Some(request) = self.asks.pop_front() {
+            return Ok(vec![Effect::Http(request)]);
+        }
         if !replies.is_empty() {
             self.seen.lock().unwrap().push(replies);
         }
@@ -572,7 +601,14 @@ type Act = Box<dyn FnOnce() + Send>;
 #[derive(Clone, Default)]
 pub(crate) struct FarEnd {
     answers: Arc<Mutex<VecDeque<Result<Response, SendFailure>>>>,
+    /// What it answers when nothing is written down.
+    pub(crate) always: Arc<Mutex<Option<Result<Response, SendFailure>>>>,
     then: Arc<Mutex<Option<Act>>>,
+    /// What one origin answers, whatever else is said.
+    only: Arc<Mutex<Option<(String, Result<Response, SendFailure>)>>>,
+    at_once: Arc<AtomicU64>,
+    /// The most requests that were under way at a time.
+    pub(crate) most_at_once: Arc<AtomicU64>,
     pub(crate) sent: Arc<Mutex<Vec<Sent>>>,
 }
 
@@ -584,6 +620,19 @@ impl FarEnd {
     /// Does something while the next answer is on its way.
     pub(crate) fn then(&self, act: impl FnOnce() + Send + 'static) {
         *self.then.lock().unwrap() = Some(Box::new(act));
+    }
+
+    /// From now on, one origin answers only this.
+    pub(crate) fn only(&self, origin: &str, answer: Result<Response, SendFailure>) {
+        *self.only.lock().unwrap() = Some((origin.to_owned(), answer));
+    }
+
+    pub(crate) fn recovers(&self) {
+        *self.only.lock().unwrap() = None;
+    }
+
+    pub(crate) fn always(&self, answer: Response) {
+        *self.always.lock().unwrap() = Some(Ok(answer));
     }
 
     pub(crate) fn next_status(&self, status: u16) {
@@ -605,19 +654,29 @@ impl FarEnd {
 
 impl Client for FarEnd {
     async fn send(&self, request: OutgoingRequest) -> Result<Response, SendFailure> {
+        let url = request.url.to_string();
         self.sent.lock().unwrap().push(Sent {
             method: request.method,
-            url: request.url.to_string(),
+            url: url.clone(),
             headers: request.headers,
             body: String::from_utf8(request.body).unwrap(),
             timeout_ms: request.timeout_ms,
         });
+        let at_once = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_at_once.fetch_max(at_once, Ordering::SeqCst);
         // Others get a turn while the answer is on its way.
         tokio::task::yield_now().await;
+        self.at_once.fetch_sub(1, Ordering::SeqCst);
+        if let Some((origin, answer)) = &*self.only.lock().unwrap()
+            && url.starts_with(origin)
+        {
+            return answer.clone();
+        }
         if let Some(act) = self.then.lock().unwrap().take() {
             act();
         }
         let answer = self.answers.lock().unwrap().pop_front();
+        let answer = answer.or_else(|| self.always.lock().unwrap().clone());
         answer.unwrap_or(Ok(response(200)))
     }
 }
