@@ -185,7 +185,8 @@ impl Gate {
             Lesson::Forbids => {
                 let again = self.was(Why::Forbidden);
                 // It answers, so it is not failing.
-                let opened = !again && self.open();
+                self.failed.clear();
+                let opened = !again && self.closed.take().is_some();
                 self.forbidden.insert(work.to_owned());
                 if self.forbidden.len() < FAILURES && !again {
                     return opened;

@@ -200,7 +200,7 @@ impl Gates {
     ) -> Result<Pass<'_>, Hold> {
         let id = place.id();
         for _ in 0..ROUNDS {
-            match self.begin(&id, place, environment.now_ms())? {
+            match self.begin(&id, place, Now::of(environment))? {
                 Begun::Open => return self.queue(&id, patience, environment).await,
                 Begun::Probe(pass) => {
                     let now_ms = environment.now_ms();
@@ -216,7 +216,7 @@ impl Gates {
         Err(soon(environment.now_ms(), "other gateways are trying"))
     }
 
-    fn begin(&self, id: &str, place: &Place, now_ms: u64) -> Result<Begun<'_>, Hold> {
+    fn begin(&self, id: &str, place: &Place, now: Now) -> Result<Begun<'_>, Hold> {
         let mut all = self.all();
         let guarded = all
             .entry(id.to_owned())
@@ -224,7 +224,7 @@ impl Gates {
         let Some(closed) = &guarded.gate.closed else {
             return Ok(Begun::Open);
         };
-        if let Some(until_ms) = self.held_until(guarded, closed, now_ms) {
+        if let Some(until_ms) = self.held_until(guarded, closed, now.ms) {
             return Err(Hold {
                 until_ms,
                 reason: closed.reason.clone(),
@@ -232,7 +232,7 @@ impl Gates {
         }
         let why = closed.why;
         guarded.probing = true;
-        guarded.pace.jump_the_line();
+        guarded.pace.jump_the_line(now.steady_ms);
         Ok(Begun::Probe(Pass {
             gates: self,
             id: id.to_owned(),
@@ -310,6 +310,8 @@ impl Gates {
                     };
                     if wait_ms > 0 {
                         environment.sleep(wait_ms).await;
+                    }
+                    if environment.steady_ms() > begun_ms {
                         // It may have closed meanwhile.
                         self.still_open(id, environment.now_ms())?;
                     }

@@ -49,6 +49,10 @@ impl Pace {
     pub(crate) fn step(&mut self, settings: &PaceSettings, now_ms: u64, patience_ms: u64) -> Step {
         if self.settings != *settings {
             self.settings = settings.clone();
+            // A line that stood at a slower pace shall not last.
+            let longest_us = now_ms * 1000 + self.burst_us(now_ms) + self.interval_us(now_ms);
+            self.free_us = self.free_us.min(longest_us);
+            self.expected_us = self.expected_us.min(longest_us);
         }
         if self.under_way >= self.settings.at_once {
             return Step::Full;
@@ -64,7 +68,8 @@ impl Pace {
     }
 
     /// A request that goes whatever the line.
-    pub(crate) fn jump_the_line(&mut self) {
+    pub(crate) fn jump_the_line(&mut self, now_ms: u64) {
+        self.free_us = self.free_us.max(now_ms * 1000) + self.interval_us(now_ms);
         self.under_way += 1;
     }
 
@@ -175,15 +180,13 @@ mod tests {
         let mut pace = Pace::default();
         waits(&mut pace, 1, 0);
         pace.halve(0);
-        assert_eq!(waits(&mut pace, 3, 0), [200, 400, 600]);
+        assert_eq!(waits(&mut pace, 3, 0), [0, 200, 400]);
         assert_eq!(waits(&mut pace, 4, 60_000), [0, 0, 0, 100]);
         for _ in 0..9 {
             pace.halve(70_000);
         }
-        let slow = waits(&mut pace, 2, 70_000);
-        assert_eq!(slow[1] - slow[0], 1600);
-        let faster = waits(&mut pace, 2, 131_000);
-        assert_eq!(faster[1] - faster[0], 800);
+        let intervals = [70_000, 130_000, 190_000, 310_000].map(|ms| pace.interval_us(ms));
+        assert_eq!(intervals, [1_600_000, 800_000, 400_000, 100_000]);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use integration_gateway::Trap;
 use integration_gateway::contract::*;
 use integration_gateway::settings::SecretRef;
 use integration_gateway::settings::Settings;
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -690,6 +691,8 @@ pub(crate) struct Clock {
     steady: Arc<AtomicU64>,
     /// Whether whoever sleeps waits until the clock is moved.
     pub(crate) stands: Arc<AtomicBool>,
+    /// When somebody wants to be woken, on the steady clock.
+    wakes: Arc<Mutex<BTreeMap<u64, u64>>>,
     dice: Arc<AtomicU64>,
     /// What the gateway announced.
     pub(crate) due: Arc<Mutex<Vec<u64>>>,
@@ -701,6 +704,7 @@ impl Default for Clock {
             now: Arc::new(AtomicU64::new(NOW)),
             steady: Arc::default(),
             stands: Arc::default(),
+            wakes: Arc::default(),
             dice: Arc::new(AtomicU64::new(u64::MAX)),
             due: Arc::default(),
         }
@@ -711,6 +715,29 @@ impl Clock {
     /// Only what it shows; nobody's waiting gets shorter.
     pub(crate) fn set(&self, now_ms: u64) {
         self.now.store(now_ms, Ordering::SeqCst);
+    }
+
+    /// In how many milliseconds the first wants to be woken.
+    pub(crate) fn next_wake(&self) -> Option<u64> {
+        let wakes = self.wakes.lock().unwrap();
+        let next = wakes.values().min()?;
+        Some(next.saturating_sub(self.steady_ms()))
+    }
+
+    /// Waits for so long, or until `enough`.
+    pub(crate) async fn wait(&self, ms: u64, enough: impl Fn() -> bool) {
+        struct Wake<'a>(&'a Clock, u64);
+        impl Drop for Wake<'_> {
+            fn drop(&mut self) {
+                self.0.wakes.lock().unwrap().remove(&self.1);
+            }
+        }
+        let wake = Wake(self, self.random());
+        let until = self.steady_ms().saturating_add(ms);
+        self.wakes.lock().unwrap().insert(wake.1, until);
+        while self.steady_ms() < until && !enough() {
+            tokio::task::yield_now().await;
+        }
     }
 
     pub(crate) fn advance(&self, ms: u64) {
@@ -736,11 +763,10 @@ impl Environment for Clock {
 
     /// Lets others run, and moves the clock unless somebody else does.
     async fn sleep(&self, ms: u64) {
-        let until = self.steady_ms() + ms;
-        if !self.stands.load(Ordering::SeqCst) {
+        if self.stands.load(Ordering::SeqCst) {
+            self.wait(ms, || false).await;
+        } else {
             self.advance(ms);
-        }
-        while self.steady_ms() < until {
             tokio::task::yield_now().await;
         }
         tokio::task::yield_now().await;
