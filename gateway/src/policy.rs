@@ -206,8 +206,19 @@ impl Check<'_> {
             let at = format!("{pointer}/origin");
             let origin = self.origin(&at, credential.origin(), insecure, addresses);
             let kind = self.kind(&pointer, credential, origin.as_ref(), listed);
+            let pace = credential.pace().clone();
+            for (key, value) in [
+                ("per-minute", pace.per_minute),
+                ("burst", pace.burst),
+                ("at-once", pace.at_once),
+            ] {
+                if value == 0 {
+                    let at = format!("{pointer}/pace/{key}");
+                    self.report(at, "expected at least 1, found 0");
+                }
+            }
             if let (Some(origin), Some(kind)) = (origin, kind) {
-                credentials.insert(name.clone(), Credential { origin, kind });
+                credentials.insert(name.clone(), Credential { origin, kind, pace });
             }
         }
         credentials

@@ -311,6 +311,7 @@ kind = "query"
 origin = "{flashduty}"
 name = "app_key"
 value = {{ file = "app-key" }}
+pace = {{ per-minute = 600000, burst = 1000, at-once = 100 }}
 
 "#
             );
@@ -323,6 +324,7 @@ kind = "basic"
 origin = "{servicenow}"
 user = {{ file = "user" }}
 password = {{ file = "password" }}
+pace = {{ per-minute = 600000, burst = 1000, at-once = 100 }}
 
 "#
             );

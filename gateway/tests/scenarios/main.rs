@@ -7,6 +7,8 @@ mod answering;
 mod awaiting;
 mod limits;
 mod operating;
+mod outage;
+mod pacing;
 mod proving;
 mod reconfiguring;
 mod rehearsing;
