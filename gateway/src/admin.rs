@@ -35,51 +35,103 @@ use url::form_urlencoded;
 /// A key that no gateway writes: reading it shows whether the store answers.
 const PROBE: &str = "g.ready";
 
+/// One thing that the operator's surface serves.
+#[derive(Clone, Copy, Debug)]
+pub struct OperatorRoute {
+    /// `*` for any.
+    pub method: &'static str,
+    /// `KEY` stands for one segment, and `…` for all that follow.
+    pub path: &'static str,
+    /// Whether it is answered without the token.
+    pub is_open: bool,
+    page: Page,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Page {
+    Health,
+    Readiness,
+    Metrics,
+    Status,
+    Work,
+    Release,
+    Plugin,
+}
+
+/// All that the operator's surface serves.
+pub const OPERATOR_ROUTES: [OperatorRoute; 7] = [
+    OperatorRoute::open("/healthz", Page::Health),
+    OperatorRoute::open("/readyz", Page::Readiness),
+    OperatorRoute::closed("GET", "/metrics", Page::Metrics),
+    OperatorRoute::closed("GET", "/status", Page::Status),
+    OperatorRoute::closed("GET", "/work", Page::Work),
+    OperatorRoute::closed("POST", "/work/KEY/release", Page::Release),
+    OperatorRoute::closed("*", "/plugin/…", Page::Plugin),
+];
+
+impl OperatorRoute {
+    const fn open(path: &'static str, page: Page) -> Self {
+        Self {
+            method: "GET",
+            path,
+            is_open: true,
+            page,
+        }
+    }
+
+    const fn closed(method: &'static str, path: &'static str, page: Page) -> Self {
+        Self {
+            method,
+            path,
+            is_open: false,
+            page,
+        }
+    }
+
+    fn leads_to(&self, path: &str) -> bool {
+        let mut segments = path.split('/');
+        for expected in self.path.split('/') {
+            match (expected, segments.next()) {
+                ("…", Some(_)) => return true,
+                ("KEY", Some(_)) => {}
+                (expected, found) if found == Some(expected) => {}
+                _ => return false,
+            }
+        }
+        segments.next().is_none()
+    }
+}
+
 impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
-    /// Answers a request on the operator's surface.
+    /// Answers a request on the operator's surface: what [`OPERATOR_ROUTES`]
+    /// lists, and nothing else.
     pub async fn operate(&self, request: Incoming) -> Response {
-        let path = request.path.as_str();
-        let segments: Vec<&str> = path.split('/').skip(1).collect();
-        let is_open = matches!(segments[..], ["healthz"] | ["readyz"]);
+        let found = OPERATOR_ROUTES.iter().find(|r| r.leads_to(&request.path));
+        let is_open = found.is_some_and(|route| route.is_open);
         if !is_open && let Some(refusal) = self.without_token(&request) {
             return refusal;
         }
-        if let Some(path) = path.strip_prefix("/plugin").filter(|p| p.starts_with('/')) {
-            let path = path.to_owned();
-            return self.receive_operator(for_plugin(path, request)).await;
-        }
-        let expected = match segments[..] {
-            ["work", _, "release"] => "POST",
-            ["healthz" | "readyz" | "metrics" | "status" | "work"] => "GET",
-            _ => {
-                return error_response(
-                    404,
-                    "expected /healthz, /readyz, /metrics, /status, /work, /work/KEY/release or \
-                     /plugin/…",
-                );
-            }
+        let Some(route) = found else {
+            let paths = OPERATOR_ROUTES.map(|route| route.path);
+            return error_response(404, &format!("expected one of {}", paths.join(", ")));
         };
-        if request.method != expected {
+        let expected = route.method;
+        if expected != "*" && request.method != expected {
             let mut response = error_response(405, &format!("expected {expected}"));
             let allow = ("allow".to_owned(), expected.to_owned());
             response.headers.push(allow);
             return response;
         }
-        match segments[..] {
-            ["healthz"] => json_response(200, &json!({ "alive": true })),
-            ["readyz"] => self.readiness().await,
-            ["metrics"] => Response {
+        match route.page {
+            Page::Health => json_response(200, &json!({ "alive": true })),
+            Page::Readiness => self.readiness().await,
+            Page::Metrics => Response {
                 status: 200,
                 headers: vec![("content-type".to_owned(), Metrics::CONTENT_TYPE.to_owned())],
                 body: self.metrics().encode().into_bytes(),
             },
-            ["status"] => json_response(200, &self.status()),
-            ["work", key, _] => match self.release(key).await {
-                Ok(()) => json_response(200, &json!({ "released": key })),
-                Err(error @ ReleaseError::NotParked(_)) => error_response(404, &error.to_string()),
-                Err(ReleaseError::Store(error)) => unavailable(&error),
-            },
-            _ => {
+            Page::Status => json_response(200, &self.status()),
+            Page::Work => {
                 let after = form_urlencoded::parse(request.query.as_bytes())
                     .find(|(name, _)| name == "after")
                     .map(|(_, key)| key.into_owned());
@@ -88,6 +140,17 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
                     Err(error) => unavailable(&error),
                 }
             }
+            Page::Release => {
+                let key = request.path.split('/').nth(2).unwrap_or_default();
+                match self.release(key).await {
+                    Ok(()) => json_response(200, &json!({ "released": key })),
+                    Err(error @ ReleaseError::NotParked(_)) => {
+                        error_response(404, &error.to_string())
+                    }
+                    Err(ReleaseError::Store(error)) => unavailable(&error),
+                }
+            }
+            Page::Plugin => self.receive_operator(for_plugin(request)).await,
         }
     }
 
@@ -115,13 +178,19 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         }
         match self.store.get(&[PROBE.to_owned()]).await {
             Ok(_) => json_response(200, &json!({ "ready": true })),
-            Err(error) => unavailable(&error),
+            // Whoever asks may be anybody, and the reason names files and hosts.
+            Err(error) => {
+                tracing::warn!(%error, "not ready: the store does not answer");
+                error_response(503, "the store does not answer; the gateway's log says why")
+            }
         }
     }
 }
 
 /// An operator's request as the plugin sees it: nothing that proves who sent it.
-fn for_plugin(path: String, request: Incoming) -> Request {
+fn for_plugin(request: Incoming) -> Request {
+    let path = request.path.strip_prefix("/plugin").unwrap_or_default();
+    let path = path.to_owned();
     let headers = request
         .headers
         .into_iter()

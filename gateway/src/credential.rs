@@ -9,6 +9,7 @@
 use crate::Secret;
 use crate::contract::Headers;
 use crate::origin::Origin;
+use crate::settings::PaceSettings;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::lock::Mutex;
@@ -18,6 +19,7 @@ use url::form_urlencoded;
 pub(crate) struct Credential {
     pub(crate) origin: Origin,
     pub(crate) kind: Kind,
+    pub(crate) pace: PaceSettings,
 }
 
 pub(crate) enum Kind {
@@ -212,6 +214,7 @@ mod tests {
         let credential = Credential {
             origin: Origin::parse("https://a").unwrap(),
             kind,
+            pace: PaceSettings::default(),
         };
         let mut url = Url::parse("https://a/x?b=c").unwrap();
         let mut headers = Vec::new();
@@ -278,6 +281,7 @@ mod tests {
     #[test]
     fn a_redirect_does_not_tell_the_plugin_what_stood_in_the_query() {
         let credential = Credential {
+            pace: PaceSettings::default(),
             origin: Origin::parse("https://a").unwrap(),
             kind: Kind::Query {
                 name: "app_key".to_owned(),
@@ -316,6 +320,7 @@ mod tests {
             let credential = Credential {
                 origin: origin.clone(),
                 kind,
+                pace: PaceSettings::default(),
             };
             assert_eq!(
                 credential.attach(&mut url, &mut headers, None).unwrap_err(),

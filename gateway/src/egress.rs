@@ -104,9 +104,15 @@ fn parse(text: &str) -> Result<Url, String> {
             url.scheme()
         ));
     }
-    let authority = text.split_once("://").map_or(text, |(_, rest)| rest);
-    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
-    if authority.contains('@') {
+    // The parser also finds a host, and a user, behind one slash, three or none.
+    let Some((_, rest)) = text
+        .split_once("://")
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(url.scheme()))
+    else {
+        return Err("the URL does not begin with https://".to_owned());
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') || !url.username().is_empty() || url.password().is_some() {
         return Err("the URL names a user; a credential belongs to the gateway".to_owned());
     }
     if url.fragment().is_some() {

@@ -3,11 +3,14 @@
 
 use crate::Client;
 use crate::Environment;
+use crate::Gateway;
 use crate::OutgoingRequest;
 use crate::Runtime;
 use crate::Secret;
 use crate::SendFailure;
 use crate::Store;
+use crate::authentication::header;
+use crate::contract::Headers;
 use crate::contract::Hold;
 use crate::contract::HttpFailure;
 use crate::contract::HttpRequest;
@@ -18,18 +21,31 @@ use crate::credential::OAuth2;
 use crate::credential::Token;
 use crate::egress::end_to_end;
 use crate::gate::Lesson;
-use crate::gate::Place;
-use crate::gate::retry_at;
+use crate::gate::Why;
+use crate::gates::Pass;
+use crate::gates::Patience;
+use crate::gates::Place;
 use crate::metrics;
 use crate::origin::Origin;
 use crate::redaction::without_queries;
+use crate::retry_after::retry_at;
 use crate::session::LAPSED;
 use crate::session::Run;
+use crate::settings::PaceSettings;
 use crate::suggestion::did_you_mean;
+use std::collections::BTreeSet;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
 use url::Url;
 
 const LONGEST_TOKEN_ANSWER: usize = 64 << 10;
 const TOKEN_TIMEOUT_MS: u32 = 30_000;
+/// How long a session waits for its turn at a place. It holds up a worker
+/// meanwhile, so that one slow account may not do it for long...
+const PATIENCE_MS: u64 = 2000;
+/// ...but what has begun there should come to its end: to begin anew would cost
+/// the far end more.
+const LONGEST_PATIENCE_MS: u64 = 60_000;
 
 impl<R: Runtime, S: Store, C: Client, E: Environment> Run<'_, R, S, C, E> {
     /// Carries out one request.
@@ -85,17 +101,17 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Run<'_, R, S, C, E> {
             credential: request.credential.clone(),
             token_endpoint: false,
         };
-        let gate = self
-            .gateway
-            .gates
-            .enter(place, self.gateway.environment.now_ms())
-            .map_err(HttpFailure::Held)?;
+        let default = PaceSettings::default();
+        let pace = credential.map_or(&default, |credential| &credential.pace);
+        let gate = self.enter(&place, pace).await?;
         let oauth = credential.and_then(|credential| match &credential.kind {
             Kind::OAuth2(oauth) => Some((request.credential.as_deref().unwrap_or(""), oauth)),
             _ => None,
         });
+        // Of a token that was rejected before, a probe need not hear it again.
+        let anew = gate.probe == Some(Why::Rejected);
         let mut token = match oauth {
-            Some((name, oauth)) => Some(self.token(name, oauth, None).await?),
+            Some((name, oauth)) => Some(self.token(name, oauth, None, anew).await?),
             None => None,
         };
         let outgoing = |token: Option<&Token>| {
@@ -107,18 +123,77 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Run<'_, R, S, C, E> {
         // sent again with a new token: it is often the token alone that ended.
         if let (Some((name, oauth)), Ok(response)) = (oauth, &result)
             && response.status == 401
+            && !anew
         {
-            token = Some(self.token(name, oauth, token.as_ref()).await?);
+            token = Some(self.token(name, oauth, token.as_ref(), false).await?);
             result = self.send(outgoing(token.as_ref())?).await;
         }
         let now_ms = self.gateway.environment.now_ms();
-        if let Some(lesson) = lesson(&result, credential.is_some(), now_ms) {
-            gate.learn(&lesson, now_ms, self.gateway.environment.random());
+        if let Some(lesson) = lesson(&request, &result, now_ms)
+            && !(lesson == Lesson::Rejects && self.is_outdated(&request))
+        {
+            self.learn(gate, &place, &lesson).await;
         }
         if let (Some(credential), Ok(response)) = (credential, &mut result) {
             credential.conceal(&mut response.headers);
         }
         result
+    }
+
+    async fn enter(&self, place: &Place, pace: &PaceSettings) -> Result<Pass<'_>, HttpFailure> {
+        let Gateway {
+            gates,
+            store,
+            environment,
+            ..
+        } = self.gateway;
+        let id = place.id();
+        let has_begun = self.reached().contains(&id);
+        let most_ms = if has_begun {
+            LONGEST_PATIENCE_MS
+        } else {
+            PATIENCE_MS
+        };
+        let left_ms = self.deadline_ms.saturating_sub(environment.now_ms());
+        let patience = Patience {
+            settings: pace,
+            most_ms: most_ms.min(left_ms),
+        };
+        match gates.enter(place, &patience, store, environment).await {
+            Ok(pass) => {
+                self.reached().insert(id);
+                Ok(pass)
+            }
+            Err(hold) => {
+                self.is_held(id, hold.until_ms);
+                Err(HttpFailure::Held(hold))
+            }
+        }
+    }
+
+    async fn learn(&self, gate: Pass<'_>, place: &Place, lesson: &Lesson) -> Option<Hold> {
+        let Gateway {
+            store, environment, ..
+        } = self.gateway;
+        let work = self.work.as_deref().unwrap_or_default();
+        let hold = gate.learn(lesson, work, store, environment).await;
+        if let Some(hold) = &hold {
+            self.is_held(place.id(), hold.until_ms);
+        }
+        hold
+    }
+
+    /// Whether the credential that was used has been replaced meanwhile.
+    fn is_outdated(&self, request: &HttpRequest) -> bool {
+        let name = request.credential.as_deref().unwrap_or_default();
+        let now = self.gateway.setup();
+        let used = self.setup.policy.credentials.get(name);
+        let current = now.policy.credentials.get(name);
+        !matches!((used, current), (Some(used), Some(current)) if used.proves_the_same_as(current))
+    }
+
+    fn reached(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.reached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn credential(&self, name: &str, origin: &Origin) -> Result<&Credential, HttpFailure> {
@@ -198,7 +273,8 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Run<'_, R, S, C, E> {
     }
 
     /// An OAuth token, fetched if there is none that is fresh. `rejected` is
-    /// one that the far end has just turned down.
+    /// one that the far end has just turned down; `anew` asks for another one
+    /// in any case.
     ///
     /// The lock is held while a token is fetched, so that all who need one
     /// wait for the same request.
@@ -207,10 +283,12 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Run<'_, R, S, C, E> {
         name: &str,
         oauth: &OAuth2,
         rejected: Option<&Token>,
+        anew: bool,
     ) -> Result<Token, HttpFailure> {
         let mut cached = oauth.token.lock().await;
         let now_ms = self.gateway.environment.now_ms();
         if let Some(token) = cached.as_ref()
+            && !anew
             && token.is_fresh(now_ms)
             && rejected.is_none_or(|rejected| rejected.serial != token.serial)
         {
@@ -222,19 +300,15 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Run<'_, R, S, C, E> {
             credential: Some(name.to_owned()),
             token_endpoint: true,
         };
-        let gate = self
-            .gateway
-            .gates
-            .enter(place, now_ms)
-            .map_err(HttpFailure::Held)?;
-        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let gate = self.enter(&place, &PaceSettings::default()).await?;
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let result = self
             .send(OutgoingRequest {
                 method: "POST".to_owned(),
                 url: oauth.token_url.clone(),
                 headers: vec![
-                    header("content-type", "application/x-www-form-urlencoded"),
-                    header("accept", "application/json"),
+                    pair("content-type", "application/x-www-form-urlencoded"),
+                    pair("accept", "application/json"),
                 ],
                 body: oauth.form(),
                 timeout_ms: TOKEN_TIMEOUT_MS,
@@ -242,16 +316,16 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Run<'_, R, S, C, E> {
             })
             .await;
         let now_ms = self.gateway.environment.now_ms();
-        let random = self.gateway.environment.random();
         let (lesson, why) = match result {
             Ok(response) if response.status == 200 => {
-                match Token::read(&response.body, now_ms, random) {
+                let serial = self.gateway.environment.random();
+                match Token::read(&response.body, now_ms, serial) {
                     Ok(token) => {
-                        gate.learn(&Lesson::Works, now_ms, random);
+                        self.learn(gate, &place, &Lesson::Works).await;
                         *cached = Some(token.clone());
                         return Ok(token);
                     }
-                    Err(why) => (Lesson::Fails, why),
+                    Err(why) => (Lesson::Fails(why.clone()), why),
                 }
             }
             Ok(response) if response.status == 429 => {
@@ -261,16 +335,21 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Run<'_, R, S, C, E> {
             Ok(response) if (400..500).contains(&response.status) => {
                 (Lesson::Rejects, format!("answered {}", response.status))
             }
-            Ok(response) => (Lesson::Fails, format!("answered {}", response.status)),
+            Ok(response) => {
+                let why = format!("answered {}", response.status);
+                (Lesson::Fails(why.clone()), why)
+            }
             Err(HttpFailure::Refused(why)) => return Err(HttpFailure::Refused(why)),
-            Err(HttpFailure::Unreachable(why) | HttpFailure::Unknown(why)) => (Lesson::Fails, why),
+            Err(HttpFailure::Unreachable(why) | HttpFailure::Unknown(why)) => {
+                (Lesson::Fails(why.clone()), why)
+            }
             Err(HttpFailure::Held(hold)) => return Err(HttpFailure::Held(hold)),
         };
         // Nothing was sent to the place that the plugin wanted to reach, so
         // whatever went wrong here, the request is only held back.
         let reason = format!("no token for the credential {name:?}: the token endpoint {why}");
         tracing::warn!(credential = name, reason, "no OAuth token");
-        let closed = gate.learn(&lesson, now_ms, random);
+        let closed = self.learn(gate, &place, &lesson).await;
         Err(HttpFailure::Held(Hold {
             until_ms: closed.map_or(now_ms + 1000, |hold| hold.until_ms),
             reason,
@@ -280,20 +359,44 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Run<'_, R, S, C, E> {
 
 /// What an answer teaches about the place it came from.
 fn lesson(
+    request: &HttpRequest,
     result: &Result<Response, HttpFailure>,
-    with_credential: bool,
     now_ms: u64,
 ) -> Option<Lesson> {
-    match result {
-        Ok(response) => Some(match response.status {
-            429 => Lesson::Limits {
-                until_ms: retry_at(&response.headers, now_ms),
-            },
-            401 if with_credential => Lesson::Rejects,
-            500..=599 => Lesson::Fails,
-            _ => Lesson::Works,
-        }),
-        Err(HttpFailure::Unreachable(_) | HttpFailure::Unknown(_)) => Some(Lesson::Fails),
-        Err(HttpFailure::Refused(_) | HttpFailure::Held(_)) => None,
-    }
+    let response = match result {
+        Ok(response) => response,
+        Err(HttpFailure::Unreachable(why) | HttpFailure::Unknown(why)) => {
+            return Some(Lesson::Fails(why.clone()));
+        }
+        Err(HttpFailure::Refused(_) | HttpFailure::Held(_)) => return None,
+    };
+    let until_ms = retry_at(&response.headers, now_ms);
+    let with_credential = request.credential.is_some();
+    Some(match (response.status, until_ms) {
+        (429, until_ms) => Lesson::Limits { until_ms },
+        (503, Some(until_ms)) => Lesson::AsksToWait { until_ms },
+        (401, _) if with_credential => Lesson::Rejects,
+        (403, _) if with_credential => Lesson::Forbids,
+        (status @ 300..=399, _) => {
+            let to = header(&response.headers, "location").unwrap_or("nowhere");
+            let to = without_queries(to);
+            Lesson::Fails(format!(
+                "it answered {status}, a redirect to {to}, and none is followed"
+            ))
+        }
+        (status @ 500..=599, _) => Lesson::Fails(format!("it answered {status}")),
+        (status @ 200..=299, _) if is_unasked_page(request, response) => Lesson::Fails(format!(
+            "it answered {status} with a page (text/html), as log-in pages, sleeping instances \
+             and proxies do"
+        )),
+        _ => Lesson::Works,
+    })
+}
+
+/// Whether the answer is a page for people, and nobody asked for one.
+fn is_unasked_page(request: &HttpRequest, response: &Response) -> bool {
+    let is_page = |headers: &Headers, name| {
+        header(headers, name).is_some_and(|value| value.to_ascii_lowercase().contains("text/html"))
+    };
+    is_page(&response.headers, "content-type") && !is_page(&request.headers, "accept")
 }

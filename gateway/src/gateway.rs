@@ -16,8 +16,9 @@ use crate::contract::Response;
 use crate::contract::Schedule;
 use crate::contract::Verdict;
 use crate::contract::Work;
-use crate::gate::ClosedGate;
-use crate::gate::Gates;
+use crate::gate::Why;
+use crate::gates::ClosedGate;
+use crate::gates::Gates;
 use crate::metrics;
 use crate::queue;
 use crate::queue::Finished;
@@ -33,6 +34,7 @@ use crate::setup::Setup;
 use futures_util::future::Either;
 use futures_util::future::select;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::PoisonError;
@@ -149,13 +151,14 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             runtime,
             client,
         };
+        let holder = environment.random();
         Self {
-            queue: Queue::new(environment.random()),
+            queue: Queue::new(holder),
             setup: RwLock::new(Arc::new(setup)),
             store,
             environment,
             metrics,
-            gates: Gates::default(),
+            gates: Gates::new(holder),
             replays: Replays::default(),
             recovered: AtomicBool::new(false),
         }
@@ -165,10 +168,11 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
     /// begun ends on the configuration that it began with; queue, gates,
     /// accepted messages and metrics stay.
     ///
-    /// A gate that was closed because a credential was rejected opens if that
-    /// credential is another one now. The plugin's standing work is made due,
-    /// as at the start; an error means that this could not be recorded, and
-    /// that the new configuration is in force all the same.
+    /// A gate that was closed because of a credential opens if that credential
+    /// is another one now, and the work that waits for it is due at once. The
+    /// plugin's standing work is made due, as at the start; an error means that
+    /// this could not be recorded, and that the new configuration is in force
+    /// all the same.
     pub async fn reconfigure(
         &self,
         policy: Policy,
@@ -184,18 +188,29 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             (Some(before), Some(now)) => !before.proves_the_same_as(now),
             _ => true,
         };
-        self.gates
-            .forget(|origin| policy.egress.names(origin), replaced);
-        self.metrics.forget_gates();
-        let setup = Setup {
+        let replaced: BTreeSet<String> = policy
+            .credentials
+            .keys()
+            .filter(|name| replaced(name))
+            .cloned()
+            .collect();
+        let setup = Arc::new(Setup {
             policy,
             configuration,
             runtime,
             client,
-        };
-        *self.setup.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(setup);
+        });
+        *self.setup.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&setup);
+        self.metrics.forget_gates();
         self.metrics.count_reload("applied");
         self.metrics.set_configured(self.environment.now_ms());
+        // Another gateway may have closed one that this one has not heard of.
+        if let Err(error) = self.gates.look(&self.store, &self.environment, false).await {
+            tracing::warn!(%error, "cannot look which gates are closed");
+        }
+        let used = |origin: &str| setup.policy.egress.names(origin);
+        let replaced = |name: &str| replaced.contains(name);
+        self.gates.forget(used, replaced, &self.store).await;
         self.begin_standing_work("the configuration changed")
             .await?;
         self.environment.work_due(self.environment.now_ms());
@@ -313,6 +328,9 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
     /// Loads the work queue from the store, and makes the plugin's standing
     /// work due. Call it once, before the workers.
     pub async fn recover(&self) -> Result<(), RecoverError> {
+        self.gates
+            .look(&self.store, &self.environment, true)
+            .await?;
         self.queue.recover(&self.store, &self.environment).await?;
         self.begin_standing_work("the gateway started").await?;
         self.recovered.store(true, Ordering::Release);
@@ -342,7 +360,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         let term_ms = u64::from(self.setup().policy.limits.lease_seconds) * 1000;
         let claim = self
             .queue
-            .claim(&self.store, &self.environment, term_ms)
+            .claim(&self.store, &self.environment, &self.gates, term_ms)
             .await;
         let claim = match claim {
             Ok(queue::Next::Work(claim)) => claim,
@@ -362,21 +380,27 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             attempt: claim.record.attempt,
         });
         let nobody = None::<&mut Answer<fn(Response)>>;
-        let session = Run::new(self, &setup).finish(input, nobody);
-        let session = pin!(session.instrument(span.clone()));
-        let end = if self.store.is_shared() {
-            let keep = pin!(claim.keep_lease(&self.store, &self.environment, term_ms));
-            match select(session, keep).await {
-                Either::Left((end, _)) => end,
-                // It notices by itself, after what it has sent was heard out.
-                Either::Right(((), session)) => session.await,
+        let mut run = Run::new(self, &setup);
+        let end = {
+            let session = pin!(run.finish(input, nobody).instrument(span.clone()));
+            if self.store.is_shared() {
+                let keep = pin!(claim.keep_lease(&self.store, &self.environment, term_ms));
+                match select(session, keep).await {
+                    Either::Left((end, _)) => end,
+                    // It notices by itself, after what it has sent was heard out.
+                    Either::Right(((), session)) => session.await,
+                }
+            } else {
+                session.await
             }
-        } else {
-            session.await
         };
         span.in_scope(|| self.note(&end));
         self.count_session("work", &end, started_ms);
         let outcome = match end {
+            End::Verdict(Verdict::Retry(retry)) => match run.waits_for(&retry) {
+                Some(held) => Outcome::Held(held, retry.reason),
+                None => Outcome::Verdict(Verdict::Retry(retry)),
+            },
             End::Verdict(verdict) => Outcome::Verdict(verdict),
             End::Quiet => Outcome::Failed("the session ended without a verdict".to_owned()),
             End::Failed(why) => Outcome::Failed(why),
@@ -409,21 +433,16 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         self.metrics.set_work("running", counts.running);
         self.metrics.set_work("parked", counts.parked);
         let setup = self.setup();
-        let mut closed: BTreeMap<String, i64> = setup
-            .policy
-            .egress
-            .origins()
-            .map(|origin| (origin.to_owned(), 0))
-            .collect();
-        for gate in self.gates.closed() {
-            *closed.entry(gate.origin).or_default() += 1;
+        let mut closed: BTreeMap<(String, &str), i64> = BTreeMap::new();
+        for origin in setup.policy.egress.origins() {
+            closed.extend(Why::ALL.map(|why| ((origin.to_owned(), why.word()), 0)));
         }
-        for (origin, count) in closed {
-            let gauge = self
-                .metrics
-                .gates
-                .get_or_create(&metrics::Origin { origin });
-            gauge.set(count);
+        for gate in self.gates.closed() {
+            *closed.entry((gate.origin, gate.why)).or_default() += 1;
+        }
+        for ((origin, why), count) in closed {
+            let label = metrics::Gate { origin, why };
+            self.metrics.gates.get_or_create(&label).set(count);
         }
         &self.metrics
     }

@@ -1,3 +1,4 @@
+use crate::gates;
 use crate::key;
 use crate::queue;
 
@@ -8,6 +9,13 @@ pub enum Kept {
     Plugin {
         /// The key as the plugin knows it.
         key: String,
+    },
+    /// A place that nothing is sent to for now.
+    Gate {
+        /// The origin.
+        origin: String,
+        /// Why.
+        reason: String,
     },
     /// An item of work.
     Work {
@@ -30,8 +38,17 @@ impl Kept {
             let key = key.to_owned();
             return Ok(Self::Plugin { key });
         }
+        if key.starts_with(gates::PREFIX) {
+            let record = gates::Record::read(value)?;
+            return Ok(Self::Gate {
+                origin: record.place.origin,
+                reason: record.closed.reason,
+            });
+        }
         let Some(key) = key.strip_prefix(queue::PREFIX) else {
-            return Err("expected a key of the plugin's or of the work queue's".to_owned());
+            return Err(
+                "expected a key of the plugin's, the gates' or the work queue's".to_owned(),
+            );
         };
         key::check(key)?;
         let record = queue::Record::read(value)?;
@@ -78,12 +95,12 @@ mod tests {
             (
                 "g.other",
                 b"",
-                "expected a key of the plugin's or of the work queue's",
+                "expected a key of the plugin's, the gates' or the work queue's",
             ),
             (
                 "x",
                 b"",
-                "expected a key of the plugin's or of the work queue's",
+                "expected a key of the plugin's, the gates' or the work queue's",
             ),
         ] {
             let found = Kept::read(key, value).unwrap_err();

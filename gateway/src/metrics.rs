@@ -20,7 +20,7 @@ pub struct Metrics {
     pub(crate) session_seconds: Family<Kind, Histogram, fn() -> Histogram>,
     pub(crate) requests: Family<Request, Counter>,
     pub(crate) work: Family<State, Gauge>,
-    pub(crate) gates: Family<Origin, Gauge>,
+    pub(crate) gates: Family<Gate, Gauge>,
     reloads: Family<Reload, Counter>,
     configured: Gauge,
 }
@@ -54,8 +54,9 @@ pub(crate) struct State {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub(crate) struct Origin {
+pub(crate) struct Gate {
     pub(crate) origin: String,
+    pub(crate) why: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -114,7 +115,7 @@ impl Metrics {
         );
         registry.register(
             "gates_closed",
-            "Gates that hold back requests, by origin",
+            "Gates that hold back requests, by origin and what closed them",
             metrics.gates.clone(),
         );
         registry.register(

@@ -30,6 +30,11 @@ use std::net::Ipv6Addr;
 use url::Host;
 use url::Url;
 
+/// What a plugin makes of a body must fit into the memory of its session, which
+/// is usually 64 MiB: a list of small JSON objects grows to sixty times its length
+/// when it is read.
+const MOST_BODY_BYTES: usize = 512 << 10;
+
 /// Settings that were checked against what the plugin needs, with every
 /// secret in place.
 pub struct Policy {
@@ -201,8 +206,19 @@ impl Check<'_> {
             let at = format!("{pointer}/origin");
             let origin = self.origin(&at, credential.origin(), insecure, addresses);
             let kind = self.kind(&pointer, credential, origin.as_ref(), listed);
+            let pace = credential.pace().clone();
+            for (key, value) in [
+                ("per-minute", pace.per_minute),
+                ("burst", pace.burst),
+                ("at-once", pace.at_once),
+            ] {
+                if value == 0 {
+                    let at = format!("{pointer}/pace/{key}");
+                    self.report(at, "expected at least 1, found 0");
+                }
+            }
             if let (Some(origin), Some(kind)) = (origin, kind) {
-                credentials.insert(name.clone(), Credential { origin, kind });
+                credentials.insert(name.clone(), Credential { origin, kind, pace });
             }
         }
         credentials
@@ -495,10 +511,13 @@ impl Check<'_> {
             signature,
             max_body_bytes: settings.max_body_bytes,
         };
-        if settings.max_body_bytes == 0 {
+        if !(1..=MOST_BODY_BYTES).contains(&settings.max_body_bytes) {
             self.report(
                 format!("{pointer}/max-body-bytes"),
-                "expected at least 1, found 0",
+                format!(
+                    "expected 1 to {MOST_BODY_BYTES}, found {}",
+                    settings.max_body_bytes
+                ),
             );
         }
         if settings.bearer.is_empty()

@@ -44,6 +44,7 @@ use crate::contract::Schedule;
 use crate::contract::Standing;
 use crate::contract::Verdict;
 use crate::contract::Write;
+use crate::gates::Gates;
 use futures_util::lock::Mutex as AsyncMutex;
 use futures_util::lock::MutexGuard as AsyncGuard;
 use index::Index;
@@ -73,10 +74,20 @@ const ROUNDS: u32 = 8;
 pub(crate) enum Outcome {
     /// As the plugin said.
     Verdict(Verdict),
+    /// It wants to be tried again, for this reason, when a place takes requests.
+    Held(Held, String),
     /// Ended from outside, through the plugin's fault.
     Failed(String),
     /// Ended because the store failed, which is nobody's attempt.
     Interrupted(String),
+}
+
+/// What held a session back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// The id of the place.
+    pub(crate) place: String,
+    pub(crate) until_ms: u64,
 }
 
 pub(crate) struct Queue {
@@ -260,11 +271,13 @@ impl Queue {
         &self,
         store: &S,
         environment: &impl Environment,
+        gates: &Gates,
         term_ms: u64,
     ) -> Result<Next<'_>, StoreError> {
-        let next_look_ms = self.look_around(store, environment).await?;
+        let next_look_ms = self.look_around(store, environment, gates).await?;
         loop {
-            let taken = self.index().take(Now::of(environment));
+            let now = Now::of(environment);
+            let taken = self.index().take(now, |place| gates.turn(place, now));
             let (key, known) = match taken {
                 Ok(taken) => taken,
                 Err(until_ms) => {
@@ -400,7 +413,7 @@ impl Queue {
                 "parked"
             } else if self.is_running(store, &key, &record) {
                 "running"
-            } else if record.due <= now_ms {
+            } else if record.due <= now_ms && record.held.is_none() {
                 "due"
             } else {
                 "waiting"
@@ -429,6 +442,7 @@ impl Queue {
     pub(crate) async fn standing<S: Store>(
         &self,
         store: &S,
+        gates: &Gates,
         key: &str,
         now_ms: u64,
     ) -> Result<Standing, StoreError> {
@@ -438,9 +452,11 @@ impl Queue {
         if let Some(parked) = record.parked {
             return Ok(Standing::Parked(parked.reason));
         }
-        if clamped(record.due, record.written, now_ms) <= now_ms
-            || self.is_running(store, key, &record)
-        {
+        let due = match &record.held {
+            Some(place) => !gates.is_closed(place),
+            None => clamped(record.due, record.written, now_ms) <= now_ms,
+        };
+        if due || self.is_running(store, key, &record) {
             return Ok(Standing::UnderWay);
         }
         Ok(record.failure.map_or(Standing::None, Standing::Waiting))

@@ -2,7 +2,18 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 /// A password, key or token. It cannot be printed, logged or serialised, and
-/// is wiped from memory when dropped.
+/// is wiped from memory when dropped. Nor can it be compared, since `==` ends at
+/// the first difference and so tells how far a guess was right:
+///
+/// ```compile_fail,E0369
+/// use integration_gateway::Secret;
+/// let is_known = Secret::new("guess") == Secret::new("secret");
+/// ```
+///
+/// ```compile_fail,E0277
+/// use integration_gateway::Secret;
+/// println!("{}", Secret::new("secret"));
+/// ```
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 

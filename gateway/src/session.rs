@@ -21,13 +21,18 @@ use crate::contract::LogRecord;
 use crate::contract::Precondition;
 use crate::contract::Reply;
 use crate::contract::Response;
+use crate::contract::Retry;
 use crate::contract::Standing;
 use crate::contract::Verdict;
 use crate::contract::Write;
 use crate::key;
+use crate::queue::Held;
 use crate::setup::Setup;
 use futures_util::StreamExt as _;
 use futures_util::stream;
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
 const LONGEST_VALUE: usize = 1 << 20;
 const MOST_KEYS: usize = 1000;
@@ -65,7 +70,10 @@ pub(crate) struct Run<'g, R, S, C, E> {
     effects: u32,
     /// The key of its work, if it was opened by work: it may go on as long as
     /// the gateway holds that.
-    work: Option<String>,
+    pub(crate) work: Option<String>,
+    /// Places, by their ids, that it has sent something to.
+    pub(crate) reached: Mutex<BTreeSet<String>>,
+    held: Mutex<Option<Held>>,
 }
 
 impl<'g, R: Runtime, S: Store, C: Client, E: Environment> Run<'g, R, S, C, E> {
@@ -78,13 +86,15 @@ impl<'g, R: Runtime, S: Store, C: Client, E: Environment> Run<'g, R, S, C, E> {
             deadline_ms: started_ms + u64::from(limits.session_seconds) * 1000,
             effects: 0,
             work: None,
+            reached: Mutex::default(),
+            held: Mutex::default(),
         }
     }
 
     /// Runs the session to its end. `answer` takes the answer to the caller; a
     /// work session has none.
     pub(crate) async fn finish(
-        mut self,
+        &mut self,
         input: Input,
         mut answer: Option<&mut Answer<impl FnOnce(Response)>>,
     ) -> End {
@@ -289,17 +299,32 @@ impl<'g, R: Runtime, S: Store, C: Client, E: Environment> Run<'g, R, S, C, E> {
         work.is_none_or(|key| queue.holds(key, environment))
     }
 
+    /// Takes note of what holds this session back. The last one counts.
+    pub(crate) fn is_held(&self, place: String, until_ms: u64) {
+        let held = Some(Held { place, until_ms });
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
+    }
+
+    /// What a verdict to try again waits for, if it is just for what held the
+    /// session back.
+    pub(crate) fn waits_for(&self, retry: &Retry) -> Option<Held> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let just_for = |held: &Held| retry.not_before_ms.is_none_or(|ms| ms == held.until_ms);
+        held.clone().filter(|held| !retry.counts && just_for(held))
+    }
+
     /// Waits until work of a key has nothing left to do at once.
     async fn await_work(&self, key: &str, until_ms: u64) -> Result<Standing, StoreError> {
         let Gateway {
             environment,
             queue,
             store,
+            gates,
             ..
         } = self.gateway;
         loop {
             let now_ms = environment.now_ms();
-            let standing = queue.standing(store, key, now_ms).await?;
+            let standing = queue.standing(store, gates, key, now_ms).await?;
             if standing != Standing::UnderWay || now_ms >= until_ms {
                 return Ok(standing);
             }

@@ -65,9 +65,10 @@ pub struct WebhookSettings {
     /// A signature as [Standard Webhooks](https://www.standardwebhooks.com/)
     /// defines it.
     pub signature: Option<SignatureSettings>,
-    /// A longer body is answered 413.
+    /// A longer body is answered 413. At most 512 KiB, since what is read of it
+    /// takes many times as much memory.
     #[serde(default = "defaults::max_body_bytes")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 524_288))]
     pub max_body_bytes: usize,
 }
 
@@ -122,6 +123,9 @@ pub enum CredentialSettings {
         user: Text,
         /// The user's password.
         password: SecretRef,
+        /// How fast requests go there.
+        #[serde(default)]
+        pace: PaceSettings,
     },
     /// `Authorization: Bearer …`
     Bearer {
@@ -129,6 +133,9 @@ pub enum CredentialSettings {
         origin: String,
         /// The token itself.
         token: SecretRef,
+        /// How fast requests go there.
+        #[serde(default)]
+        pace: PaceSettings,
     },
     /// A header of the far end's own.
     Header {
@@ -138,6 +145,9 @@ pub enum CredentialSettings {
         name: String,
         /// Its value.
         value: SecretRef,
+        /// How fast requests go there.
+        #[serde(default)]
+        pace: PaceSettings,
     },
     /// A query parameter.
     Query {
@@ -147,6 +157,9 @@ pub enum CredentialSettings {
         name: String,
         /// Its value.
         value: SecretRef,
+        /// How fast requests go there.
+        #[serde(default)]
+        pace: PaceSettings,
     },
     /// A token that the gateway fetches, as bearer: OAuth 2.0, grant
     /// `client_credentials`. It is kept in memory, and fetched anew shortly
@@ -163,6 +176,9 @@ pub enum CredentialSettings {
         client_secret: SecretRef,
         /// What the token is to open, if the far end wants to be told.
         scope: Option<String>,
+        /// How fast requests go there.
+        #[serde(default)]
+        pace: PaceSettings,
     },
     /// The same with the grant `password`.
     Oauth2Password {
@@ -181,7 +197,46 @@ pub enum CredentialSettings {
         password: SecretRef,
         /// What the token is to open, if the far end wants to be told.
         scope: Option<String>,
+        /// How fast requests go there.
+        #[serde(default)]
+        pace: PaceSettings,
     },
+}
+
+/// How fast requests go to one account, over everything that is done there.
+/// Nothing waits as long as there is a burst in hand. A request that would wait
+/// for more than two seconds is put off instead, without counting as a try. After
+/// a rate limit (429) the rate is halved, down to a sixteenth, and doubled again
+/// for each minute without another. Each gateway keeps a pace of its own: several
+/// of them share what the account may do.
+///
+/// ```toml
+/// [credential.servicenow.pace]
+/// per-minute = 300
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[schemars(rename = "Pace")]
+pub struct PaceSettings {
+    /// Requests a minute.
+    #[schemars(range(min = 1))]
+    pub per_minute: u32,
+    /// So many go at once after a quiet time.
+    #[schemars(range(min = 1))]
+    pub burst: u32,
+    /// So many are under way at a time.
+    #[schemars(range(min = 1))]
+    pub at_once: u32,
+}
+
+impl Default for PaceSettings {
+    fn default() -> Self {
+        Self {
+            per_minute: 900,
+            burst: 30,
+            at_once: 4,
+        }
+    }
 }
 
 /// Where requests may go. The origins of all credentials are allowed by
@@ -210,6 +265,18 @@ impl CredentialSettings {
             | Self::Query { origin, .. }
             | Self::Oauth2ClientCredentials { origin, .. }
             | Self::Oauth2Password { origin, .. } => origin,
+        }
+    }
+
+    /// How fast requests with it go.
+    pub fn pace(&self) -> &PaceSettings {
+        match self {
+            Self::Basic { pace, .. }
+            | Self::Bearer { pace, .. }
+            | Self::Header { pace, .. }
+            | Self::Query { pace, .. }
+            | Self::Oauth2ClientCredentials { pace, .. }
+            | Self::Oauth2Password { pace, .. } => pace,
         }
     }
 }

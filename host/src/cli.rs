@@ -8,6 +8,7 @@ use crate::config::LogLevel;
 use crate::config::LogSection;
 use crate::config::schema;
 use crate::config::usual_plugin;
+use crate::descriptors;
 use crate::environment::SystemEnvironment;
 use crate::explain::Event;
 use crate::host::Host;
@@ -262,6 +263,7 @@ fn serve(files: &Files) -> anyhow::Result<()> {
     let set_level = start_logging(draft.log());
     let settled = draft.settled();
     let (config, plugin) = loader.complete(draft, &watch, None)?;
+    descriptors::make_room_for(config.server.max_connections);
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?

@@ -356,6 +356,59 @@ mod tests {
         );
     }
 
+    /// What a name may resolve to that somebody else has in hand; in the end also
+    /// next to an address that is allowed, which is then the one that is used.
+    #[tokio::test]
+    async fn a_name_that_resolves_to_what_is_not_public_leads_nowhere() {
+        let (trap, trapped) = far_end(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+        let places = [
+            "127.0.0.1",
+            "127.8.8.8",
+            "0.0.0.0",
+            "10.0.0.1",
+            "100.64.0.1",
+            "100.100.100.200",
+            "169.254.169.254",
+            "172.16.0.1",
+            "192.168.0.1",
+            "198.18.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:127.0.0.1",
+            "::ffff:169.254.169.254",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b:1::7f00:1",
+            "2002:7f00:1::",
+            "2001::1",
+            "fd00:ec2::254",
+            "fe80::1",
+            "ff02::1",
+        ];
+        let all: Vec<IpAddr> = places.iter().map(|place| place.parse().unwrap()).collect();
+        let answers = all.iter().map(|place| vec![*place]).chain([all.clone()]);
+        for found in answers {
+            let answer: Vec<_> = found.iter().map(|ip| SocketAddr::new(*ip, 0)).collect();
+            let client = HttpClient::resolving(AddressPolicy::default(), move |_| {
+                let answer = answer.clone();
+                Box::pin(async { Ok(answer) })
+            })
+            .unwrap();
+            for scheme in ["http", "https"] {
+                let url = format!("{scheme}://allowed.example:{}/?key=canary", trap.port());
+                let failure = client.send(request(&url)).await.unwrap_err();
+                let SendFailure::Refused(why) = failure else {
+                    panic!("{found:?}: {failure:?}");
+                };
+                assert!(why.starts_with("allowed.example: "), "{why}");
+                assert!(why.contains(" is not a public address; "), "{why}");
+            }
+        }
+        assert_eq!(trapped.load(Ordering::SeqCst), 0);
+    }
+
     #[tokio::test]
     async fn failures_are_sorted_by_whether_the_request_may_have_been_carried_out() {
         let unused = TcpListener::bind("127.0.0.1:0")

@@ -16,6 +16,7 @@ use http::HeaderValue;
 use http::Request;
 use http::Response;
 use http::StatusCode;
+use http::header::CONNECTION;
 use integration_gateway::Gateway;
 use integration_gateway::Incoming;
 use integration_gateway::RecoverError;
@@ -253,6 +254,12 @@ fn outgoing(response: contract::Response) -> Response<Bytes> {
         if let Some((name, value)) = header {
             outgoing.headers_mut().append(name, value);
         }
+    }
+    // Who has proved nothing gets one answer a connection, and cannot keep one
+    // busy by asking on.
+    if matches!(outgoing.status().as_u16(), 401 | 404 | 405) {
+        let close = HeaderValue::from_static("close");
+        outgoing.headers_mut().insert(CONNECTION, close);
     }
     outgoing
 }

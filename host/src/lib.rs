@@ -10,6 +10,7 @@
 pub mod cli;
 pub mod client;
 pub mod config;
+mod descriptors;
 pub mod environment;
 pub mod explain;
 mod host;

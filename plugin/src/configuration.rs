@@ -346,20 +346,26 @@ impl Configuration {
                 (
                     &flashduty.url,
                     &flashduty.credential,
+                    Side::Flashduty,
                     "Flashduty's Open API",
                 ),
                 (
                     &servicenow.url,
                     &servicenow.credential,
+                    Side::ServiceNow,
                     "ServiceNow's Table API",
                 ),
             ];
-            for (origin, credential, what) in sides {
+            for (origin, credential, side, what) in sides {
                 if let Some(credential) = credential {
+                    let polled = match integration.polls(side) {
+                        true => format!(", polled every {} s", integration.reconcile.poll_seconds),
+                        false => String::new(),
+                    };
                     requirements.destinations.push(Destination {
                         origin: origin.clone(),
                         credential: Some(credential.clone()),
-                        purpose: format!("{what} for {name}"),
+                        purpose: format!("{what} for {name}{polled}"),
                     });
                 }
             }
@@ -447,6 +453,10 @@ mod tests {
             .collect();
         assert_eq!(paths, ["/flashduty/prod", "/servicenow/prod"]);
         assert_eq!(requirements.destinations.len(), 2);
+        let what = "Flashduty's Open API for prod, polled every 60 s";
+        assert_eq!(requirements.destinations[0].purpose, what);
+        let standing = ["prod.poll-flashduty", "prod.poll-servicenow"];
+        assert_eq!(requirements.standing, standing);
     }
 
     #[test]
@@ -455,8 +465,15 @@ mod tests {
         value["direction"] = json!("to-servicenow");
         value["flashduty"] = json!({});
         let configuration = parse(&[value]).unwrap();
-        assert_eq!(configuration.requirements().destinations.len(), 1);
-        assert_eq!(configuration.requirements().routes.len(), 1);
+        let requirements = configuration.requirements();
+        assert_eq!(requirements.destinations.len(), 1);
+        assert_eq!(requirements.routes.len(), 1);
+        let what = "ServiceNow's Table API for prod";
+        assert_eq!(
+            requirements.destinations[0].purpose, what,
+            "nobody polls it"
+        );
+        assert_eq!(requirements.standing, ["prod.poll-flashduty"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! and the real gateway with the real component, on loopback sockets, and the
 //! [`story`] that the demo tells and a test checks.
 
+pub mod network;
 mod people;
 pub mod story;
 pub mod wire;

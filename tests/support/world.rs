@@ -1,5 +1,6 @@
 //! Both simulators and the gateway between them.
 
+use crate::network::Network;
 use anyhow::Context as _;
 use anyhow::bail;
 use integration_gateway::Store as _;
@@ -75,6 +76,8 @@ pub struct Setting {
     pub flashduty: flashduty::Options,
     /// How long ServiceNow waits before it runs a business rule.
     pub business_rule_delay_ms: u64,
+    /// Whether a network that can fail is between the gateway and the systems.
+    pub network: bool,
 }
 
 impl Default for Setting {
@@ -94,6 +97,7 @@ impl Default for Setting {
             servicenow: servicenow::Options::default(),
             flashduty: flashduty::Options::default(),
             business_rule_delay_ms: 100,
+            network: false,
         }
     }
 }
@@ -106,6 +110,8 @@ pub struct World {
     pub flashduty: Server<Flashduty>,
     /// The gateway, unless it is stopped.
     pub host: Option<Host>,
+    /// What is between the gateway and Flashduty, and ServiceNow, if anything.
+    pub networks: Vec<Network>,
     folder: TempDir,
     runtime: WasmRuntime,
 }
@@ -132,11 +138,18 @@ impl World {
         let flashduty = Server::start(flashduty, ServerOptions::default()).await?;
         flashduty.poke(|f, _| f.set_base_url(&flashduty.url()));
 
+        let mut networks = Vec::new();
+        if setting.network {
+            for far_end in [flashduty.addr(), servicenow.addr()] {
+                networks.push(Network::start(far_end).await?);
+            }
+        }
         let folder = tempfile::tempdir()?;
         let world = Self {
             servicenow,
             flashduty,
             host: None,
+            networks,
             folder,
             runtime,
         };
@@ -146,6 +159,8 @@ impl World {
         }
         let mut world = world;
         world.start_host().await?;
+        // What the gateway does by itself at its start is done.
+        world.settled().await?;
         world.connect(&setting);
         Ok(world)
     }
@@ -179,6 +194,24 @@ impl World {
         let config = Draft::read(&self.configuration())?.check(&self.runtime)?;
         self.host = Some(Host::start(config, self.runtime.clone()).await?);
         Ok(())
+    }
+
+    /// Everything that `check` would find wrong with another configuration;
+    /// nothing if it is good.
+    pub fn problems(&self, configuration: &str) -> anyhow::Result<Option<String>> {
+        let file = self.folder.path().join("other.toml");
+        fs::write(&file, configuration)?;
+        let checked = Draft::read(&file).and_then(|draft| draft.check(&self.runtime));
+        Ok(checked.err().map(|problems| problems.to_string()))
+    }
+
+    /// Stops the gateway, and starts it with another configuration.
+    pub async fn restart_with(&mut self, configuration: &str) -> anyhow::Result<()> {
+        if let Some(host) = self.host.take() {
+            host.shutdown(PATIENCE).await;
+        }
+        fs::write(self.configuration(), configuration)?;
+        self.start_host().await
     }
 
     /// Drops the gateway in the middle of whatever it does, and starts it again
@@ -224,7 +257,10 @@ impl World {
         ] {
             fs::write(self.folder.path().join(name), secret)?;
         }
-        let (flashduty, servicenow) = (self.flashduty.url(), self.servicenow.url());
+        let (flashduty, servicenow) = match self.networks.as_slice() {
+            [to_flashduty, to_servicenow] => (to_flashduty.url(), to_servicenow.url()),
+            _ => (self.flashduty.url(), self.servicenow.url()),
+        };
         let Setting {
             direction,
             server,
@@ -275,6 +311,7 @@ kind = "query"
 origin = "{flashduty}"
 name = "app_key"
 value = {{ file = "app-key" }}
+pace = {{ per-minute = 600000, burst = 1000, at-once = 100 }}
 
 "#
             );
@@ -287,6 +324,7 @@ kind = "basic"
 origin = "{servicenow}"
 user = {{ file = "user" }}
 password = {{ file = "password" }}
+pace = {{ per-minute = 600000, burst = 1000, at-once = 100 }}
 
 "#
             );

@@ -16,6 +16,7 @@ mod component;
 mod copy;
 mod debian;
 mod demo;
+mod endure;
 mod lint;
 mod mutants;
 mod postgres;
@@ -71,6 +72,8 @@ enum Task {
         #[arg(value_name = "FILTER")]
         filters: Vec<String>,
     },
+    /// Treat the program badly for longer than the tests do.
+    Endure(endure::Endure),
     /// Build the component twice, in different places, and compare the bytes.
     Reproducible,
     /// Show an incident travel through the simulators and the gateway.
@@ -128,6 +131,7 @@ fn run(cli: &Cli) -> Result<()> {
             simulation: true,
             filters,
         } => mutants::simulate(filters),
+        Task::Endure(endure) => endure::run(from, endure),
         Task::Reproducible => reproducible::run(from),
         Task::Demo { flags } => demo::run(from, flags),
         Task::Simulate { flags } => simulate::run(flags),

@@ -5,6 +5,7 @@ use super::record::Record;
 use super::record::Sign;
 use super::record::clamped;
 use crate::contract::KeyedEntry;
+use crate::gates::Turn;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -17,6 +18,8 @@ pub(super) struct Index {
     items: BTreeMap<String, Slot>,
     /// Waiting items by due time.
     waiting: BTreeSet<(u64, String)>,
+    /// Items that wait for a place to take requests, by its id.
+    held: BTreeMap<String, BTreeSet<(u64, String)>>,
     /// Items that other gateways hold, by the time when they may be taken over.
     watched: BTreeSet<(u64, String)>,
     pub(super) running: usize,
@@ -39,6 +42,8 @@ pub(super) enum Item {
         written: u64,
         /// Of the record that the due time was computed from, if it was read.
         revision: Option<u64>,
+        /// The place that it waits for; the due time is only its rank then.
+        held: Option<String>,
     },
     /// About to run: the record is being read. What is scheduled now still
     /// goes into the record, and the reader sees it or waits its turn.
@@ -80,6 +85,7 @@ impl Item {
             due: clamped(record.due, record.written, now.ms),
             written: record.written.min(now.ms),
             revision: Some(revision),
+            held: record.held.clone(),
         }
     }
 
@@ -88,6 +94,7 @@ impl Item {
             due,
             written: now_ms,
             revision: None,
+            held: None,
         }
     }
 }
@@ -97,8 +104,19 @@ impl Index {
         self.changes += 1;
         let before = self.items.remove(key).map(|slot| slot.item);
         match &before {
-            Some(Item::Waiting { due, .. }) => {
-                self.waiting.remove(&(*due, key.to_owned()));
+            Some(Item::Waiting { due, held, .. }) => {
+                let rank = (*due, key.to_owned());
+                match held {
+                    None => drop(self.waiting.remove(&rank)),
+                    Some(place) => {
+                        if let Some(ranks) = self.held.get_mut(place) {
+                            ranks.remove(&rank);
+                            if ranks.is_empty() {
+                                self.held.remove(place);
+                            }
+                        }
+                    }
+                }
             }
             Some(Item::Elsewhere { until, .. }) => {
                 self.watched.remove(&(*until, key.to_owned()));
@@ -110,8 +128,12 @@ impl Index {
         }
         let Some(mut item) = item else { return };
         match (&mut item, before) {
-            (Item::Waiting { due, .. }, _) => {
-                self.waiting.insert((*due, key.to_owned()));
+            (Item::Waiting { due, held, .. }, _) => {
+                let rank = (*due, key.to_owned());
+                match held {
+                    None => self.waiting.insert(rank),
+                    Some(place) => self.held.entry(place.clone()).or_default().insert(rank),
+                };
             }
             (Item::Elsewhere { sign, until }, before) => {
                 // A lease that did not move has been watched for a while.
@@ -144,6 +166,7 @@ impl Index {
     pub(super) fn announce(&mut self, key: &str, due: u64, now_ms: u64) {
         let due = match self.item(key) {
             Some(Item::Taken | Item::Running { .. } | Item::Elsewhere { .. }) => return,
+            Some(Item::Waiting { held: Some(_), .. }) => return,
             Some(Item::Waiting { due: before, .. }) if *before <= due => return,
             _ => due,
         };
@@ -151,26 +174,52 @@ impl Index {
     }
 
     /// Takes the item that has been due for longest, and tells how it stood;
-    /// or tells when one falls due.
-    pub(super) fn take(&mut self, now: Now) -> Result<(String, Item), Option<u64>> {
+    /// or tells when one falls due. `turn` says whether a place takes another.
+    pub(super) fn take(
+        &mut self,
+        now: Now,
+        turn: impl Fn(&str) -> Turn,
+    ) -> Result<(String, Item), Option<u64>> {
         if now.ms + STEP_MS < self.clock {
             self.follow_the_clock_back(now.ms);
         }
         self.clock = now.ms;
-        let watched = self.watched.first().cloned();
-        let waiting = self.waiting.first().cloned();
-        let key = match (watched, waiting) {
-            (Some((until, key)), _) if until <= now.steady_ms => key,
-            (_, Some((due, key))) if due <= now.ms => key,
-            (watched, waiting) => {
-                let watched = watched.map(|(until, _)| now.ms + (until - now.steady_ms));
-                let waiting = waiting.map(|(due, _)| due);
-                return Err([watched, waiting].into_iter().flatten().min());
-            }
-        };
+        let key = self.first(now, turn)?;
         let before = self.item(&key).cloned().unwrap_or(Item::Taken);
         self.set(&key, Some(Item::Taken));
         Ok((key, before))
+    }
+
+    fn first(&self, now: Now, turn: impl Fn(&str) -> Turn) -> Result<String, Option<u64>> {
+        let watched = self.watched.first();
+        if let Some((until, key)) = watched
+            && *until <= now.steady_ms
+        {
+            return Ok(key.clone());
+        }
+        let watched = watched.map(|(until, _)| now.ms + (until - now.steady_ms));
+        let waiting = self.waiting.first();
+        let due = waiting.filter(|(due, _)| *due <= now.ms);
+        let later = waiting.map(|(due, _)| *due);
+        let mut until_ms = [watched, later].into_iter().flatten().min();
+        let mut ranked: Vec<_> = self
+            .held
+            .iter()
+            .filter_map(|(place, ranks)| Some((ranks.first()?, place)))
+            .collect();
+        ranked.sort();
+        for (rank, place) in ranked {
+            if due.is_some_and(|due| due <= rank) {
+                break;
+            }
+            match turn(place) {
+                Turn::Now => return Ok(rank.1.clone()),
+                Turn::Later(later_ms) => {
+                    until_ms = Some(until_ms.map_or(later_ms, |until_ms| until_ms.min(later_ms)));
+                }
+            }
+        }
+        due.map(|(_, key)| key.clone()).ok_or(until_ms)
     }
 
     fn follow_the_clock_back(&mut self, now_ms: u64) {
@@ -233,7 +282,8 @@ impl Index {
             .iter()
             .take_while(|(due, _)| *due <= now_ms)
             .count();
-        (due, self.waiting.len() - due)
+        let held: usize = self.held.values().map(BTreeSet::len).sum();
+        (due, self.waiting.len() - due + held)
     }
 
     pub(super) fn is_running(&self, key: &str) -> bool {

@@ -33,6 +33,7 @@ use crate::Store;
 use crate::StoreError;
 use crate::contract::Precondition;
 use crate::contract::Scan;
+use crate::gates::Gates;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
@@ -58,6 +59,7 @@ impl Queue {
         &self,
         store: &S,
         environment: &impl Environment,
+        gates: &Gates,
     ) -> Result<Option<u64>, StoreError> {
         if !store.is_shared() {
             return Ok(None);
@@ -89,6 +91,8 @@ impl Queue {
             }
         }
         self.look().after = after;
+        // Behind the work: what waits for a gate is known no sooner than that.
+        gates.look(store, environment, false).await?;
         Ok(Some(next_ms))
     }
 

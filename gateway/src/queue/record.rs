@@ -41,6 +41,9 @@ pub(crate) struct Record {
     pub(crate) failure: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) parked: Option<Parked>,
+    /// The place that it waits for, if the last try was held back there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) held: Option<String>,
     /// What was scheduled while a session was running.
     #[serde(skip_serializing_if = "Option::is_none")]
     again: Option<Again>,
@@ -104,6 +107,7 @@ impl Record {
             generation: 0,
             failure: None,
             parked: None,
+            held: None,
             again: None,
             epoch: 0,
             lease: None,
@@ -160,7 +164,8 @@ impl Record {
             self.start_afresh(schedule.due_ms, now_ms);
         }
         let due = clamped(self.due, self.written, now_ms);
-        if schedule.due_ms < due || due != self.due {
+        // What is held back waits for its place, whatever becomes known.
+        if self.held.is_none() && (schedule.due_ms < due || due != self.due) {
             self.due = due.min(schedule.due_ms);
             self.written = now_ms;
         }
@@ -190,6 +195,7 @@ impl Record {
         self.waits = 0;
         self.failure = None;
         self.parked = None;
+        self.held = None;
         self.due = due_ms;
         self.written = now_ms;
     }
@@ -214,6 +220,7 @@ impl Record {
             since: now_ms,
         };
         self.lease = None;
+        self.held = None;
         self.written = now_ms;
         match outcome {
             Outcome::Verdict(Verdict::Done) => {
@@ -221,6 +228,11 @@ impl Record {
                 self.start_afresh(again.due, now_ms);
                 self.reasons = again.reasons;
                 return Some(self);
+            }
+            Outcome::Held(held, reason) => {
+                self.due = after_delay(1, now_ms, random).max(held.until_ms);
+                self.held = Some(held.place.clone());
+                self.failure = Some(reason.clone());
             }
             Outcome::Verdict(Verdict::Retry(retry)) => {
                 let tries = if retry.counts {
@@ -260,6 +272,7 @@ impl Record {
             // schedules its own key and then traps would never come to rest.
             (Some(_), Outcome::Failed(_)) => self.parked = None,
             (Some(again), _) if self.parked.is_some() => self.start_afresh(again.due, now_ms),
+            (Some(_), Outcome::Held(..)) => {}
             (Some(again), _) => self.due = self.due.min(again.due),
         }
         Some(self)

@@ -166,8 +166,9 @@ async fn metrics_tell_what_happened_with_labels_that_strangers_cannot_make_up() 
         "gateway_sessions_total{kind=\"work\",verdict=\"done\"} 1",
         "gateway_work_items{state=\"due\"} 1",
         "gateway_work_items{state=\"parked\"} 0",
-        "gateway_gates_closed{origin=\"https://api.example.com\"} 1",
-        "gateway_gates_closed{origin=\"https://other.example.com\"} 0",
+        "gateway_gates_closed{origin=\"https://api.example.com\",why=\"limited\"} 1",
+        "gateway_gates_closed{origin=\"https://api.example.com\",why=\"rejected\"} 0",
+        "gateway_gates_closed{origin=\"https://other.example.com\",why=\"limited\"} 0",
         "gateway_webhook_answer_seconds_count 4",
     ] {
         assert!(text.contains(line), "expected {line} in\n{text}");

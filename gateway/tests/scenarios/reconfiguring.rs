@@ -146,13 +146,15 @@ async fn an_origin_that_is_used_no_more_has_no_gate() {
     let other = || vec![get("https://other.example.com/", None)];
     scene.far.next_status(429);
     scene.exchange(other()).await.remove(0).unwrap();
-    let gauge = "gateway_gates_closed{origin=\"https://other.example.com\"} 1";
+    let gauge = "gateway_gates_closed{origin=\"https://other.example.com\",why=\"limited\"} 1";
     assert!(scene.gateway.metrics().encode().contains(gauge));
     scene
         .reconfigure(&SETTINGS.replace("allow = [\"https://other.example.com\"]", ""))
         .await;
     assert_eq!(scene.gateway.status().closed_gates, []);
     let text = scene.gateway.metrics().encode();
-    assert!(!text.contains("other.example.com\"} 1"), "{text}");
-    assert!(text.contains("gateway_gates_closed{origin=\"https://api.example.com\"} 0"));
+    assert!(!text.contains("other.example.com\",why"), "{text}");
+    assert!(
+        text.contains("gateway_gates_closed{origin=\"https://api.example.com\",why=\"limited\"} 0")
+    );
 }

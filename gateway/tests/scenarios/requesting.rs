@@ -109,29 +109,133 @@ async fn a_held_origin_holds_back_no_other() {
     assert_eq!(results[1].as_ref().unwrap().status, 200);
 }
 
+/// One request of each of so many pieces of work.
+async fn each_of(scene: &Scene, count: usize) {
+    for n in 0..count {
+        scene.schedule(&format!("pair-{n}"), 0, "event").await;
+        let request = Effect::Http(get(API, Some("key")));
+        let steps = vec![vec![request], vec![finish(Verdict::Done)]];
+        scene.plugin.next(steps);
+        scene.run_all().await;
+    }
+}
+
+fn reason(scene: &Scene) -> String {
+    let mut closed = scene.gateway.status().closed_gates;
+    assert_eq!(closed.len(), 1, "{closed:?}");
+    closed.remove(0).reason
+}
+
 #[tokio::test]
-async fn five_failures_open_the_breaker_and_one_probe_closes_it() {
+async fn five_pieces_of_work_that_fail_close_the_gate_and_one_probe_opens_it() {
     let scene = Scene::new();
     scene.far.next_status(503);
-    scene
-        .far
-        .next(Err(SendFailure::Unreachable("refused".to_owned())));
-    scene
-        .far
-        .next(Err(SendFailure::Unknown("cut off".to_owned())));
+    let unreachable = SendFailure::Unreachable("refused".to_owned());
+    scene.far.next(Err(unreachable));
+    let unknown = SendFailure::Unknown("cut off".to_owned());
+    scene.far.next(Err(unknown));
     scene.far.next_status(500);
     scene.far.next_status(502);
-    let results = scene.exchange(vec![get(API, Some("key")); 6]).await;
-    assert_eq!(results[0].as_ref().unwrap().status, 503);
+    each_of(&scene, 5).await;
     assert_eq!(
-        results[1],
-        Err(HttpFailure::Unreachable("refused".to_owned()))
+        reason(&scene),
+        "the far end fails again and again; the last time: it answered 502"
     );
-    assert_eq!(results[2], Err(HttpFailure::Unknown("cut off".to_owned())));
-    assert_eq!(held_ms(&results[5]), 30_000);
+    assert_eq!(held_ms(&one(&scene, get(API, Some("key"))).await), 30_000);
     scene.clock.advance(30_000);
     let results = scene.exchange(vec![get(API, Some("key")); 2]).await;
     assert!(results.iter().all(Result::is_ok));
+}
+
+#[tokio::test]
+async fn one_record_that_always_fails_holds_up_nothing_else() {
+    let scene = Scene::new();
+    scene.far.always(response(500));
+    let results = scene.exchange(vec![get(API, Some("key")); 20]).await;
+    assert!(results.iter().all(Result::is_ok));
+    assert_eq!(scene.gateway.status().closed_gates, []);
+}
+
+#[tokio::test]
+async fn pages_and_redirects_are_failures_with_a_remedy_in_the_reason() {
+    let page = with_header(200, "content-type", "text/html; charset=utf-8");
+    let redirect = with_header(302, "location", "https://login.example.com/?back=CANARY");
+    for (answer, remedy) in [
+        (
+            page,
+            "it answered 200 with a page (text/html), as log-in pages",
+        ),
+        (
+            redirect,
+            "it answered 302, a redirect to https://login.example.com/",
+        ),
+    ] {
+        let scene = Scene::new();
+        scene.far.always(answer);
+        each_of(&scene, 5).await;
+        let reason = reason(&scene);
+        assert!(reason.contains(remedy), "{reason}");
+        assert!(!reason.contains("CANARY"), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_was_asked_for_is_no_failure() {
+    let scene = Scene::new();
+    let page = with_header(200, "content-type", "text/html");
+    scene.far.always(page);
+    let mut request = get(API, Some("key"));
+    request.headers = vec![("accept".to_owned(), "text/html".to_owned())];
+    for n in 0..6 {
+        scene.schedule(&format!("pair-{n}"), 0, "event").await;
+        let steps = vec![vec![Effect::Http(request.clone())]];
+        scene.plugin.next(steps);
+        scene.gateway.run_next().await;
+    }
+    assert_eq!(scene.gateway.status().closed_gates, []);
+}
+
+#[tokio::test]
+async fn rights_that_are_gone_for_everything_hold_the_rest_back() {
+    let scene = Scene::new();
+    scene.far.always(response(403));
+    each_of(&scene, 5).await;
+    let closed = scene.gateway.status().closed_gates;
+    assert_eq!(closed[0].why, "forbidden");
+    // One record that nobody may see is that record's trouble.
+    let scene = Scene::new();
+    for _ in 0..5 {
+        scene.far.next_status(403);
+        scene.far.next_status(200);
+        each_of(&scene, 2).await;
+    }
+    assert_eq!(scene.gateway.status().closed_gates, []);
+}
+
+#[tokio::test]
+async fn a_far_end_that_is_unavailable_and_says_until_when_is_obeyed_at_once() {
+    let scene = Scene::new();
+    scene.far.next(Ok(with_header(503, "retry-after", "3600")));
+    let results = scene.exchange(vec![get(API, Some("key")); 2]).await;
+    assert_eq!(results[0].as_ref().unwrap().status, 503);
+    assert_eq!(held_ms(&results[1]), 3_600_000);
+}
+
+#[tokio::test]
+async fn however_absurd_the_time_the_wait_is_a_second_to_two_hours() {
+    for (name, value, expected) in [
+        ("retry-after", "0", 1000),
+        ("retry-after", "Tue, 14 Nov 1995 22:13:20 GMT", 1000),
+        ("retry-after", "7200", 7_200_000),
+        ("retry-after", "18446744073709551615", 7_200_000),
+        ("x-ratelimit-reset", "1", 1000),
+        ("x-ratelimit-reset", "99999999999", 7_200_000),
+    ] {
+        let scene = Scene::new();
+        scene.far.next(Ok(with_header(429, name, value)));
+        let results = scene.exchange(vec![get(API, Some("key")); 2]).await;
+        assert_eq!(held_ms(&results[1]), expected, "{name}: {value}");
+    }
 }
 
 #[tokio::test]

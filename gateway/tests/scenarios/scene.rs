@@ -20,6 +20,7 @@ use integration_gateway::Trap;
 use integration_gateway::contract::*;
 use integration_gateway::settings::SecretRef;
 use integration_gateway::settings::Settings;
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -330,6 +331,10 @@ pub(crate) struct Scripted {
     sessions: Arc<Mutex<VecDeque<Steps>>>,
     requests: Arc<Mutex<VecDeque<Steps>>>,
     running: Arc<Mutex<Arc<Mutex<BTreeSet<String>>>>>,
+    /// What each session of work asks for that is not written down, one after
+    /// the other. What goes wrong puts it off as the gateway says, and does not
+    /// count.
+    pub(crate) asks: Arc<Mutex<Vec<HttpRequest>>>,
     /// What opened each session.
     pub(crate) inputs: Arc<Mutex<Vec<Input>>>,
     /// The replies that each resume got, without the empty first ones.
@@ -396,11 +401,18 @@ impl Runtime for Scripted {
             Input::Work(work) => Some(Running::of(&self.running.lock().unwrap(), &work.key)),
             Input::Request(_) | Input::Operator(_) => None,
         };
+        let unwritten = written.is_none();
+        let asks = match &input {
+            Input::Work(_) if unwritten => self.asks.lock().unwrap().clone(),
+            _ => Vec::new(),
+        };
         let steps = written.unwrap_or_else(|| match input {
             Input::Request(_) | Input::Operator(_) => vec![Ok(vec![respond(200)])],
             Input::Work(_) => vec![Ok(vec![finish(Verdict::Done)])],
         });
         Ok(ScriptedSession {
+            puts_off: unwritten,
+            asks: asks.into(),
             steps: steps.into(),
             seen: self.seen.clone(),
             hold,
@@ -430,6 +442,8 @@ impl Drop for Running {
 
 pub(crate) struct ScriptedSession {
     steps: VecDeque<Result<Vec<Effect>, Trap>>,
+    asks: VecDeque<HttpRequest>,
+    puts_off: bool,
     seen: Arc<Mutex<Vec<Vec<Reply>>>>,
     hold: Option<Arc<tokio::sync::Semaphore>>,
     _running: Option<Running>,
@@ -441,6 +455,22 @@ impl Session for ScriptedSession {
             hold.acquire().await.unwrap().forget();
         }
         tokio::task::yield_now().await;
+        let wrong = match replies.first() {
+            Some(Reply::Http(Err(HttpFailure::Held(hold)))) => Some(Some(hold.until_ms)),
+            Some(Reply::Http(Ok(answer))) if answer.status < 300 => None,
+            Some(Reply::Http(_)) => Some(None),
+            _ => None,
+        };
+        if let (Some(not_before_ms), true) = (wrong, self.puts_off) {
+            return Ok(vec![finish(Verdict::Retry(Retry {
+                not_before_ms,
+                counts: false,
+                reason: "not now".to_owned(),
+            }))]);
+        }
+        if let Some(request) = self.asks.pop_front() {
+            return Ok(vec![Effect::Http(request)]);
+        }
         if !replies.is_empty() {
             self.seen.lock().unwrap().push(replies);
         }
@@ -572,7 +602,14 @@ type Act = Box<dyn FnOnce() + Send>;
 #[derive(Clone, Default)]
 pub(crate) struct FarEnd {
     answers: Arc<Mutex<VecDeque<Result<Response, SendFailure>>>>,
+    /// What it answers when nothing is written down.
+    pub(crate) always: Arc<Mutex<Option<Result<Response, SendFailure>>>>,
     then: Arc<Mutex<Option<Act>>>,
+    /// What one origin answers, whatever else is said.
+    only: Arc<Mutex<Option<(String, Result<Response, SendFailure>)>>>,
+    at_once: Arc<AtomicU64>,
+    /// The most requests that were under way at a time.
+    pub(crate) most_at_once: Arc<AtomicU64>,
     pub(crate) sent: Arc<Mutex<Vec<Sent>>>,
 }
 
@@ -584,6 +621,19 @@ impl FarEnd {
     /// Does something while the next answer is on its way.
     pub(crate) fn then(&self, act: impl FnOnce() + Send + 'static) {
         *self.then.lock().unwrap() = Some(Box::new(act));
+    }
+
+    /// From now on, one origin answers only this.
+    pub(crate) fn only(&self, origin: &str, answer: Result<Response, SendFailure>) {
+        *self.only.lock().unwrap() = Some((origin.to_owned(), answer));
+    }
+
+    pub(crate) fn recovers(&self) {
+        *self.only.lock().unwrap() = None;
+    }
+
+    pub(crate) fn always(&self, answer: Response) {
+        *self.always.lock().unwrap() = Some(Ok(answer));
     }
 
     pub(crate) fn next_status(&self, status: u16) {
@@ -605,19 +655,29 @@ impl FarEnd {
 
 impl Client for FarEnd {
     async fn send(&self, request: OutgoingRequest) -> Result<Response, SendFailure> {
+        let url = request.url.to_string();
         self.sent.lock().unwrap().push(Sent {
             method: request.method,
-            url: request.url.to_string(),
+            url: url.clone(),
             headers: request.headers,
             body: String::from_utf8(request.body).unwrap(),
             timeout_ms: request.timeout_ms,
         });
+        let at_once = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_at_once.fetch_max(at_once, Ordering::SeqCst);
         // Others get a turn while the answer is on its way.
         tokio::task::yield_now().await;
+        self.at_once.fetch_sub(1, Ordering::SeqCst);
+        if let Some((origin, answer)) = &*self.only.lock().unwrap()
+            && url.starts_with(origin)
+        {
+            return answer.clone();
+        }
         if let Some(act) = self.then.lock().unwrap().take() {
             act();
         }
         let answer = self.answers.lock().unwrap().pop_front();
+        let answer = answer.or_else(|| self.always.lock().unwrap().clone());
         answer.unwrap_or(Ok(response(200)))
     }
 }
@@ -631,6 +691,8 @@ pub(crate) struct Clock {
     steady: Arc<AtomicU64>,
     /// Whether whoever sleeps waits until the clock is moved.
     pub(crate) stands: Arc<AtomicBool>,
+    /// When somebody wants to be woken, on the steady clock.
+    wakes: Arc<Mutex<BTreeMap<u64, u64>>>,
     dice: Arc<AtomicU64>,
     /// What the gateway announced.
     pub(crate) due: Arc<Mutex<Vec<u64>>>,
@@ -642,6 +704,7 @@ impl Default for Clock {
             now: Arc::new(AtomicU64::new(NOW)),
             steady: Arc::default(),
             stands: Arc::default(),
+            wakes: Arc::default(),
             dice: Arc::new(AtomicU64::new(u64::MAX)),
             due: Arc::default(),
         }
@@ -652,6 +715,29 @@ impl Clock {
     /// Only what it shows; nobody's waiting gets shorter.
     pub(crate) fn set(&self, now_ms: u64) {
         self.now.store(now_ms, Ordering::SeqCst);
+    }
+
+    /// In how many milliseconds the first wants to be woken.
+    pub(crate) fn next_wake(&self) -> Option<u64> {
+        let wakes = self.wakes.lock().unwrap();
+        let next = wakes.values().min()?;
+        Some(next.saturating_sub(self.steady_ms()))
+    }
+
+    /// Waits for so long, or until `enough`.
+    pub(crate) async fn wait(&self, ms: u64, enough: impl Fn() -> bool) {
+        struct Wake<'a>(&'a Clock, u64);
+        impl Drop for Wake<'_> {
+            fn drop(&mut self) {
+                self.0.wakes.lock().unwrap().remove(&self.1);
+            }
+        }
+        let wake = Wake(self, self.random());
+        let until = self.steady_ms().saturating_add(ms);
+        self.wakes.lock().unwrap().insert(wake.1, until);
+        while self.steady_ms() < until && !enough() {
+            tokio::task::yield_now().await;
+        }
     }
 
     pub(crate) fn advance(&self, ms: u64) {
@@ -677,11 +763,10 @@ impl Environment for Clock {
 
     /// Lets others run, and moves the clock unless somebody else does.
     async fn sleep(&self, ms: u64) {
-        let until = self.steady_ms() + ms;
-        if !self.stands.load(Ordering::SeqCst) {
+        if self.stands.load(Ordering::SeqCst) {
+            self.wait(ms, || false).await;
+        } else {
             self.advance(ms);
-        }
-        while self.steady_ms() < until {
             tokio::task::yield_now().await;
         }
         tokio::task::yield_now().await;

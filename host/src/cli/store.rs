@@ -303,6 +303,7 @@ async fn inspect(store: &HostStore) -> anyhow::Result<()> {
                 }
                 "gateway: work".to_owned()
             }
+            Ok(Kept::Gate { .. }) => "gateway: closed gates".to_owned(),
             Err(_) => "not readable, see `store verify`".to_owned(),
         };
         let sum = kinds.entry(kind).or_default();

@@ -2,11 +2,17 @@
 //! stopped, what is left when it is killed, what it takes on while it runs, and
 //! what it never says.
 #![allow(clippy::unwrap_used)]
+// Figures, for whoever runs one with `--nocapture`.
+#![allow(clippy::print_stdout)]
 
+mod flooding;
 #[path = "../postgres/mod.rs"]
 mod postgres;
 mod reloading;
+mod rotating;
 mod sharing;
+mod tls;
+mod trickling;
 
 use serde_json::Value;
 use std::fs;
@@ -189,6 +195,11 @@ struct Gateway {
 
 impl Gateway {
     fn start(folder: &Path) -> Self {
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_servicenow-sync")), folder)
+    }
+
+    /// Starts the program by a command that takes its arguments.
+    fn start_by(mut command: Command, folder: &Path) -> Self {
         let component = concat!(env!("CARGO_MANIFEST_DIR"), "/../dist/servicenow_sync.wasm");
         assert!(
             Path::new(component).exists(),
@@ -196,7 +207,7 @@ impl Gateway {
         );
         let text = fs::read_to_string(folder.join("sync.toml")).unwrap();
         jsonschema::validate(&SCHEMA, &toml::from_str(&text).unwrap()).unwrap();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_servicenow-sync"))
+        let mut process = command
             .args(["serve", "--config"])
             .arg(folder.join("sync.toml"))
             .env("SYNC_TEST_URL_TOKEN", "canary-url-token")

@@ -220,7 +220,7 @@ impl<'a> FlashdutyApi<'a> {
     }
 
     /// Those of some incidents that can be seen; 100 may be asked for.
-    pub(crate) async fn by_ids(&self, ids: &[String]) -> Result<Vec<Incident>, Trouble> {
+    pub(crate) async fn by_ids(&self, ids: &[&str]) -> Result<Vec<Incident>, Trouble> {
         let body = json!({ "incident_ids": ids });
         let data = self.call("/incident/list-by-ids", &body).await?;
         Ok(incidents(&data))

@@ -6,7 +6,6 @@ mod timeline;
 mod webhook;
 
 pub use api::FlashdutyApi;
-pub(crate) use api::Listed;
 pub use api::Step;
 pub use incident::Incident;
 pub use incident::IncidentId;

@@ -15,10 +15,9 @@
 //! again whatever becomes of it.
 
 mod flashduty;
-mod memory;
+mod progress;
 mod servicenow;
 
-use crate::Entry;
 use crate::Level;
 use crate::Precondition;
 use crate::Retry;
@@ -26,6 +25,7 @@ use crate::Verdict;
 use crate::configuration::Integration;
 use crate::far_end::Trouble;
 use crate::first_look::FirstLook;
+use crate::flashduty::FlashdutyApi;
 use crate::flashduty::short_hash;
 use crate::hint::Hint;
 use crate::hint::Kept;
@@ -35,6 +35,7 @@ use crate::keys::Entity;
 use crate::pair::Pair;
 use crate::plan::Side;
 use crate::servicenow::Body;
+use crate::servicenow::ServiceNowApi;
 use crate::servicenow::SysId;
 use crate::session::Effects;
 use crate::watch::Watch;
@@ -42,8 +43,8 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::string::ToString;
 use alloc::vec::Vec;
-use memory::Memory;
-use serde::Serialize;
+use progress::Pass;
+use progress::Progress;
 
 /// The event of a hint that a poll leaves about a Flashduty incident.
 pub(crate) const POLL: &str = "poll";
@@ -67,8 +68,6 @@ enum Pause {
     Enough,
     /// A call failed.
     Trouble(Trouble),
-    /// Somebody else wrote how far this side has been asked.
-    Overtaken,
 }
 
 impl From<Trouble> for Pause {
@@ -91,40 +90,30 @@ pub(crate) async fn run(effects: &Effects, integration: &Integration, side: Side
         effects,
         integration,
         side,
+        flashduty: FlashdutyApi::new(effects, &integration.flashduty, false),
+        servicenow: ServiceNowApi::new(effects, integration, false),
         interval_ms,
         calls: CALLS,
         looks: 0,
         revision: None,
+        progress: Progress::default(),
     };
-    let ended = match side {
-        Side::Flashduty => flashduty::run(poll, polls).await,
-        Side::ServiceNow => servicenow::run(poll, polls).await,
-    };
-    match ended {
+    match poll.run(polls).await {
         Ok(()) => Verdict::Done,
         Err(Pause::Enough) => {
             effects.schedule(work, effects.now_ms() + SOON_MS.min(interval_ms), "poll");
             Verdict::Done
         }
-        Err(Pause::Trouble(trouble)) => retry(&trouble),
-        Err(Pause::Overtaken) => {
-            let reason = "another session has polled meanwhile".into();
-            retry(&Trouble::NotNow(reason))
-        }
+        // Nothing that a far end says is a reason to give up asking.
+        Err(Pause::Trouble(trouble)) => Verdict::Retry(Retry {
+            not_before_ms: match trouble {
+                Trouble::NotBefore(until_ms, _) => Some(until_ms),
+                _ => None,
+            },
+            counts: false,
+            reason: trouble.reason().into(),
+        }),
     }
-}
-
-/// Nothing that a far end says is a reason to give up asking.
-fn retry(trouble: &Trouble) -> Verdict {
-    let not_before_ms = match trouble {
-        Trouble::NotBefore(until_ms, _) => Some(*until_ms),
-        _ => None,
-    };
-    Verdict::Retry(Retry {
-        not_before_ms,
-        counts: false,
-        reason: trouble.reason().into(),
-    })
 }
 
 /// One run.
@@ -132,6 +121,8 @@ struct Poll<'a> {
     effects: &'a Effects,
     integration: &'a Integration,
     side: Side,
+    flashduty: FlashdutyApi<'a>,
+    servicenow: ServiceNowApi<'a>,
     interval_ms: u64,
     /// How many calls are left.
     calls: u32,
@@ -139,6 +130,16 @@ struct Poll<'a> {
     looks: usize,
     /// At which the progress stands in the store.
     revision: Option<u64>,
+    progress: Progress,
+}
+
+/// A page of what a side lists.
+struct Page {
+    rows: Vec<Row>,
+    /// Where to go on, if there is more.
+    next: Option<String>,
+    /// The time of the newest change, in seconds.
+    newest_s: u64,
 }
 
 /// An incident as a list shows it.
@@ -171,21 +172,85 @@ impl Look {
 }
 
 impl Poll<'_> {
-    /// Reads when this store first looked at the side, and how far it has
-    /// been asked.
-    async fn known(&mut self) -> (bool, Option<Entry>) {
+    /// Polls; or, if that is not wanted, only sees to it that it is known when
+    /// this store first looked.
+    async fn run(mut self, polls: bool) -> Result<(), Pause> {
         let id = &self.integration.id;
-        let [look, progress] = self
+        let [first_look, progress] = self
             .effects
             .get([keys::first_look(id, self.side), keys::poll(id, self.side)])
             .await;
-        self.revision = progress.as_ref().map(|entry| entry.revision);
-        (look.is_some(), progress)
+        if first_look.is_none() || polls && progress.is_none() {
+            let clock_ms = self.clock().await?;
+            FirstLook::at(self.effects, id, self.side, clock_ms).await;
+            let now_ms = clock_ms.unwrap_or(self.effects.now_ms());
+            self.progress = Progress::new(self.side, now_ms / 1000);
+        }
+        if let Some(entry) = progress {
+            self.revision = Some(entry.revision);
+            self.progress = json::read(&entry.value).unwrap_or(self.progress);
+        }
+        if !polls {
+            return Ok(());
+        }
+        self.list(Pass::New).await?;
+        if self.side == Side::Flashduty {
+            self.look_at_pairs().await?;
+            if self
+                .progress
+                .begins_all(self.effects.now_ms(), self.interval_ms)
+            {
+                self.list(Pass::All).await?;
+            }
+        }
+        Ok(())
     }
 
-    /// Notes when this store first looked.
-    async fn note_first_look(&self, clock_ms: Option<u64>) {
-        FirstLook::at(self.effects, &self.integration.id, self.side, clock_ms).await;
+    /// What the side's own clock shows, in milliseconds, if that can be asked.
+    async fn clock(&mut self) -> Result<Option<u64>, Pause> {
+        let now_s = self.effects.now_ms() / 1000;
+        Ok(match self.side {
+            Side::Flashduty if self.flashduty.is_available() => {
+                self.flashduty
+                    .list(now_s.saturating_sub(1)..now_s, &[], None, None)
+                    .await?;
+                self.flashduty.clock_ms()
+            }
+            Side::ServiceNow if self.servicenow.is_available() => {
+                self.servicenow
+                    .changed(&progress::text(self.side, now_s), None, 0)
+                    .await?;
+                self.servicenow.clock_ms()
+            }
+            _ => None,
+        })
+    }
+
+    /// Goes through what the side lists, page by page.
+    async fn list(&mut self, pass: Pass) -> Result<(), Pause> {
+        let horizon = self.progress.horizon(self.side, pass);
+        loop {
+            let after = self.progress.after(pass).take();
+            self.spend()?;
+            let page = match self.side {
+                Side::Flashduty => self.list_incidents(pass, after).await?,
+                Side::ServiceNow => self.list_records(&horizon, after).await?,
+            };
+            let looks = self.changed(page.rows, &horizon).await;
+            let looks = self.wanted(looks).await?;
+            self.ask(looks).await?;
+            let is_last = page.next.is_none();
+            *self.progress.after(pass) = page.next;
+            self.progress.newest_s = self.progress.newest_s.max(page.newest_s);
+            if is_last && pass == Pass::New {
+                self.progress
+                    .close(self.side, self.flashduty.clock_ms(), self.effects.now_ms());
+            }
+            self.save().await?;
+            if is_last {
+                return Ok(());
+            }
+        }
     }
 
     /// Takes a call out of the budget.
@@ -198,20 +263,21 @@ impl Poll<'_> {
     }
 
     /// Stores how far this side has been asked.
-    async fn save(&mut self, progress: &impl Serialize) -> Result<(), Pause> {
-        let value = json::write(progress).map_err(|e| Trouble::unreadable(e.to_string()))?;
+    async fn save(&mut self) -> Result<(), Pause> {
+        let value = json::write(&self.progress).map_err(|e| Trouble::unreadable(e.to_string()))?;
         let precondition = self
             .revision
             .map_or(Precondition::Absent, Precondition::Revision);
         let key = keys::poll(&self.integration.id, self.side);
         let written = self.effects.write(key, precondition, Some(value)).await;
-        self.revision = Some(written.ok_or(Pause::Overtaken)?);
+        // Whoever wrote it meanwhile has come as far.
+        self.revision = Some(written.ok_or(Pause::Enough)?);
         Ok(())
     }
 
     /// Picks out what has changed since it was read. Of incidents without a
     /// pair only those that changed at `horizon` or later.
-    async fn changed(&self, rows: Vec<Row>, horizon: &str, memory: &Memory) -> Vec<Look> {
+    async fn changed(&self, rows: Vec<Row>, horizon: &str) -> Vec<Look> {
         let (effects, id) = (self.effects, &self.integration.id);
         let members = rows.iter().map(|row| keys::member(id, &row.about));
         let members = effects.get_all(members.collect()).await;
@@ -229,7 +295,7 @@ impl Poll<'_> {
             let watch = watch.map(|entry| (entry.revision, Watch::read(&entry.value)));
             let is_known = match &watch {
                 Some((_, watch)) => watch.knows(self.side, &row.version),
-                None => memory.knows(&row.about, &row.version),
+                None => self.progress.has_seen(&row.about, &row.version),
             };
             let list = match watch {
                 _ if is_known => continue,
@@ -261,7 +327,7 @@ impl Poll<'_> {
 
     /// Leaves incidents to their pairs' own work. Only once that is durable it
     /// is remembered.
-    async fn ask(&mut self, looks: Vec<Look>, memory: &mut Memory) -> Result<(), Pause> {
+    async fn ask(&mut self, looks: Vec<Look>) -> Result<(), Pause> {
         let id = &self.integration.id;
         self.looks += looks.len();
         for look in &looks {
@@ -300,7 +366,7 @@ impl Poll<'_> {
             self.effects
                 .log(Level::Debug, "a poll found a change", &fields);
             match look.watch {
-                None => memory.remember(&look.about, look.version),
+                None => self.progress.remember(&look.about, &look.version),
                 Some((revision, mut watch)) => {
                     watch.poll(self.side, look.version);
                     if let Some(value) = watch.write() {
@@ -313,9 +379,4 @@ impl Poll<'_> {
         }
         Ok(())
     }
-}
-
-/// As text that sorts as the number does.
-fn sortable(seconds: u64) -> String {
-    format!("{seconds:010}")
 }

@@ -36,6 +36,7 @@ use crate::pair::Creating;
 use crate::pair::Pair;
 use crate::plan;
 use crate::plan::FlashdutyView;
+use crate::plan::Note;
 use crate::plan::ServiceNowView;
 use crate::plan::Side;
 use crate::plan::Situation;
@@ -155,7 +156,7 @@ impl Case<'_> {
         let base = self.base_with(&record);
         self.pair.number = Some(record.number().to_owned());
         self.link(id.clone(), record.sys_id.clone(), base).await?;
-        self.record = Some(record);
+        self.take_new_record(record);
         Ok(Birth::Linked)
     }
 
@@ -285,7 +286,13 @@ impl Case<'_> {
                 && let Some(incident) = rest.split(':').next().and_then(IncidentId::parse)
                 && self.pair.creating.is_none()
             {
-                let work = keys::work(&integration.id, &Entity::Flashduty(incident));
+                let is_first =
+                    record.raw("correlation_id") == correlation(&integration.id, &incident);
+                let pair = Entity::Flashduty(incident);
+                if is_first && let Some(number) = self.other_record(&pair, id).await {
+                    return self.turn_away(&number).await.map(Birth::NotWanted);
+                }
+                let work = keys::work(&integration.id, &pair);
                 self.effects.schedule(work, 0, &format!("about s-{id}"));
                 return Ok(Birth::Elsewhere);
             }
@@ -321,6 +328,34 @@ impl Case<'_> {
         };
         self.link(incident, id.clone(), Base::default()).await?;
         Ok(Birth::Linked)
+    }
+
+    /// The number of the record that a pair has instead of this one.
+    async fn other_record(&self, pair: &Entity, id: &SysId) -> Option<String> {
+        let key = keys::pair(&self.integration.id, pair);
+        let [entry] = self.effects.get([key]).await;
+        let pair = json::read::<Pair>(&entry?.value).ok()?;
+        let is_other = pair.servicenow.is_some_and(|known| known != *id);
+        pair.number.filter(|_| is_other)
+    }
+
+    /// Leaves a second record of one incident to itself, and says so. It is not
+    /// canceled: whoever copies a record by hand may copy its correlation.
+    async fn turn_away(&mut self, number: &str) -> Result<String, Stop> {
+        let why = format!("not synced: its incident belongs to {number}");
+        self.log(
+            Level::Error,
+            "a second record of one incident",
+            &[("why", &why)],
+        );
+        if !self.is_dry {
+            let to = Side::ServiceNow;
+            let text = format!("Not synced: the Flashduty incident belongs to {number}.");
+            self.leave_note(Note { to, text }).await?;
+            self.pair.ended = Some(why.clone());
+            self.save().await?;
+        }
+        Ok(why)
     }
 
     /// Looks for the incident that an earlier session, or an earlier store, may

@@ -53,8 +53,15 @@ pub(super) struct Case<'a> {
     pub(super) pair: Pair,
     revision: Option<u64>,
     watch: Option<(u64, Watch)>,
-    /// The version of each side that this session read first.
-    read: (Option<String>, Option<String>),
+    /// Whether the two were joined in this session, so that both were looked at.
+    pub(super) newly_linked: bool,
+    /// The version of the incident that this session read first.
+    incident_read: Option<String>,
+    /// The same of the record.
+    record_read: Option<String>,
+    /// The version in which writes of ours left the record, if nobody else's
+    /// came in between.
+    record_left: Option<String>,
     hints: Vec<(String, u64, Kept)>,
     /// As read in this session and not changed since.
     pub(super) incident: Option<Incident>,
@@ -115,7 +122,10 @@ impl<'a> Case<'a> {
             pair,
             revision: entry.map(|entry| entry.revision),
             watch: watch.map(|entry| (entry.revision, Watch::read(&entry.value))),
-            read: (None, None),
+            newly_linked: false,
+            incident_read: None,
+            record_read: None,
+            record_left: None,
             hints: Vec::new(),
             incident: None,
             record: None,
@@ -289,7 +299,8 @@ impl<'a> Case<'a> {
                     // then a poll has to look again.
                     let is_over = incident.number("updated_at") < second;
                     let version = is_over.then(|| incident.version());
-                    self.read.0.get_or_insert(version.unwrap_or_default());
+                    self.incident_read
+                        .get_or_insert(version.unwrap_or_default());
                     if self.integration.assignee
                         && let Some(id) = incident.unknown_assignee()
                         && let Some(person) = self.flashduty.people(&[id]).await?.pop()
@@ -323,10 +334,34 @@ impl<'a> Case<'a> {
             && let Some(id) = self.sys_id()
         {
             let record = self.servicenow.record(&id).await?;
-            self.read.1.get_or_insert_with(|| record.version());
-            self.record = Some(record);
+            self.take_record(record, false);
         }
         Ok(self.record.as_ref())
+    }
+
+    /// Takes over the record of a pair that did not have it before.
+    pub(super) fn take_new_record(&mut self, record: Record) {
+        self.record_read = None;
+        self.take_record(record, false);
+    }
+
+    /// Takes over the record as it was read, or as a write of ours left it.
+    pub(super) fn take_record(&mut self, record: Record, written: bool) {
+        let version = record.version();
+        let count = |version: &str| version.rsplit_once(' ')?.1.parse::<u64>().ok();
+        let left = self.record_left.as_deref();
+        let is_ours = match left {
+            _ if self.record_read.is_none() => true,
+            Some(left) if left == version => true,
+            Some(left) => {
+                let next = count(left).map(|count| count + 1);
+                written && next.is_some() && next == count(&version)
+            }
+            None => false,
+        };
+        self.record_left = is_ours.then(|| version.clone());
+        self.record_read.get_or_insert(version);
+        self.record = Some(record);
     }
 
     /// Takes for granted what somebody says that the far ends hold.
@@ -370,7 +405,7 @@ impl<'a> Case<'a> {
     /// Ends the session's work on the pair: what was read need not be looked at
     /// again, and the hints are dropped.
     pub(super) fn conclude(&mut self) {
-        let both = self.is_unprompted();
+        let both = self.newly_linked || self.is_unprompted();
         let (incident, record) = (
             both || self.hears_flashduty(),
             both || self.hears_servicenow(),
@@ -407,11 +442,14 @@ impl<'a> Case<'a> {
             flashduty: id.to_string(),
             ..before.clone()
         };
-        if let Some(version) = self.read.0.take().filter(|_| incident) {
+        if let Some(version) = self.incident_read.take().filter(|_| incident) {
             watch.flashduty_read = version;
         }
-        if let Some(version) = self.read.1.take().filter(|_| record) {
-            watch.servicenow_read = version;
+        // One that was looked at before, and only written since, is known too.
+        if let Some(version) = self.record_read.take()
+            && (record || version == before.servicenow_read)
+        {
+            watch.servicenow_read = self.record_left.take().unwrap_or(version);
         }
         watch.closed_ms = match self.pair.base.state.flashduty {
             Some(Progress::Closed) if before.closed_ms != 0 => before.closed_ms,

@@ -83,7 +83,8 @@ impl Case<'_> {
                 let text = comment::for_servicenow(&comment, author);
                 let mut columns = Columns::new();
                 columns.insert(column.into(), json!(text));
-                self.record = Some(self.write_journal(&sys_id, &columns).await?);
+                let record = self.write_journal(&sys_id, &columns).await?;
+                self.take_record(record, true);
                 self.pair.note(
                     self.effects.now_ms(),
                     format!("comment {mark} to ServiceNow"),

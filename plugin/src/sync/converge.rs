@@ -162,7 +162,7 @@ impl Case<'_> {
         }
         let held = ServiceNowView::new(&record, self.integration);
         confirm(base, &columns, held, self.integration);
-        self.record = Some(record);
+        self.take_record(record, true);
         Ok(())
     }
 

@@ -79,7 +79,8 @@ impl Case<'_> {
         }
         if !columns.is_empty() {
             let sent = self.servicenow.update(&sys_id, &columns).await;
-            self.record = Some(self.settled(sent).await?);
+            let record = self.settled(sent).await?;
+            self.take_record(record, true);
         }
         Ok(())
     }

@@ -185,6 +185,7 @@ async fn bring_in_step(case: &mut Case<'_>) -> Result<(), Stop> {
         case.rehearse_comments();
         return Ok(());
     }
+    case.newly_linked = newly_linked;
     case.introduce().await?;
     case.carry_comments(newly_linked).await?;
     case.watch_snooze();

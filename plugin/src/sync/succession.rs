@@ -50,7 +50,7 @@ impl Case<'_> {
         self.pair.by_hand = false;
         self.pair.journal_seen = None;
         self.link(id, record.sys_id.clone(), base).await?;
-        self.record = Some(record);
+        self.take_new_record(record);
         Ok(true)
     }
 }

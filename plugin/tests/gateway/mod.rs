@@ -1,6 +1,12 @@
 //! A gateway with both far ends in memory, as small as a session can bear: one
-//! Flashduty incident, one ServiceNow record, no rules of their own. The real
-//! behaviour of the two is the business of the simulators.
+//! Flashduty incident, one ServiceNow record, and whatever else lists show; no
+//! rules of their own. The real behaviour of the two is the business of the
+//! simulators.
+#![allow(dead_code)] // Not every test needs all of it.
+
+mod lists;
+
+pub(crate) use lists::stamp;
 
 use serde_json::Value;
 use serde_json::json;
@@ -28,7 +34,7 @@ use std::collections::BTreeMap;
 pub(crate) const INCIDENT: &str = "6a1d2f45c0ffee0123456789";
 
 /// A session of this many turns has lost its way.
-const TURNS: usize = 200;
+const TURNS: usize = 3000;
 
 /// Everything that a session can see and change.
 pub(crate) struct Gateway {
@@ -45,9 +51,26 @@ pub(crate) struct Gateway {
     pub(crate) record: Value,
     /// The rows of other tables, by the table's name.
     pub(crate) rows: BTreeMap<&'static str, Value>,
+    /// What else Flashduty lists.
+    pub(crate) incidents: Vec<Value>,
+    /// What else ServiceNow lists.
+    pub(crate) records: Vec<Value>,
+    /// What was asked of the far ends: `GET incident` or `/incident/list`.
+    pub(crate) calls: Vec<String>,
+    /// What the far ends answer instead: a status and a body of HTML.
+    pub(crate) page: Option<u16>,
+    /// By how much the far ends' clocks are ahead of the gateway's; none if
+    /// their answers have no date.
+    pub(crate) ahead_ms: Option<i64>,
+    /// After so many steps a session is cut off, with the last step done.
+    pub(crate) steps: usize,
     /// What the far ends were told: `PATCH incident` and the columns, or
     /// `/incident/ack` and the body.
     pub(crate) written: Vec<(String, Value)>,
+    /// The records that an operator's query finds.
+    pub(crate) in_scope: Vec<String>,
+    /// Count and time of the last change that the next write leaves.
+    pub(crate) stamps: Option<(String, String)>,
     /// Whether the answers to writes get lost once they are carried out.
     pub(crate) loses_answers: bool,
     /// Whether the incident is not to be seen in Flashduty.
@@ -99,6 +122,14 @@ impl Gateway {
             timeline: Vec::new(),
             record: Value::Null,
             rows: BTreeMap::new(),
+            incidents: Vec::new(),
+            records: Vec::new(),
+            calls: Vec::new(),
+            page: None,
+            ahead_ms: Some(0),
+            steps: TURNS,
+            in_scope: Vec::new(),
+            stamps: None,
             written: Vec::new(),
             loses_answers: false,
             incident_is_gone: false,
@@ -150,13 +181,49 @@ impl Gateway {
 
     /// Does the work of the incident's pair.
     pub(crate) fn work(&mut self) -> Verdict {
+        self.work_on(&format!("f-{INCIDENT}"))
+    }
+
+    /// Does the work of a pair.
+    pub(crate) fn work_on(&mut self, pair: &str) -> Verdict {
         self.now_ms += 1000;
         let work = Work {
-            key: format!("prod.f-{INCIDENT}"),
+            key: format!("prod.{pair}"),
             reasons: Vec::new(),
             attempt: 0,
         };
         self.play(Input::Work(work)).expect("a verdict")
+    }
+
+    /// Polls a side, `flashduty` or `servicenow`.
+    pub(crate) fn poll(&mut self, side: &str) -> Verdict {
+        self.run_poll(side).expect("a verdict")
+    }
+
+    /// As [`poll`](Self::poll), which may be cut off.
+    pub(crate) fn run_poll(&mut self, side: &str) -> Option<Verdict> {
+        let work = Work {
+            key: format!("prod.poll-{side}"),
+            reasons: Vec::new(),
+            attempt: 0,
+        };
+        self.play(Input::Work(work))
+    }
+
+    /// The pairs that work was scheduled for since the last look.
+    pub(crate) fn asked_for(&mut self) -> Vec<String> {
+        let keys = self.scheduled.drain(..).map(|s| s.key);
+        keys.filter(|key| !key.starts_with("prod.poll-")).collect()
+    }
+
+    /// Puts a value into the store.
+    pub(crate) fn store(&mut self, key: &str, value: &Value) {
+        let write = Write {
+            key: key.into(),
+            precondition: Precondition::Absent,
+            value: Some(value.to_string().into_bytes()),
+        };
+        self.write(write).unwrap();
     }
 
     /// The keys that begin so.
@@ -174,7 +241,10 @@ impl Gateway {
     fn play(&mut self, input: Input) -> Option<Verdict> {
         let mut session = open(input, &self.context);
         let mut replies = Vec::new();
-        for _ in 0..TURNS {
+        for turn in 0..TURNS {
+            if turn == self.steps {
+                return None;
+            }
             let effects = session.resume(self.now_ms, replies);
             if let Some(Effect::Finish(verdict)) = effects.last() {
                 let verdict = verdict.clone();
@@ -199,15 +269,19 @@ impl Gateway {
             }
             Effect::Scan(scan) => {
                 let matching = |(key, entry): (&String, &Entry)| {
-                    key.starts_with(&scan.prefix).then(|| KeyedEntry {
+                    let is_behind = scan.after.as_ref().is_none_or(|after| key > after);
+                    let is_asked_for = key.starts_with(&scan.prefix) && is_behind;
+                    is_asked_for.then(|| KeyedEntry {
                         key: key.clone(),
                         entry: entry.clone(),
                     })
                 };
-                Reply::Page(Page {
-                    entries: self.store.iter().filter_map(matching).collect(),
-                    next: None,
-                })
+                let mut entries: Vec<_> = self.store.iter().filter_map(matching).collect();
+                let limit = scan.limit as usize;
+                let is_last = entries.len() <= limit;
+                entries.truncate(limit);
+                let next = entries.last().filter(|_| !is_last).map(|e| e.key.clone());
+                Reply::Page(Page { entries, next })
             }
             Effect::Write(write) => Reply::Written(self.write(write)),
             Effect::AwaitWork(_) => Reply::Standing(Standing::UnderWay),
@@ -252,10 +326,32 @@ impl Gateway {
                 body: error.to_string().into_bytes(),
             });
         }
+        if let Some(status) = self.page {
+            return Ok(Response {
+                status,
+                headers: vec![("content-type".into(), "text/html".into())],
+                body: b"<title>Not today</title>".into(),
+            });
+        }
+        let mut headers = vec![("content-type".into(), "application/json".into())];
+        headers.extend(self.ahead_ms.map(|ahead_ms| {
+            let far_ms = self.now_ms.checked_add_signed(ahead_ms).unwrap();
+            ("Date".into(), lists::http_date(far_ms))
+        }));
         let answer = match request.url.split_once("/api/now/table/") {
-            Some((_, path)) => json!({ "result": self.table(&request.method, path, &body) }),
+            Some((_, path)) => {
+                let (table, query) = path.split_once('?').unwrap_or((path, ""));
+                self.calls.push(format!("{} {table}", request.method));
+                if let Some((rows, total)) = self.changed(table, query) {
+                    headers.push(("X-Total-Count".into(), total.to_string()));
+                    json!({ "result": rows })
+                } else {
+                    json!({ "result": self.table(&request.method, path, &body) })
+                }
+            }
             None => {
                 let (_, path) = request.url.rsplit_once("/incident/").unwrap_or_default();
+                self.calls.push(path.into());
                 json!({ "data": self.open_api(path, &body) })
             }
         };
@@ -264,7 +360,7 @@ impl Gateway {
         }
         Ok(Response {
             status: 200,
-            headers: vec![("content-type".into(), "application/json".into())],
+            headers,
             body: answer.to_string().into_bytes(),
         })
     }
@@ -273,6 +369,10 @@ impl Gateway {
         let (table, query) = path.split_once('?').unwrap_or((path, ""));
         if method == "GET" {
             return match table {
+                "incident" if query.contains("sys_idIN") => {
+                    let rows = self.in_scope.iter().map(|id| json!({ "sys_id": id }));
+                    rows.collect()
+                }
                 // A look-up of what may be there already.
                 "incident" => {
                     let id = self.record["sys_id"].as_str();
@@ -305,14 +405,18 @@ impl Gateway {
                 _ => value.clone(),
             };
         }
+        if let Some((count, changed)) = self.stamps.take() {
+            self.record["sys_mod_count"] = json!(count);
+            self.record["sys_updated_on"] = json!(changed);
+        }
         self.record.clone()
     }
 
     fn open_api(&mut self, path: &str, body: &Value) -> Value {
         match path {
             "info" => return self.incident.clone(),
-            // Nothing else is there, and nothing says where it came from.
-            "list" => return json!({ "items": [] }),
+            "list" => return self.listed(body),
+            "list-by-ids" => return self.listed_by_ids(body),
             "feed" => {
                 let wanted = |entry: &&Value| body["types"][0] == entry["type"];
                 let items: Vec<_> = self.timeline.iter().filter(wanted).collect();
@@ -334,6 +438,13 @@ impl Gateway {
                         self.incident[name] = value.clone();
                     }
                 }
+            }
+            "create" => {
+                self.incident = body.clone();
+                self.incident["incident_id"] = json!(INCIDENT);
+                self.incident["progress"] = json!("Triggered");
+                self.written.push((path.into(), body.clone()));
+                return self.incident.clone();
             }
             "comment" => {
                 let text = body["comment"].as_str().unwrap_or_default();

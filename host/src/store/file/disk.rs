@@ -1,0 +1,96 @@
+//! What the store asks of the file system, so that a test can put one in its
+//! place that loses what was not synced.
+
+use redb::Builder;
+use redb::Database;
+use redb::DatabaseError;
+use redb::ReadOnlyDatabase;
+use redb::backends::FileBackend;
+use std::fs;
+use std::fs::File;
+use std::fs::OpenOptions;
+use std::io;
+use std::path::Path;
+
+/// Empties a new file and makes a database of it.
+pub(super) type Fill = Box<dyn FnOnce() -> Result<Database, redb::Error>>;
+
+/// Files and folders, of which nothing survives a power cut but what was synced:
+/// a file's content and a folder's names each by themselves.
+pub(super) trait Disk: Send + Sync {
+    /// Whether there is such a file or folder.
+    fn exists(&self, path: &Path) -> bool;
+
+    /// How many bytes a file has.
+    fn len(&self, path: &Path) -> io::Result<u64>;
+
+    /// Opens a database for a look that changes nothing.
+    fn open_read_only(&self, path: &Path) -> Result<ReadOnlyDatabase, DatabaseError>;
+
+    /// Opens a database that exists.
+    fn open(&self, path: &Path, builder: &Builder) -> Result<Database, DatabaseError>;
+
+    /// Opens a file, creating it if need be, and locks it; none if another
+    /// process has it locked.
+    fn lock_new(&self, path: &Path) -> io::Result<Option<Fill>>;
+
+    /// Makes a folder in one that exists.
+    fn make_folder(&self, path: &Path) -> io::Result<()>;
+
+    /// Renames a file within its folder, over another one if need be.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Syncs a file's content, or the names in a folder.
+    fn sync(&self, path: &Path) -> io::Result<()>;
+}
+
+/// The file system of the machine.
+pub(super) struct Files;
+
+impl Disk for Files {
+    fn exists(&self, path: &Path) -> bool {
+        path.exists()
+    }
+
+    fn len(&self, path: &Path) -> io::Result<u64> {
+        Ok(fs::metadata(path)?.len())
+    }
+
+    fn open_read_only(&self, path: &Path) -> Result<ReadOnlyDatabase, DatabaseError> {
+        Builder::new().open_read_only(path)
+    }
+
+    fn open(&self, path: &Path, builder: &Builder) -> Result<Database, DatabaseError> {
+        builder.open(path)
+    }
+
+    fn lock_new(&self, path: &Path) -> io::Result<Option<Fill>> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(path)?;
+        if file.try_lock().is_err() {
+            return Ok(None);
+        }
+        Ok(Some(Box::new(move || {
+            file.set_len(0)?;
+            Ok(Builder::new().create_with_backend(FileBackend::new(file)?)?)
+        })))
+    }
+
+    fn make_folder(&self, path: &Path) -> io::Result<()> {
+        match fs::create_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            made => made,
+        }
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn sync(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+}

@@ -1,0 +1,233 @@
+//! Whoever sends more than can be taken fills neither memory nor queue, and
+//! nothing that was acknowledged is lost for it.
+
+use crate::A_WHILE;
+use crate::CREATED;
+use crate::FarEnd;
+use crate::Gateway;
+use crate::INCIDENT;
+use crate::PATIENCE;
+use crate::folder;
+use std::env;
+use std::fs;
+use std::io::Read;
+use std::io::Write;
+use std::net::Shutdown;
+use std::net::TcpStream;
+use std::thread;
+use std::time::Instant;
+
+const MIB: u64 = 1 << 20;
+
+impl Gateway {
+    /// The memory that it has in use, in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.unwrap().trim().trim_end_matches(" kB");
+        kib.parse::<u64>().unwrap() << 10
+    }
+
+    pub(crate) fn connect(&self, listener: usize) -> TcpStream {
+        let address = self.ready.split("http://").nth(listener + 1).unwrap();
+        let stream = TcpStream::connect(address.split([',', '\n']).next().unwrap()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+}
+
+/// All that comes until the connection is closed.
+pub(crate) fn rest(mut stream: &TcpStream) -> String {
+    let mut answer = Vec::new();
+    // A reset after an early refusal is as good as an end; silence is not.
+    if let Err(error) = stream.read_to_end(&mut answer) {
+        let kind = error.kind();
+        assert_eq!(kind, std::io::ErrorKind::ConnectionReset, "{error}");
+    }
+    String::from_utf8(answer).unwrap()
+}
+
+/// A head with the given lines and the right token.
+fn head(lines: &str) -> String {
+    format!(
+        "POST /flashduty/demo HTTP/1.1\r\nhost: gateway\r\n\
+         authorization: Bearer canary-webhook-token\r\ncontent-type: application/json\r\n\
+         {lines}\r\n"
+    )
+}
+
+/// Offers a gibibyte; tells how much of it was taken, and what came back.
+fn offer(gateway: &Gateway, lines: &str) -> (u64, String) {
+    let mut stream = gateway.connect(0);
+    stream.write_all(head(lines).as_bytes()).unwrap();
+    let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
+    let mut taken = 0;
+    while taken < 1024 * MIB && stream.write_all(chunk.as_bytes()).is_ok() {
+        taken += chunk.len() as u64;
+    }
+    (taken, rest(&stream))
+}
+
+#[test]
+fn a_gibibyte_is_refused_at_the_limit_and_takes_no_memory() {
+    let far_end = FarEnd::new();
+    let folder = folder(&far_end, "", "");
+    let gateway = Gateway::start(folder.path());
+    gateway.receive();
+    far_end.succeed_at_all();
+    let before = gateway.memory();
+    thread::scope(|scope| {
+        for lines in [
+            "transfer-encoding: chunked\r\n",
+            "transfer-encoding: chunked\r\ncontent-encoding: gzip\r\n",
+            "content-length: 1073741824\r\n",
+            "content-length: 18446744073709551615\r\n",
+            "transfer-encoding: chunked\r\nexpect: 100-continue\r\n",
+        ] {
+            let gateway = &gateway;
+            for _ in 0..4 {
+                scope.spawn(move || {
+                    let (taken, answer) = offer(gateway, lines);
+                    // The rest is what the sockets of both sides hold.
+                    assert!(taken < 16 * MIB, "{lines}: {taken}");
+                    // A length of twenty digits is too large for the header.
+                    let is_refused = [" 413 ", " 431 "].iter().any(|s| answer.contains(s));
+                    let is_refused = is_refused || answer.is_empty();
+                    assert!(is_refused, "{lines}: {answer}");
+                });
+            }
+        }
+    });
+    let grown = gateway.memory().saturating_sub(before);
+    assert!(grown < 16 * MIB, "{grown}");
+    gateway.receive();
+}
+
+#[test]
+fn a_length_that_lies_is_no_way_to_smuggle_a_request() {
+    let far_end = FarEnd::new();
+    let folder = folder(&far_end, "", "server.body-timeout-seconds = 1");
+    let gateway = Gateway::start(folder.path());
+    let smuggled = "GET /smuggled HTTP/1.1\r\nhost: gateway\r\n\r\n";
+    let behind = format!("content-length: {}\r\n", 2 + smuggled.len());
+    for (lines, body, statuses) in [
+        // What follows is part of the body, and no JSON.
+        (&behind[..], "{}", &["400"][..]),
+        // No number, two numbers, a number and chunks: nobody knows where the
+        // body ends, so nothing behind it is a request.
+        ("content-length: x\r\n", "{}", &["400"]),
+        ("content-length: -2\r\n", "{}", &["400"]),
+        (
+            "content-length: 2\r\ncontent-length: 47\r\n",
+            "{}",
+            &["400"],
+        ),
+        ("content-length: 2, 47\r\n", "{}", &["400"]),
+        ("transfer-encoding: chunked, identity\r\n", "{}", &["400"]),
+        ("transfer-encoding: xchunked\r\n", "{}", &["400"]),
+        ("transfer-encoding: chunked\r\n", "zz\r\n{}\r\n", &[]),
+        (
+            "transfer-encoding: chunked\r\n",
+            "fffffffffffffffff\r\n{}\r\n",
+            &[],
+        ),
+    ] {
+        let stream = gateway.connect(0);
+        let request = format!("{}{body}{smuggled}", head(lines));
+        (&stream).write_all(request.as_bytes()).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let answer = rest(&stream);
+        let answers = answer.split("HTTP/1.1 ").skip(1);
+        let found: Vec<_> = answers.map(|answer| &answer[..3]).collect();
+        assert_eq!(found, statuses, "{lines}: {answer}");
+    }
+}
+
+/// As `INCIDENT`, of another number.
+fn incident(number: usize) -> String {
+    INCIDENT.replace("6a1d2f45c0ffee0123456789", &format!("{number:024x}"))
+}
+
+/// The far end is down, and a sender with a valid token sends as fast as it can:
+/// many events about few incidents.
+#[test]
+fn a_flood_while_the_far_end_is_down_is_kept_and_its_queue_is_short() {
+    const INCIDENTS: usize = 20;
+    let events = env::var("FLOOD_EVENTS").map_or(800, |n| n.parse().unwrap());
+    let far_end = FarEnd::new();
+    let folder = folder(&far_end, "", "");
+    let down = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = format!("http://{}", down.local_addr().unwrap());
+    drop(down);
+    let file = folder.path().join("sync.toml");
+    let up = fs::read_to_string(&file).unwrap();
+    let url = format!("http://{}", far_end.address);
+    fs::write(&file, up.replace(&url, &nobody)).unwrap();
+    let mut gateway = Gateway::start(folder.path());
+
+    let flood = |from: usize, to: usize| {
+        let begin = Instant::now();
+        thread::scope(|scope| {
+            for sender in 0..4 {
+                let gateway = &gateway;
+                scope.spawn(move || {
+                    for event in (from + sender..to).step_by(4) {
+                        let body = format!(
+                            r#"{{"event_type":"i_ack","event_id":"e{event}","incident":{}}}"#,
+                            incident(event % INCIDENTS)
+                        );
+                        let proof = "authorization: Bearer canary-webhook-token\r\n";
+                        let answer = gateway.send(0, "POST /flashduty/demo", proof, &body);
+                        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+                    }
+                });
+            }
+        });
+        begin.elapsed()
+    };
+    flood(0, events / 2);
+    let before = gateway.memory();
+    let took = flood(events / 2, events);
+    let grown = gateway.memory().saturating_sub(before);
+    let stored = fs::metadata(folder.path().join("sync.redb")).unwrap().len();
+    println!(
+        "{} events in {took:?}: grew by {grown} bytes, stored {stored}",
+        events / 2
+    );
+    assert!(grown < 24 * MIB, "{grown}");
+    let items = |gateway: &Gateway| {
+        let states = ["due", "waiting", "running"];
+        states.map(|state| gateway.work(state)).iter().sum::<u64>()
+    };
+    assert_eq!(
+        (items(&gateway), gateway.work("parked")),
+        (INCIDENTS as u64, 0)
+    );
+    gateway.signal("-KILL");
+    gateway.end();
+
+    // The far end is back. One more event of each incident, so that nobody has
+    // to wait until it would be tried again.
+    fs::write(&file, up).unwrap();
+    let gateway = Gateway::start(folder.path());
+    assert_eq!(
+        (items(&gateway), gateway.work("parked")),
+        (INCIDENTS as u64, 0)
+    );
+    for number in 0..INCIDENTS {
+        let body = format!(
+            r#"{{"event_type":"i_ack","incident":{}}}"#,
+            incident(number)
+        );
+        let proof = "authorization: Bearer canary-webhook-token\r\n";
+        gateway.send(0, "POST /flashduty/demo", proof, &body);
+    }
+    let mut created = 0;
+    while items(&gateway) > 0 {
+        if let Ok(asked) = far_end.asked.recv_timeout(A_WHILE) {
+            created += usize::from(asked.what == CREATED[0]);
+            asked.succeed();
+        }
+    }
+    assert_eq!((created, gateway.work("parked")), (INCIDENTS, 0));
+}

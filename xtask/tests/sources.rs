@@ -1,0 +1,96 @@
+//! What must never stand in the sources, however good the reason seems.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+
+/// All sources of the gateway, without the tests in them.
+fn sources() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut folders = vec![root.join("gateway/src"), root.join("host/src")];
+    let mut sources = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let code = text.split("#[cfg(test)]").next().unwrap().to_owned();
+                sources.push((path, code));
+            }
+        }
+    }
+    assert!(sources.len() > 50, "these are not the sources");
+    sources
+}
+
+/// The lines that an expression of ours finds suspicious.
+fn found(is_bad: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for (path, code) in sources() {
+        for (index, line) in code.lines().enumerate() {
+            let line = line.trim();
+            if !line.starts_with("//") && is_bad(line) {
+                found.push(format!("{}:{}: {line}", path.display(), index + 1));
+            }
+        }
+    }
+    found
+}
+
+/// The names under which rustls and reqwest offer to trust everybody.
+fn trusts_everybody(line: &str) -> bool {
+    [
+        "danger",
+        "NoVerifier",
+        "with_custom_certificate_verifier",
+        "tls_sni(false)",
+    ]
+    .iter()
+    .any(|name| line.contains(name))
+}
+
+/// A comparison that ends at the first difference. `Secret` has none; its text
+/// has, and so have the digests of what is accepted.
+fn compares_a_secret(line: &str) -> bool {
+    let touches = [
+        "reveal()",
+        "digest",
+        "signature",
+        "expected.as_slice()",
+        "accepted.0",
+    ]
+    .iter()
+    .any(|name| line.contains(name));
+    let compares = [
+        "== ",
+        "!= ",
+        ".eq(",
+        ".ne(",
+        ".cmp(",
+        ".starts_with(",
+        "matches!(",
+    ]
+    .iter()
+    .any(|operator| line.contains(operator));
+    touches && compares
+}
+
+#[test]
+fn no_switch_turns_certificate_checks_off() {
+    assert_eq!(found(trusts_everybody), [""; 0]);
+    assert!(trusts_everybody(".danger_accept_invalid_certs(true)"));
+    assert!(trusts_everybody(
+        "config.dangerous().set_certificate_verifier(v);"
+    ));
+}
+
+#[test]
+fn no_secret_is_compared_in_a_time_that_tells() {
+    assert_eq!(found(compares_a_secret), [""; 0]);
+    assert!(compares_a_secret("if a.reveal() == token {"));
+    assert!(compares_a_secret("digest(a) != digest(b)"));
+    assert!(compares_a_secret("expected.as_slice().eq(&decoded)"));
+}
