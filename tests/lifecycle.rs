@@ -2,7 +2,6 @@
 //! other side.
 #![allow(clippy::unwrap_used)]
 
-use serde_json::json;
 use simulators::flashduty;
 use simulators::flashduty::Action;
 use simulators::flashduty::Assignment;
@@ -359,64 +358,6 @@ async fn the_record_of_an_incident_that_was_merged_is_resolved_and_names_the_tar
         assert_eq!(notes_with(&world, &sys_id, &text), 1, "{merge_event:?}");
         assert_eq!(notes_with(&world, &target_id, "Merged"), 0);
         assert_ne!(world.column(&target_id, "state"), "6");
-    }
-}
-
-/// Five looks at an incident: as many as a refusal is believed to be of the
-/// moment.
-async fn look_five_times(world: &World, incident: &str) {
-    for n in 0..5 {
-        let event = json!({
-            "event_type": "i_r_title",
-            "event_id": format!("look {n}"),
-            "incident": { "incident_id": incident },
-        });
-        assert_eq!(world.flashduty_sends(&event).await.status, 200);
-        world.settled().await.unwrap();
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_pair_ends_with_one_note_when_its_incident_is_deleted_in_flashduty() {
-    let (world, incident, sys_id) = World::with_a_pair().await.unwrap();
-    world.ana(&incident, &Action::Remove);
-    look_five_times(&world, &incident).await;
-    let text =
-        "Not synced any more: the incident in Flashduty was deleted, or is no longer visible.";
-    assert_eq!(notes_with(&world, &sys_id, text), 1);
-    world.beth(&sys_id, &[("urgency", "3"), ("comments", "anybody?")]);
-    look_five_times(&world, &incident).await;
-    world.settled().await.unwrap();
-    assert_eq!(notes_with(&world, &sys_id, text), 1);
-    assert_eq!(world.flashduty.simulator().incidents().count(), 0);
-    let work = world.host.as_ref().unwrap().gateway().status().work;
-    assert_eq!((work.waiting, work.parked), (0, 0));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_pair_ends_with_one_comment_when_its_record_is_gone_or_hidden() {
-    for is_deleted in [true, false] {
-        let (world, incident, sys_id) = World::with_a_pair().await.unwrap();
-        let number = world.column(&sys_id, "number");
-        world.servicenow.poke(|s, _| match is_deleted {
-            true => drop(s.delete_incident(&sys_id)),
-            false => s.hide_incident(&sys_id),
-        });
-        world.ana(&incident, &Action::Acknowledge);
-        look_five_times(&world, &incident).await;
-        let text = format!(
-            "Not synced any more: {number} in ServiceNow was deleted, or is no longer visible."
-        );
-        assert_eq!(comments_with(&world, &incident, &text), 1);
-        let records = world.servicenow.simulator().incidents().count();
-        world.ana_comments(&incident, "anybody?");
-        resolve(&world, &incident, "gone");
-        world.settled().await.unwrap();
-        assert_eq!(comments_with(&world, &incident, &text), 1);
-        // Nothing is created in its place.
-        assert_eq!(world.servicenow.simulator().incidents().count(), records);
-        let work = world.host.as_ref().unwrap().gateway().status().work;
-        assert_eq!((work.waiting, work.parked), (0, 0));
     }
 }
 

@@ -61,11 +61,14 @@ pub struct Pair {
     /// When the two were linked, in Unix milliseconds; 0 if that is not known.
     #[serde(default)]
     pub linked_ms: u64,
+    /// Since when one of the two has not been found, in Unix milliseconds.
+    #[serde(default)]
+    pub missing_since_ms: Option<u64>,
     /// A hash of the journals as the record last showed them; empty if they
     /// have been looked at in another way only.
     pub journal_seen: Option<String>,
     /// A comment that was sent and whose fate is unknown until then, in Unix
-    /// milliseconds.
+    /// milliseconds by the clock of the side that it was sent to.
     pub unsettled_until_ms: Option<u64>,
     /// When this product lately changed fields in Flashduty, in Unix milliseconds.
     #[serde(default)]
@@ -81,11 +84,12 @@ pub struct Pair {
 /// sent, so that whoever comes after a crash knows that it may have happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Creating {
-    /// When this began, in Unix milliseconds.
+    /// When this began, in Unix milliseconds by the clock of the side that
+    /// carries it out.
     pub since_ms: u64,
     /// How often the request may have been sent.
     pub sent: u32,
-    /// When it was last sent, in Unix milliseconds.
+    /// When it was last sent, by the same clock.
     pub sent_ms: u64,
 }
 
@@ -179,6 +183,7 @@ impl Default for Pair {
             edition: 0,
             carried: Carried::default(),
             linked_ms: 0,
+            missing_since_ms: None,
             journal_seen: None,
             unsettled_until_ms: None,
             flashduty_written_ms: Vec::new(),

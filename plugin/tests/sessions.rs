@@ -90,6 +90,29 @@ fn a_creation_whose_answer_was_lost_is_not_sent_again_while_it_may_still_happen(
 }
 
 #[test]
+fn a_creation_whose_answer_was_lost_is_waited_for_by_a_gateway_whose_clock_is_behind() {
+    let mut gateway = Gateway::new(&nothing());
+    gateway.flashduty("i_new");
+    gateway.loses_answers = true;
+    retried(gateway.work());
+    gateway.record = Value::Null;
+    gateway.now_ms -= 600_000;
+    let retry = retried(gateway.work());
+    let begun_ms = gateway.now_ms;
+    assert_eq!(retry.not_before_ms, Some(begun_ms + 150_000));
+    gateway.now_ms = begun_ms + 140_000;
+    assert_eq!(
+        retried(gateway.work()).not_before_ms,
+        Some(begun_ms + 150_000)
+    );
+    assert_eq!(gateway.sent("POST incident").len(), 1);
+    gateway.now_ms = begun_ms + 150_000;
+    gateway.loses_answers = false;
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.sent("POST incident").len(), 2);
+}
+
+#[test]
 fn a_row_that_was_not_asked_for_is_not_taken_for_the_incidents_record() {
     let mut gateway = Gateway::new(&nothing());
     gateway.record = json!({
@@ -244,6 +267,109 @@ fn a_comment_of_servicenow_is_carried_once_even_if_its_copy_is_deleted() {
     assert_eq!(texts.len(), 2, "{texts:?}");
     assert!(texts[0].contains("the users wait\n[snow:"), "{texts:?}");
     assert!(texts[1].contains("still\n[snow:"), "{texts:?}");
+}
+
+#[test]
+fn a_comment_whose_row_is_seen_later_than_the_record_shows_it_is_carried_then() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.now_ms += 60_000;
+    let shown = |number: u32| format!("2026-06-01 09:00:0{number} - bo (Comments)\nno {number}\n");
+    gateway.record["comments"] = json!(format!("{}\n{}", shown(2), shown(1)));
+    let first = journal_row(&gateway, 1, "no 1");
+    let second = journal_row(&gateway, 2, "no 2");
+    for (rows, carried) in [(json!([first]), 1), (json!([first, second]), 2)] {
+        gateway.rows.insert("sys_journal_field", rows);
+        gateway.servicenow(&nothing());
+        assert_eq!(gateway.work(), Verdict::Done);
+        assert_eq!(gateway.sent("comment").len(), carried);
+    }
+    gateway.servicenow(&nothing());
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.sent("comment").len(), 2);
+}
+
+/// Does the work again and again, as if a webhook came every other second, until
+/// it is done. Tells how many minutes that took.
+fn minutes_until_done(gateway: &mut Gateway) -> u64 {
+    let begun_ms = gateway.now_ms;
+    while gateway.work() != Verdict::Done {
+        gateway.now_ms += 1000;
+        assert!(gateway.now_ms - begun_ms < 3_600_000, "no end");
+    }
+    (gateway.now_ms - begun_ms) / 60_000
+}
+
+#[test]
+fn a_pair_ends_with_one_note_when_its_incident_is_gone_for_ten_minutes() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.incident_is_gone = true;
+    gateway.flashduty("i_r_title");
+    assert_eq!(minutes_until_done(&mut gateway), 10);
+    gateway.servicenow(&nothing());
+    assert_eq!(gateway.work(), Verdict::Done);
+    let notes = gateway.sent("PATCH incident");
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    let note = notes[0]["work_notes"].as_str().unwrap();
+    let text =
+        "Not synced any more: the incident in Flashduty was deleted, or is no longer visible.";
+    assert!(note.contains(text), "{note}");
+}
+
+#[test]
+fn a_pair_ends_with_one_comment_when_its_record_is_gone_for_ten_minutes() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.record_is_gone = true;
+    gateway.servicenow(&nothing());
+    assert_eq!(minutes_until_done(&mut gateway), 10);
+    // Nothing is created in its place.
+    gateway.flashduty("i_ack");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.sent("POST incident").len(), 0);
+    let comments = gateway.sent("comment");
+    assert_eq!(comments.len(), 1, "{comments:?}");
+    let comment = comments[0]["comment"].as_str().unwrap();
+    assert!(
+        comment.contains("in ServiceNow was deleted, or is no longer visible."),
+        "{comment}"
+    );
+}
+
+#[test]
+fn a_record_that_is_missing_for_a_moment_ends_nothing() {
+    let mut gateway = Gateway::linked(&nothing());
+    for _ in 0..3 {
+        gateway.record_is_gone = true;
+        gateway.servicenow(&nothing());
+        for _ in 0..100 {
+            gateway.now_ms += 4000;
+            assert_ne!(gateway.work(), Verdict::Done);
+        }
+        gateway.record_is_gone = false;
+        assert_eq!(gateway.work(), Verdict::Done);
+    }
+    gateway.incident["title"] = json!("still in step");
+    gateway.flashduty("i_r_title");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.record["short_description"], "still in step");
+}
+
+#[test]
+fn what_somebody_else_has_acknowledged_stays_so_and_is_no_change_later() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.others_acknowledged = true;
+    gateway.incident["progress"] = json!("Processing");
+    gateway.flashduty("i_ack");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.record["state"], "2");
+    gateway.record["state"] = json!("1");
+    gateway.servicenow(&nothing());
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.sent("unack").len(), 1);
+    gateway.written.clear();
+    gateway.flashduty("i_r_title");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.record["state"], "1");
+    assert_eq!(gateway.written, []);
 }
 
 #[test]

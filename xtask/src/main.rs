@@ -21,6 +21,7 @@ mod lint;
 mod mutants;
 mod postgres;
 mod reproducible;
+mod simulate;
 mod stage;
 mod test;
 mod toolchain;
@@ -61,9 +62,12 @@ enum Task {
     },
     /// Check format, clippy, documentation, licences and sources.
     Lint,
-    /// Put deliberate bugs into a copy of the plugin, one at a time, and see
-    /// whether its tests notice.
+    /// Put deliberate bugs into a copy, one at a time, and see whether the
+    /// plugin's tests notice.
     Mutants {
+        /// Other bugs, which the simulation must notice.
+        #[arg(long)]
+        simulation: bool,
         /// Try only bugs whose name contains one of these.
         #[arg(value_name = "FILTER")]
         filters: Vec<String>,
@@ -76,6 +80,18 @@ enum Task {
     Demo {
         /// Flags of the demo: `-v` shows every request, `--exit` ends it after
         /// the story instead of keeping it up for you.
+        #[arg(
+            value_name = "FLAG",
+            trailing_var_arg = true,
+            allow_hyphen_values = true
+        )]
+        flags: Vec<String>,
+    },
+    /// Simulate two gateways between both systems, people, and everything that
+    /// can go wrong, in virtual time.
+    Simulate {
+        /// Flags of the simulation: `--events N`, `--seed S`, `--shrink`; `--help`
+        /// tells all of them.
         #[arg(
             value_name = "FLAG",
             trailing_var_arg = true,
@@ -107,10 +123,18 @@ fn run(cli: &Cli) -> Result<()> {
             filters,
         } => test::run(from, *all_gateways, filters),
         Task::Lint => lint::run(),
-        Task::Mutants { filters } => mutants::run(filters),
+        Task::Mutants {
+            simulation: false,
+            filters,
+        } => mutants::run(filters),
+        Task::Mutants {
+            simulation: true,
+            filters,
+        } => mutants::simulate(filters),
         Task::Endure(endure) => endure::run(from, endure),
         Task::Reproducible => reproducible::run(from),
         Task::Demo { flags } => demo::run(from, flags),
+        Task::Simulate { flags } => simulate::run(flags),
         Task::Bench => bench::run(from),
     }
 }

@@ -6,6 +6,7 @@
 //! incident; whichever of them passes the tests is a test that is missing.
 
 mod bugs;
+mod planted;
 
 use crate::checkout;
 use crate::command::cargo;
@@ -16,6 +17,8 @@ use anyhow::Context;
 use anyhow::Result;
 use anyhow::bail;
 use bugs::BUGS;
+use planted::PLANTED;
+use planted::Planted;
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
@@ -106,6 +109,45 @@ pub(crate) fn run(filters: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// How many events the simulation may take to notice a bug.
+const EVENTS: &str = "50000";
+
+/// Puts one planted bug after another into a copy, and sees whether the
+/// simulation notices.
+pub(crate) fn simulate(filters: &[String]) -> Result<()> {
+    let is_meant =
+        |bug: &&Planted| filters.is_empty() || filters.iter().any(|f| bug.name.contains(f));
+    let bugs: Vec<&Planted> = PLANTED.iter().filter(is_meant).collect();
+    if bugs.is_empty() {
+        bail!("no planted bug has a name with {}", filters.join(" or "));
+    }
+    let place = Place::new()?;
+    let mut unnoticed = Vec::new();
+    for bug in &bugs {
+        let noticed = place.simulate(bug).with_context(|| bug.name)?;
+        match noticed {
+            Some(how) => println!("{}  <-  {how}", bug.name),
+            None => {
+                println!("{}  <-  NOBODY", bug.name);
+                unnoticed.push(bug.name);
+            }
+        }
+    }
+    if !unnoticed.is_empty() {
+        bail!(
+            "{} of {} bugs pass {EVENTS} events: {}",
+            unnoticed.len(),
+            bugs.len(),
+            unnoticed.join(", ")
+        );
+    }
+    say(&format!(
+        "the simulation noticed all of {} bugs",
+        bugs.len()
+    ));
+    Ok(())
+}
+
 /// A copy of the workspace, with a target folder of its own that stays, so
 /// that only the plugin is built again.
 struct Place {
@@ -136,6 +178,41 @@ impl Place {
         let noticed = self.noticed(bug.noticed_by);
         fs::write(&file, source)?;
         noticed
+    }
+
+    /// How the simulation notices a bug: after how many events, and which rule is
+    /// broken first; nothing if it does not.
+    fn simulate(&self, bug: &Planted) -> Result<Option<String>> {
+        let file = self.sources.join(bug.file);
+        let source = read(&file)?;
+        fs::write(&file, replaced(bug.file, bug.text, bug.instead, &source)?)?;
+        let run = |task: &str, flags: &[&str]| {
+            let mut cargo: Command = cargo();
+            cargo
+                .current_dir(&self.sources)
+                .args([task, "--locked", "--profile", "simulation"])
+                .args([
+                    "--package",
+                    "servicenow-sync-simulation",
+                    "--bin",
+                    "simulate",
+                ])
+                .args(flags)
+                .env("CARGO_TARGET_DIR", &self.target);
+            cargo.output().context("cannot start cargo")
+        };
+        let built = run("build", &[])?;
+        let ran = run("run", &["--", "--events", EVENTS]);
+        fs::write(&file, source)?;
+        if !built.status.success() {
+            let stderr = String::from_utf8_lossy(&built.stderr);
+            bail!("it does not compile:\n{stderr}");
+        }
+        let ran = ran?;
+        Ok(match ran.status.success() {
+            true => None,
+            false => Some(broken(&String::from_utf8_lossy(&ran.stdout))),
+        })
     }
 
     fn noticed(&self, tests: Tests) -> Result<Option<String>> {
@@ -175,15 +252,30 @@ fn read(file: &Path) -> Result<String> {
 
 /// The source with the bug in it.
 fn with(bug: &Bug, source: &str) -> Result<String> {
-    match source.matches(bug.text).count() {
-        1 => Ok(source.replacen(bug.text, bug.instead, 1)),
+    let file = format!("plugin/src/{}", bug.file);
+    replaced(&file, bug.text, bug.instead, source)
+}
+
+fn replaced(file: &str, text: &str, instead: &str, source: &str) -> Result<String> {
+    match source.matches(text).count() {
+        1 => Ok(source.replacen(text, instead, 1)),
         found => bail!(
-            "expected the text once in plugin/src/{}, found it {found} times; \
-             bring xtask/src/mutants/bugs.rs up to date:\n{}",
-            bug.file,
-            bug.text
+            "expected the text once in {file}, found it {found} times; \
+             bring xtask/src/mutants up to date:\n{text}"
         ),
     }
+}
+
+/// What the simulation says of the first world that failed.
+fn broken(stdout: &str) -> String {
+    let mut lines = stdout.lines().map(str::trim);
+    let events = lines.by_ref().find(|line| line.starts_with("seed "));
+    let rule = lines.skip_while(|line| !line.starts_with("FAILED")).nth(1);
+    format!(
+        "{} ({})",
+        rule.unwrap_or("the simulation ended early"),
+        events.unwrap_or("no report")
+    )
 }
 
 /// The first test that failed, and how many did besides.
@@ -216,6 +308,25 @@ mod tests {
     }
 
     #[test]
+    fn every_planted_bug_has_its_place_in_the_sources() {
+        for bug in PLANTED {
+            let source = read(&checkout::root().join(bug.file)).expect("a source");
+            let changed = replaced(bug.file, bug.text, bug.instead, &source);
+            let changed = changed.unwrap_or_else(|e| panic!("{}: {e}", bug.name));
+            assert_ne!(changed, source, "{}", bug.name);
+        }
+    }
+
+    #[test]
+    fn the_rule_that_was_broken_is_told() {
+        let stdout = "worlds 3\nseed 1: 700 events in 2 s\nFAILED: cargo …\n    silence: 2 writes";
+        assert_eq!(
+            broken(stdout),
+            "silence: 2 writes (seed 1: 700 events in 2 s)"
+        );
+    }
+
+    #[test]
     fn a_bug_without_a_place_of_its_own_is_refused() {
         let bug = Bug {
             name: "a bug",
@@ -231,7 +342,7 @@ mod tests {
                 error,
                 format!(
                     "expected the text once in plugin/src/state.rs, found it {found} times; \
-                     bring xtask/src/mutants/bugs.rs up to date:\n== 1"
+                     bring xtask/src/mutants up to date:\n== 1"
                 )
             );
         }

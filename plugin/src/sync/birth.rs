@@ -189,14 +189,14 @@ impl Case<'_> {
         let [fact] = self.effects.get([fact]).await;
         let honours_sys_id = fact.is_some();
         if !honours_sys_id {
-            self.wait_until_settled(SERVICENOW_SETTLES_MS, "ServiceNow")?;
+            self.wait_until_settled(Side::ServiceNow).await?;
             let began_ms = u64::try_from(incident.number("created_at")).ok();
             let began_ms = began_ms.map(|s| s * 1000).filter(|ms| *ms > 0);
             if let Some(first_ms) = self.first_look(Side::Flashduty, began_ms).await {
                 self.wait_for_an_earlier_store(first_ms + SERVICENOW_SETTLES_MS)?;
             }
         }
-        self.about_to_create().await?;
+        self.about_to_create(Side::ServiceNow).await?;
         let record = match self.servicenow.create(&columns).await {
             Ok(record) => record,
             Err(Trouble::Refused(why)) => {
@@ -368,11 +368,12 @@ impl Case<'_> {
         let now_ms = self.effects.now_ms();
         let creating = self.pair.creating.clone();
         if let Some(creating) = creating.filter(|creating| creating.sent > 0) {
-            let window = around(creating.since_ms, now_ms);
+            let last_ms = creating.sent_ms + FLASHDUTY_SETTLES_MS;
+            let window = around(creating.since_ms, last_ms);
             let listed = self.flashduty.started_in(window, channel).await?;
             let found = signed(&listed, id);
             if found.is_none() {
-                self.wait_until_settled(FLASHDUTY_SETTLES_MS, "Flashduty")?;
+                self.wait_until_settled(Side::Flashduty).await?;
             }
             return Ok(found);
         }
@@ -403,10 +404,7 @@ impl Case<'_> {
     /// When this store first looked at a side, if an earlier one may have known
     /// an incident of that side which began then.
     async fn first_look(&self, side: Side, began_ms: Option<u64>) -> Option<u64> {
-        let clock_ms = match side {
-            Side::Flashduty => self.flashduty.clock_ms(),
-            Side::ServiceNow => self.servicenow.clock_ms(),
-        };
+        let clock_ms = Some(self.clock_of(side));
         let look = FirstLook::at(self.effects, &self.integration.id, side, clock_ms).await;
         look.is_after(began_ms)
     }
@@ -476,7 +474,7 @@ impl Case<'_> {
             }
             return Err(self.would_create("Flashduty", "POST /incident/create", columns));
         }
-        self.about_to_create().await?;
+        self.about_to_create(Side::Flashduty).await?;
         let flashduty = &self.flashduty;
         let create = |to| flashduty.create(&title, &description, severity, channel, to);
         let mut created = create(people.as_ref()).await;
@@ -554,8 +552,8 @@ impl Case<'_> {
     }
 
     /// Stores that the creation is about to be sent.
-    async fn about_to_create(&mut self) -> Result<(), Stop> {
-        let now_ms = self.effects.now_ms();
+    async fn about_to_create(&mut self, side: Side) -> Result<(), Stop> {
+        let now_ms = self.clock_of(side);
         let creating = self.pair.creating.get_or_insert(Creating {
             since_ms: now_ms,
             sent: 0,
@@ -581,24 +579,31 @@ impl Case<'_> {
     }
 
     /// Waits until a creation that may have been sent has happened or cannot
-    /// happen any more.
-    fn wait_until_settled(&self, settles_ms: u64, system: &str) -> Result<(), Stop> {
-        let Some(creating) = self
-            .pair
-            .creating
-            .as_ref()
-            .filter(|creating| creating.sent > 0)
-        else {
+    /// happen any more, by the clock of the side that carries it out.
+    async fn wait_until_settled(&mut self, side: Side) -> Result<(), Stop> {
+        let (settles_ms, system) = match side {
+            Side::Flashduty => (FLASHDUTY_SETTLES_MS, "Flashduty"),
+            Side::ServiceNow => (SERVICENOW_SETTLES_MS, "ServiceNow"),
+        };
+        let now_ms = self.clock_of(side);
+        let Some(creating) = self.pair.creating.as_mut().filter(|c| c.sent > 0) else {
             return Ok(());
         };
-        let until_ms = creating.sent_ms.saturating_add(settles_ms);
-        // A clock that stepped back must not make this wait for ever.
-        let waiting = self.effects.now_ms() < until_ms && creating.sent_ms <= self.effects.now_ms();
-        if waiting {
-            let reason = format!("{system} may still carry out a creation whose answer was lost");
-            return Err(Stop::Wait { until_ms, reason });
+        // By this clock nobody knows how long ago that was.
+        let is_ahead = creating.sent_ms > now_ms;
+        if is_ahead {
+            creating.sent_ms = now_ms;
         }
-        Ok(())
+        let left_ms = (creating.sent_ms + settles_ms).saturating_sub(now_ms);
+        if is_ahead {
+            self.save().await?;
+        }
+        if left_ms == 0 {
+            return Ok(());
+        }
+        let until_ms = self.effects.now_ms() + left_ms;
+        let reason = format!("{system} may still carry out a creation whose answer was lost");
+        Err(Stop::Wait { until_ms, reason })
     }
 
     /// Stores that two incidents belong together. The way back to the pair is

@@ -145,6 +145,17 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// What a side's own clock showed at its last answer, in Unix milliseconds.
+    /// Whoever goes by that need not care what the gateways' clocks show, which
+    /// differ, and are set.
+    pub(super) fn clock_of(&self, side: Side) -> u64 {
+        let clock_ms = match side {
+            Side::Flashduty => self.flashduty.clock_ms(),
+            Side::ServiceNow => self.servicenow.clock_ms(),
+        };
+        clock_ms.unwrap_or(self.effects.now_ms())
+    }
+
     /// The Flashduty incident's id, if there is one yet.
     pub(super) fn incident_id(&self) -> Option<IncidentId> {
         match &self.name {
@@ -282,7 +293,14 @@ impl<'a> Case<'a> {
             self.incident = match self.incident_id() {
                 Some(id) if self.flashduty.is_available() => {
                     let mut incident = self.flashduty.incident(&id).await?;
-                    self.incident_read.get_or_insert_with(|| incident.version());
+                    let now_ms = i64::try_from(self.clock_of(Side::Flashduty));
+                    let second = now_ms.unwrap_or(i64::MAX) / 1000;
+                    // What else happens within its second shows in no version, so
+                    // then a poll has to look again.
+                    let is_over = incident.number("updated_at") < second;
+                    let version = is_over.then(|| incident.version());
+                    self.incident_read
+                        .get_or_insert(version.unwrap_or_default());
                     if self.integration.assignee
                         && let Some(id) = incident.unknown_assignee()
                         && let Some(person) = self.flashduty.people(&[id]).await?.pop()

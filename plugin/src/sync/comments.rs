@@ -16,6 +16,7 @@ use crate::flashduty;
 use crate::flashduty::IncidentId;
 use crate::flashduty::short_hash;
 use crate::pair::Carried;
+use crate::plan::Side;
 use crate::servicenow;
 use crate::servicenow::At;
 use crate::servicenow::COMMENTS;
@@ -177,6 +178,11 @@ impl Case<'_> {
             .flat_map(|(journal, shown)| Entry::from_display(shown, *journal == WORK_NOTES))
             .collect();
         let mut entries = self.servicenow.entries(sys_id, journals).await?;
+        // An answer to a write shows what readers of the rows see a while later.
+        let seen = match entries.len() < shown.len() {
+            true => looked_at.clone(),
+            false => seen,
+        };
         if entries.is_empty() {
             let means = match shown.is_empty() {
                 true => "only the newest comment of each webhook is carried",
@@ -274,8 +280,8 @@ impl Case<'_> {
     /// Writes a comment in Flashduty; whoever calls has looked for it there and
     /// not found it.
     pub(super) async fn write_comment(&mut self, id: &IncidentId, text: &str) -> Result<(), Stop> {
-        self.wait_for_comment()?;
-        self.about_to_comment().await?;
+        self.wait_for_comment(Side::Flashduty).await?;
+        self.about_to_comment(Side::Flashduty).await?;
         let sent = self.flashduty.comment(id, text).await;
         self.settled(sent).await
     }
@@ -287,29 +293,34 @@ impl Case<'_> {
         id: &SysId,
         columns: &Columns,
     ) -> Result<Record, Stop> {
-        self.wait_for_comment()?;
-        self.about_to_comment().await?;
+        self.wait_for_comment(Side::ServiceNow).await?;
+        self.about_to_comment(Side::ServiceNow).await?;
         let sent = self.servicenow.update(id, columns).await;
         self.settled(sent).await
     }
 
     /// Waits for a comment whose answer was lost; whoever calls has looked for
-    /// it and not found it.
-    pub(super) fn wait_for_comment(&self) -> Result<(), Stop> {
-        let now_ms = self.effects.now_ms();
-        match self.pair.unsettled_until_ms {
-            // Further away than it can be: the clock has stepped back.
-            Some(until_ms) if now_ms < until_ms && until_ms <= now_ms + SETTLES_MS => {
-                let reason = "a comment whose answer was lost may still appear".into();
-                Err(Stop::Wait { until_ms, reason })
-            }
-            _ => Ok(()),
+    /// it on this side and not found it.
+    pub(super) async fn wait_for_comment(&mut self, side: Side) -> Result<(), Stop> {
+        let now_ms = self.clock_of(side);
+        let Some(until_ms) = self.pair.unsettled_until_ms.filter(|until| now_ms < *until) else {
+            return Ok(());
+        };
+        let latest_ms = now_ms + SETTLES_MS;
+        if until_ms > latest_ms {
+            // Further away than it can be: by this clock nobody knows.
+            self.pair.unsettled_until_ms = Some(latest_ms);
+            self.save().await?;
         }
+        let left_ms = until_ms.min(latest_ms) - now_ms;
+        let until_ms = self.effects.now_ms() + left_ms;
+        let reason = "a comment whose answer was lost may still appear".into();
+        Err(Stop::Wait { until_ms, reason })
     }
 
     /// Stores that a comment is about to be sent.
-    pub(super) async fn about_to_comment(&mut self) -> Result<(), Stop> {
-        self.pair.unsettled_until_ms = Some(self.effects.now_ms() + SETTLES_MS);
+    pub(super) async fn about_to_comment(&mut self, side: Side) -> Result<(), Stop> {
+        self.pair.unsettled_until_ms = Some(self.clock_of(side) + SETTLES_MS);
         self.save().await
     }
 

@@ -22,6 +22,7 @@ use crate::plan::Situation;
 use crate::plan::confirm;
 use crate::plan::plan;
 use crate::servicenow::Columns;
+use crate::state::Progress;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use serde_json::json;
@@ -93,6 +94,16 @@ impl Case<'_> {
             }
             if !steps.is_empty() {
                 self.incident = None;
+            }
+            if steps.contains(&Step::Unacknowledge) {
+                // What others have acknowledged stays so. Then that is agreed on,
+                // or it would pass for a change of theirs later.
+                let now_ms = self.effects.now_ms();
+                let incident = self.read_incident().await?;
+                let held = incident.and_then(|incident| incident.progress(now_ms));
+                if held == Some(Progress::Processing) {
+                    base.state.flashduty = held;
+                }
             }
         }
         if base != self.pair.base || snoozed_until_ms != self.pair.snoozed_until_ms {

@@ -17,6 +17,12 @@ use crate::servicenow::Columns;
 use alloc::borrow::ToOwned;
 use alloc::string::ToString;
 
+/// What has not been found for so long is gone.
+const GONE_MS: u64 = 600_000;
+
+/// How often it is looked for meanwhile.
+const LOOK_AGAIN_MS: u64 = 60_000;
+
 impl Case<'_> {
     /// Takes the pair apart. Both incidents stay as they are.
     pub(super) async fn end(&mut self, why: &str) -> Result<(), Stop> {
@@ -78,11 +84,38 @@ impl Case<'_> {
         }
     }
 
-    /// Ends the pair if one of the two incidents is gone, and tells the other.
-    /// False if both are there: then it was something else that was missing.
-    pub(super) async fn ends_with_one(&mut self) -> Result<bool, Stop> {
+    /// Takes down that both incidents are there, if one was missing.
+    pub(super) async fn is_found(&mut self) -> Result<(), Stop> {
+        match self.pair.missing_since_ms.take() {
+            Some(_) => self.save().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the pair if one of the two incidents has been gone for long, and
+    /// tells the other. False if both are there: then it was something else that
+    /// was missing, as `why` says.
+    ///
+    /// How often they were looked for tells nothing: webhooks make that often,
+    /// and a new record may be seen a while after it was created.
+    pub(super) async fn ends_with_one(&mut self, why: &str) -> Result<bool, Stop> {
         if self.is_dry || !self.pair.is_linked() {
             return Ok(false);
+        }
+        let now_ms = self.effects.now_ms();
+        let since_ms = self
+            .pair
+            .missing_since_ms
+            .filter(|since_ms| *since_ms <= now_ms);
+        let until_ms = since_ms.unwrap_or(now_ms) + GONE_MS;
+        if now_ms < until_ms {
+            if since_ms.is_none() {
+                self.pair.missing_since_ms = Some(now_ms);
+                self.save().await?;
+            }
+            let until_ms = until_ms.min(now_ms + LOOK_AGAIN_MS);
+            let reason = why.to_owned();
+            return Err(Stop::Wait { until_ms, reason });
         }
         (self.incident, self.record) = (None, None);
         let is_gone = |read: Result<(), Stop>| match read {

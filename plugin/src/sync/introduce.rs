@@ -73,8 +73,8 @@ impl Case<'_> {
         }
         let text = birth::introduction(&incident);
         if !record.journals_contain(&text) {
-            self.wait_for_comment()?;
-            self.about_to_comment().await?;
+            self.wait_for_comment(Side::ServiceNow).await?;
+            self.about_to_comment(Side::ServiceNow).await?;
             columns.insert("work_notes".into(), json!(text));
         }
         if !columns.is_empty() {

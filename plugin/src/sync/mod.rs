@@ -134,14 +134,20 @@ pub async fn run(
     let outcome = async {
         match Case::load(effects, integration, entity, supposed).await? {
             Loaded::Case(mut case) => match bring_in_step(&mut case).await {
-                Ok(()) | Err(Stop::Rehearsed) => {
+                Ok(()) => {
+                    case.is_found().await?;
                     case.conclude();
                     Ok(())
                 }
-                // Long enough: what is not found by now is gone.
-                Err(Stop::Trouble(Trouble::Missing(_)))
-                    if work.attempt >= PATIENCE_MS.len() as u32 && case.ends_with_one().await? =>
-                {
+                Err(Stop::Rehearsed) => {
+                    case.conclude();
+                    Ok(())
+                }
+                Err(Stop::Trouble(Trouble::Missing(why))) => {
+                    let ended = case.ends_with_one(&why).await?;
+                    if !ended {
+                        return Err(Trouble::Missing(why).into());
+                    }
                     case.conclude();
                     Ok(())
                 }

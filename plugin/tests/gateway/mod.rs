@@ -73,6 +73,12 @@ pub(crate) struct Gateway {
     pub(crate) stamps: Option<(String, String)>,
     /// Whether the answers to writes get lost once they are carried out.
     pub(crate) loses_answers: bool,
+    /// Whether the incident is not to be seen in Flashduty.
+    pub(crate) incident_is_gone: bool,
+    /// Whether the record is not to be seen in ServiceNow.
+    pub(crate) record_is_gone: bool,
+    /// Whether somebody else has acknowledged the incident too.
+    pub(crate) others_acknowledged: bool,
     /// Whether the instance ignores the conditions of queries.
     pub(crate) ignores_conditions: bool,
 }
@@ -126,6 +132,9 @@ impl Gateway {
             stamps: None,
             written: Vec::new(),
             loses_answers: false,
+            incident_is_gone: false,
+            record_is_gone: false,
+            others_acknowledged: false,
             ignores_conditions: false,
         }
     }
@@ -305,6 +314,18 @@ impl Gateway {
     fn http(&mut self, request: &HttpRequest) -> Result<Response, HttpFailure> {
         let body = serde_json::from_slice(&request.body).unwrap_or_default();
         let before = self.written.len();
+        let is_gone = match request.url.contains("/api/now/table/incident/") {
+            true => self.record_is_gone,
+            false => self.incident_is_gone && request.url.ends_with("/incident/info"),
+        };
+        if is_gone {
+            let error = json!({ "error": { "code": "ResourceNotFound", "message": "none" } });
+            return Ok(Response {
+                status: 404,
+                headers: vec![("content-type".into(), "application/json".into())],
+                body: error.to_string().into_bytes(),
+            });
+        }
         if let Some(status) = self.page {
             return Ok(Response {
                 status,
@@ -404,6 +425,7 @@ impl Gateway {
             // Names of people, which nobody here has.
             "" => return json!({ "items": [] }),
             "ack" => self.incident["progress"] = json!("Processing"),
+            "unack" if self.others_acknowledged => {}
             "unack" | "reopen" => self.incident["progress"] = json!("Triggered"),
             "resolve" => self.incident["progress"] = json!("Closed"),
             "snooze" => {

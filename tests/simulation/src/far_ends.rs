@@ -1,0 +1,150 @@
+//! Both systems, as state machines in virtual time.
+
+use crate::profile::Profile;
+use crate::stage::Stage;
+use simulators::Delivery;
+use simulators::Push;
+use simulators::Request;
+use simulators::Response;
+use simulators::Simulator as _;
+use simulators::flashduty;
+use simulators::flashduty::Flashduty;
+use simulators::servicenow;
+use simulators::servicenow::BusinessRule;
+use simulators::servicenow::ServiceNow;
+use std::cell::Cell;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Where Flashduty is.
+pub const FLASHDUTY_URL: &str = "https://flashduty.example.com";
+/// Where ServiceNow is.
+pub const SERVICENOW_URL: &str = "https://servicenow.example.com";
+
+/// One of the two systems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// Flashduty.
+    Flashduty,
+    /// ServiceNow.
+    ServiceNow,
+}
+
+type OnPush = Box<dyn Fn(Side, Push)>;
+
+/// Both systems.
+pub struct FarEnds {
+    stage: Rc<Stage>,
+    /// The Flashduty account.
+    pub flashduty: RefCell<Flashduty>,
+    /// The ServiceNow instance.
+    pub servicenow: RefCell<ServiceNow>,
+    on_push: RefCell<Option<OnPush>>,
+    /// When somebody will look next whether a webhook is due.
+    looks: [Cell<u64>; 2],
+}
+
+impl FarEnds {
+    /// Both systems, new, with the webhooks set up.
+    pub fn new(stage: Rc<Stage>, seed: u64, profile: &Profile) -> Rc<Self> {
+        let mut flashduty = Flashduty::new(flashduty::Options {
+            seed,
+            base_url: FLASHDUTY_URL.to_owned(),
+            ..flashduty::Options::default()
+        });
+        let webhook = flashduty::Webhook::new("https://gateway.example.com/flashduty/sim")
+            .header("authorization", "Bearer flashduty-token");
+        flashduty.add_webhook(webhook);
+        let mut rule = BusinessRule::to("https://gateway.example.com/servicenow/sim");
+        let bearer = "Bearer servicenow-token".to_owned();
+        rule.headers = vec![("authorization".to_owned(), bearer)];
+        let mut servicenow = ServiceNow::new(servicenow::Options {
+            seed,
+            base_url: Some(SERVICENOW_URL.to_owned()),
+            accept_caller_sys_id: profile.honours_sys_id,
+            business_rule: Some(rule),
+            ..servicenow::Options::default()
+        });
+        servicenow.faults().set_read_lag_ms(profile.read_lag_ms);
+        Rc::new(Self {
+            stage,
+            flashduty: RefCell::new(flashduty),
+            servicenow: RefCell::new(servicenow),
+            on_push: RefCell::default(),
+            looks: [Cell::new(u64::MAX), Cell::new(u64::MAX)],
+        })
+    }
+
+    /// From now on, webhooks go there.
+    pub fn on_push(&self, act: impl Fn(Side, Push) + 'static) {
+        *self.on_push.borrow_mut() = Some(Box::new(act));
+    }
+
+    /// Breaks the circle of who knows whom.
+    pub fn disconnect(&self) {
+        self.on_push.borrow_mut().take();
+    }
+
+    /// A request reaches a system.
+    pub fn handle(self: &Rc<Self>, side: Side, request: &Request) -> Response {
+        let now_ms = self.stage.unix_ms();
+        let response = match side {
+            Side::Flashduty => self.flashduty.borrow_mut().handle(request, now_ms),
+            Side::ServiceNow => self.servicenow.borrow_mut().handle(request, now_ms),
+        };
+        self.look(side);
+        response
+    }
+
+    /// Tells a system what came of a webhook.
+    pub fn delivered(self: &Rc<Self>, side: Side, push: u64, delivery: &Delivery) {
+        let now_ms = self.stage.unix_ms();
+        match side {
+            Side::Flashduty => self
+                .flashduty
+                .borrow_mut()
+                .delivered(push, delivery, now_ms),
+            Side::ServiceNow => self
+                .servicenow
+                .borrow_mut()
+                .delivered(push, delivery, now_ms),
+        }
+        self.look(side);
+    }
+
+    /// Sends the webhooks that are due, and comes back when more will be.
+    pub fn look(self: &Rc<Self>, side: Side) {
+        let now_ms = self.stage.unix_ms();
+        let (pushes, next) = match side {
+            Side::Flashduty => {
+                let mut flashduty = self.flashduty.borrow_mut();
+                (flashduty.take_due(now_ms), flashduty.next_due())
+            }
+            Side::ServiceNow => {
+                let mut servicenow = self.servicenow.borrow_mut();
+                (servicenow.take_due(now_ms), servicenow.next_due())
+            }
+        };
+        if let Some(on_push) = &*self.on_push.borrow() {
+            for push in pushes {
+                on_push(side, push);
+            }
+        }
+        let look = &self.looks[side as usize];
+        if let Some(next) = next
+            && next < look.get()
+        {
+            look.set(next);
+            let this = Rc::clone(self);
+            self.stage.after(next.saturating_sub(now_ms), move || {
+                this.looks[side as usize].set(u64::MAX);
+                this.look(side);
+            });
+        }
+    }
+
+    /// Webhooks that are not on their way yet, or whose fate is not known.
+    pub fn pending(&self) -> usize {
+        self.flashduty.borrow().webhooks_pending() + self.servicenow.borrow().webhooks_pending()
+    }
+}

@@ -1,0 +1,195 @@
+//! `cargo xtask simulate`: runs worlds until so many events have happened, or
+//! one of them goes wrong.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for the terminal"
+)]
+
+use clap::Parser;
+use simulation::Native;
+use simulation::Outcome;
+use simulation::Plan;
+use simulation::chance::Chance;
+use simulation::report::Report;
+use simulation::run;
+use simulation::shrink::shrink;
+use simulation::stage::Violation;
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+/// Simulates two gateways between both systems, with everything that can go
+/// wrong, until so many events have happened.
+#[derive(Parser)]
+struct Arguments {
+    /// How many things people and monitoring do, in all worlds together.
+    #[arg(long, default_value_t = 10_000)]
+    events: u64,
+    /// Everything follows from it; it is that of the first world.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How much people do in one world.
+    #[arg(long, default_value_t = 300)]
+    events_per_world: usize,
+    /// Worlds that run at the same time.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Make the first world that fails short, with at most so many runs.
+    #[arg(long, value_name = "RUNS", num_args = 0..=1, default_missing_value = "400")]
+    shrink: Option<usize>,
+    /// Print what happened in the first world.
+    #[arg(long)]
+    trace: bool,
+    /// Go on after a failure, and tell how many there were.
+    #[arg(long)]
+    keep_going: bool,
+}
+
+struct Progress {
+    report: Report,
+    failed: Vec<(u64, Outcome)>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if arguments.trace {
+        let outcome = attempt(&Plan {
+            keeps_trace: true,
+            ..Plan::of(arguments.seed, arguments.events_per_world)
+        });
+        println!("{}", outcome.trace.join("\n"));
+        return tell(&arguments, arguments.seed, outcome);
+    }
+    let start = Instant::now();
+    let next = AtomicU64::new(0);
+    let progress = Mutex::new(Progress {
+        report: Report::default(),
+        failed: Vec::new(),
+    });
+    let lock = || progress.lock().unwrap_or_else(PoisonError::into_inner);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..arguments.threads.unwrap_or(cores) {
+            scope.spawn(|| {
+                loop {
+                    {
+                        let progress = lock();
+                        let is_over = progress.report.events >= arguments.events
+                            || !progress.failed.is_empty() && !arguments.keep_going;
+                        if is_over {
+                            return;
+                        }
+                    }
+                    let seed = seed_of(arguments.seed, next.fetch_add(1, Ordering::SeqCst));
+                    let outcome = attempt(&Plan::of(seed, arguments.events_per_world));
+                    let mut progress = lock();
+                    progress.report.add(&outcome.report);
+                    if !outcome.violations.is_empty() {
+                        if arguments.keep_going {
+                            println!(
+                                "{}\n    {}",
+                                reproduction(&arguments, seed),
+                                listed(&outcome)
+                            );
+                        }
+                        progress.failed.push((seed, outcome));
+                    }
+                    if progress.report.worlds.is_multiple_of(50) {
+                        let Report { worlds, events, .. } = progress.report;
+                        let rate = events as f64 / start.elapsed().as_secs_f64();
+                        eprintln!("{worlds} worlds, {events} events, {rate:.0} events/s");
+                    }
+                }
+            });
+        }
+    });
+    let Progress { report, mut failed } = progress
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    let seconds = start.elapsed().as_secs_f64();
+    println!("{report}");
+    println!(
+        "seed {}: {} events in {seconds:.0} s, {:.0} events/s",
+        arguments.seed,
+        report.events,
+        report.events as f64 / seconds
+    );
+    failed.sort_by_key(|(seed, _)| *seed);
+    println!("worlds that failed: {}", failed.len());
+    match failed.into_iter().next() {
+        None => ExitCode::SUCCESS,
+        Some((seed, outcome)) => tell(&arguments, seed, outcome),
+    }
+}
+
+/// The seed of a world.
+fn seed_of(seed: u64, world: u64) -> u64 {
+    match world {
+        0 => seed,
+        // Short enough to be read out.
+        _ => Chance::of(seed, &[world]).draw() >> 24,
+    }
+}
+
+fn reproduction(arguments: &Arguments, seed: u64) -> String {
+    format!(
+        "cargo xtask simulate --seed {seed} --events 1 --events-per-world {} --trace",
+        arguments.events_per_world
+    )
+}
+
+/// Runs a world; a panic in it is a failure like another.
+fn attempt(plan: &Plan) -> Outcome {
+    catch_unwind(AssertUnwindSafe(|| run(plan, Native))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        Outcome {
+            violations: vec![Violation {
+                kind: "no panic",
+                what: text.unwrap_or("of no text").to_owned(),
+            }],
+            taken: Vec::new(),
+            trace: Vec::new(),
+            hash: 0,
+            report: Report::default(),
+        }
+    })
+}
+
+/// Tells what went wrong, if anything did.
+fn tell(arguments: &Arguments, seed: u64, outcome: Outcome) -> ExitCode {
+    if outcome.violations.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    println!("FAILED: {}", reproduction(arguments, seed));
+    println!("    {}", listed(&outcome));
+    if let Some(runs) = arguments.shrink {
+        let plan = Plan::of(seed, arguments.events_per_world);
+        println!("{} decisions; making it short", outcome.taken.len());
+        let (plan, _) = shrink(&plan, outcome, runs, attempt);
+        let outcome = attempt(&Plan {
+            keeps_trace: true,
+            ..plan
+        });
+        println!("{}", outcome.trace.join("\n"));
+        println!("{} decisions are left:", outcome.taken.len());
+        println!("    {}", listed(&outcome));
+    }
+    ExitCode::FAILURE
+}
+
+fn listed(outcome: &Outcome) -> String {
+    let violations: Vec<String> = outcome
+        .violations
+        .iter()
+        .map(Violation::to_string)
+        .collect();
+    violations.join("\n    ")
+}

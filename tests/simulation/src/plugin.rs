@@ -1,0 +1,173 @@
+//! The plugin, as it runs in a gateway of the simulation: natively, or as
+//! whatever runtime is given.
+
+use crate::stage::Asking;
+use crate::stage::Stage;
+use integration_gateway::Runtime;
+use integration_gateway::Session;
+use integration_gateway::Trap;
+use integration_gateway::contract;
+use integration_gateway::contract::Context;
+use integration_gateway::contract::Effect;
+use integration_gateway::contract::Input;
+use integration_gateway::contract::Reply;
+use integration_gateway::contract::Requirements;
+use integration_gateway::contract::Verdict;
+use servicenow_sync_plugin::configuration::Configuration;
+use servicenow_sync_plugin::session::Driver;
+use std::rc::Rc;
+
+integration_gateway::bridge!(servicenow_sync_plugin);
+
+/// The plugin's own code, without WebAssembly.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Native;
+
+impl Runtime for Native {
+    type Session = NativeSession;
+
+    async fn open(&self, input: Input, context: Context) -> Result<NativeSession, Trap> {
+        let driver = servicenow_sync_plugin::open(to_input(input), &to_context(context));
+        Ok(NativeSession(driver))
+    }
+}
+
+/// A session of [`Native`].
+pub struct NativeSession(Driver);
+
+impl Session for NativeSession {
+    async fn resume(&mut self, now_ms: u64, replies: Vec<Reply>) -> Result<Vec<Effect>, Trap> {
+        let replies = replies.into_iter().map(to_reply).collect();
+        let effects = self.0.resume(now_ms, replies);
+        Ok(effects.into_iter().map(from_effect).collect())
+    }
+}
+
+/// What the plugin needs for a configuration.
+///
+/// # Panics
+///
+/// The configuration is not valid.
+pub fn requirements(configuration: &str) -> Requirements {
+    let parsed = Configuration::parse(configuration);
+    let theirs = parsed
+        .unwrap_or_else(|problems| panic!("{problems:?}"))
+        .requirements();
+    Requirements {
+        routes: theirs
+            .routes
+            .into_iter()
+            .map(|route| contract::Route {
+                path: route.path,
+                summary: route.summary,
+            })
+            .collect(),
+        destinations: theirs
+            .destinations
+            .into_iter()
+            .map(|destination| contract::Destination {
+                origin: destination.origin,
+                credential: destination.credential,
+                purpose: destination.purpose,
+            })
+            .collect(),
+        standing: theirs.standing,
+    }
+}
+
+/// A runtime whose sessions are watched.
+pub struct Watched<R> {
+    runtime: R,
+    stage: Rc<Stage>,
+    process: usize,
+}
+
+impl<R> Watched<R> {
+    /// Watches the sessions of one process.
+    pub fn new(runtime: R, stage: Rc<Stage>, process: usize) -> Self {
+        Self {
+            runtime,
+            stage,
+            process,
+        }
+    }
+}
+
+impl<R: Runtime> Runtime for Watched<R> {
+    type Session = WatchedSession<R::Session>;
+
+    async fn open(&self, input: Input, context: Context) -> Result<Self::Session, Trap> {
+        let key = match &input {
+            Input::Work(work) => Some(work.key.clone()),
+            Input::Request(_) | Input::Operator(_) => None,
+        };
+        {
+            let mut report = self.stage.report.borrow_mut();
+            report.sessions += 1;
+            if key.as_ref().is_some_and(|key| !key.contains(".poll-")) {
+                report.pair_sessions += 1;
+            }
+        }
+        Ok(WatchedSession {
+            session: self.runtime.open(input, context).await?,
+            stage: Rc::clone(&self.stage),
+            process: self.process,
+            key,
+        })
+    }
+}
+
+/// A session of [`Watched`].
+pub struct WatchedSession<S> {
+    session: S,
+    stage: Rc<Stage>,
+    process: usize,
+    key: Option<String>,
+}
+
+impl<S: Session> Session for WatchedSession<S> {
+    async fn resume(&mut self, now_ms: u64, replies: Vec<Reply>) -> Result<Vec<Effect>, Trap> {
+        let resumed = self.session.resume(now_ms, replies).await;
+        match (&resumed, &self.key) {
+            (Err(trap), _) => self
+                .stage
+                .violation("no session breaks", format!("{trap} in {:?}", self.key)),
+            (Ok(effects), Some(key)) if effects.is_empty() => {
+                self.stage.violation(
+                    "no session breaks",
+                    format!("the work of {key} ended without a verdict"),
+                );
+            }
+            _ => {}
+        }
+        if let (Ok(effects), Some(key)) = (&resumed, &self.key) {
+            self.stage.asking.replace(Some(Asking {
+                process: self.process,
+                key: key.clone(),
+            }));
+            for effect in effects {
+                match effect {
+                    Effect::Finish(verdict) => {
+                        if let Verdict::Park(_) = verdict {
+                            self.stage.report.borrow_mut().count("work parked");
+                        }
+                        let process = self.process;
+                        self.stage
+                            .note(format_args!("gateway {process}: {key}: {verdict:?}"));
+                    }
+                    Effect::Log(record) if record.message == "decided" => {
+                        let said = record
+                            .fields
+                            .iter()
+                            .skip(2)
+                            .map(|(_, value)| value.as_str());
+                        let said: Vec<&str> = said.collect();
+                        self.stage.note(format_args!("    {}", said.join(" | ")));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        resumed
+    }
+}

@@ -1,0 +1,81 @@
+//! How much goes wrong in a run, and of what kind.
+
+use crate::chance::Chance;
+
+/// How often things go wrong, in a million at each place where they can.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Profile {
+    /// Calls of the store after or before which the gateway crashes.
+    pub store_crash: u32,
+    /// Calls of the store at which the gateway is paused.
+    pub store_pause: u32,
+    /// Calls of the store that fail, whether carried out or not.
+    pub store_error: u32,
+    /// Requests at which the gateway crashes.
+    pub network_crash: u32,
+    /// Requests at which the gateway is paused.
+    pub network_pause: u32,
+    /// Requests that do not arrive, or late, or whose answer is lost.
+    pub network_loss: u32,
+    /// Webhooks that are lost.
+    pub webhook_loss: u32,
+    /// Webhooks that come again, and late.
+    pub webhook_disorder: u32,
+    /// Seconds in which a phase of refusals begins at a far end.
+    pub phases: u32,
+    /// Seconds in which the store is rolled back, or wiped.
+    pub amnesia: u32,
+    /// Seconds in which a clock is set.
+    pub clock_steps: u32,
+    /// Seconds in which a gateway crashes or pauses, whatever it does.
+    pub accidents: u32,
+    /// How far the machines' clocks may be off, in milliseconds.
+    pub skew_ms: u64,
+    /// Whether the ServiceNow instance takes the `sys_id` that it is given.
+    pub honours_sys_id: bool,
+    /// How long readers of ServiceNow do not see what is written, in
+    /// milliseconds.
+    pub read_lag_ms: u64,
+    /// Whether the gateways get tokens for ServiceNow, rather than use a
+    /// password.
+    pub oauth: bool,
+}
+
+impl Profile {
+    /// Nothing goes wrong.
+    pub fn calm() -> Self {
+        Self {
+            honours_sys_id: true,
+            ..Self::default()
+        }
+    }
+
+    /// What follows from a seed: each kind of trouble is there in some worlds,
+    /// and worse in some than in others.
+    pub fn of(seed: u64) -> Self {
+        let mut chance = Chance::of(seed, &[u64::from_be_bytes(*b"profile_")]);
+        let mut level = |share: u32, levels: [u32; 2]| {
+            let is_there = chance.hits(share * 10_000);
+            let level = chance.within(u64::from(levels[0]), u64::from(levels[1]));
+            if is_there { level as u32 } else { 0 }
+        };
+        Self {
+            store_crash: level(60, [100, 3000]),
+            store_pause: level(40, [100, 1000]),
+            store_error: level(50, [200, 10_000]),
+            network_crash: level(60, [1000, 15_000]),
+            network_pause: level(40, [500, 4000]),
+            network_loss: level(60, [2000, 50_000]),
+            webhook_loss: level(50, [10_000, 300_000]),
+            webhook_disorder: level(60, [10_000, 300_000]),
+            phases: level(50, [100, 1000]),
+            amnesia: level(25, [50, 300]),
+            clock_steps: level(20, [50, 300]),
+            accidents: level(50, [100, 2000]),
+            skew_ms: u64::from(level(50, [1, 2000])),
+            honours_sys_id: level(60, [1, 1]) == 1,
+            read_lag_ms: u64::from(level(20, [1, 2000])),
+            oauth: level(40, [1, 1]) == 1,
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! One run: two gateways on one store between both systems, people on both
+//! sides, and everything that goes wrong, until all is quiet again.
+
+use crate::chance::Chance;
+use crate::decisions::Decision;
+use crate::decisions::Decisions;
+use crate::decisions::Stream;
+use crate::far_ends::FarEnds;
+use crate::far_ends::Side;
+use crate::machine::Machine;
+use crate::machine::Site;
+use crate::network::Network;
+use crate::people::Deed;
+use crate::people::INTEGRATION;
+use crate::people::Pace;
+use crate::people::People;
+use crate::people::script;
+use crate::post::Post;
+use crate::post::REMINDER;
+use crate::profile::Profile;
+use crate::report::Report;
+use crate::stage::Stage;
+use crate::stage::Violation;
+use crate::store::SharedStore;
+use crate::trace::Trace;
+use crate::trouble::Spell;
+use integration_gateway::Runtime;
+use serde_json::Value;
+use serde_json::json;
+use simulators::Push;
+use simulators::flashduty;
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+const GATEWAYS: usize = 2;
+
+/// How often it is looked whether all is quiet.
+const LOOK_MS: u64 = 60_000;
+
+/// After which time every change must have been noticed, webhook or not.
+const POLLS_MS: u64 = 6 * 60_000;
+
+/// When all must be quiet at last, after nothing goes wrong any more.
+const PATIENCE_MS: u64 = 6 * 3_600_000;
+
+/// For how long nothing may be written then.
+const SILENCE_MS: u64 = 3_600_000;
+
+/// What is to be run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Everything follows from it.
+    pub seed: u64,
+    /// What people do.
+    pub script: Vec<Deed>,
+    /// What goes wrong.
+    pub profile: Profile,
+    /// What goes wrong at a given time.
+    pub spells: Vec<Spell>,
+    /// If given, only these decisions happen.
+    pub only: Option<BTreeSet<Decision>>,
+    /// Whether the lines of the trace are kept.
+    pub keeps_trace: bool,
+}
+
+impl Plan {
+    /// The run of a seed, with so many lines in the script of the people.
+    pub fn of(seed: u64, deeds: usize) -> Self {
+        let mut chance = Chance::of(seed, &[u64::from_be_bytes(*b"pace____")]);
+        let pace = Pace {
+            deeds,
+            lines_per_incident: chance.within(10, 40),
+            gap_ms: [2000, 10_000, 30_000][chance.below(3) as usize],
+        };
+        Self {
+            seed,
+            script: script(seed, pace),
+            profile: Profile::of(seed),
+            spells: Vec::new(),
+            only: None,
+            keeps_trace: false,
+        }
+    }
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What must never happen and did.
+    pub violations: Vec<Violation>,
+    /// The decisions that happened.
+    pub taken: Vec<Decision>,
+    /// The lines of the trace, if they were kept.
+    pub trace: Vec<String>,
+    /// Equal for two runs in which the same happened.
+    pub hash: u64,
+    /// What was counted.
+    pub report: Report,
+}
+
+/// One run under way.
+pub struct World<R> {
+    pub(crate) stage: Rc<Stage>,
+    pub(crate) profile: Rc<Profile>,
+    pub(crate) store: Rc<SharedStore>,
+    pub(crate) far_ends: Rc<FarEnds>,
+    pub(crate) network: Rc<Network>,
+    pub(crate) machines: Vec<Rc<Machine<R>>>,
+    pub(crate) people: Rc<People>,
+    pub(crate) post: Rc<Post<R>>,
+    is_at_peace: Cell<bool>,
+}
+
+/// Runs a plan to its end.
+pub fn run<R: Runtime + Clone + 'static>(plan: &Plan, runtime: R) -> Outcome {
+    let world = World::new(plan, runtime);
+    world.play(&plan.script, &plan.spells);
+    let stage = &world.stage;
+    let outcome = Outcome {
+        violations: stage.violations(),
+        taken: stage.decisions.borrow().taken().to_vec(),
+        trace: stage.trace.borrow().lines().to_vec(),
+        hash: stage.trace.borrow().hash(),
+        report: stage.report.borrow().clone(),
+    };
+    world.dissolve();
+    outcome
+}
+
+impl<R: Runtime + Clone + 'static> World<R> {
+    fn new(plan: &Plan, runtime: R) -> Rc<Self> {
+        let seed = plan.seed;
+        let profile = Rc::new(plan.profile.clone());
+        let decisions = Decisions::new(seed, plan.only.clone());
+        let stage = Stage::new(seed, GATEWAYS, decisions, Trace::new(plan.keeps_trace));
+        let store = SharedStore::new(Rc::clone(&stage), Rc::clone(&profile));
+        let far_ends = FarEnds::new(Rc::clone(&stage), seed, &profile);
+        let network = Network::new(
+            Rc::clone(&stage),
+            Rc::clone(&far_ends),
+            Rc::clone(&profile),
+            Rc::clone(&store),
+        );
+        let app_key = {
+            let flashduty = far_ends.flashduty.borrow();
+            let key = flashduty.app_key(flashduty::INTEGRATION_MEMBER);
+            key.unwrap_or_default().to_owned()
+        };
+        let site = Rc::new(Site {
+            stage: Rc::clone(&stage),
+            store: Rc::clone(&store),
+            network: Rc::clone(&network),
+            runtime,
+            seed,
+            app_key,
+            oauth: profile.oauth,
+        });
+        let machines: Vec<_> = (0..GATEWAYS)
+            .map(|process| Machine::new(Rc::clone(&site), process))
+            .collect();
+        let post = Post::new(
+            Rc::clone(&stage),
+            Rc::clone(&far_ends),
+            machines.clone(),
+            Rc::clone(&profile),
+        );
+        Rc::new(Self {
+            stage,
+            profile,
+            store,
+            far_ends,
+            network,
+            machines,
+            people: Rc::default(),
+            post,
+            is_at_peace: Cell::new(false),
+        })
+    }
+
+    /// Whether nothing goes wrong any more.
+    pub(crate) fn is_at_peace(&self) -> bool {
+        self.is_at_peace.get()
+    }
+
+    fn play(self: &Rc<Self>, script: &[Deed], spells: &[Spell]) {
+        let post = Rc::clone(&self.post);
+        self.far_ends
+            .on_push(move |side, push| post.send(side, push));
+        for machine in &self.machines {
+            let ms = self.stage.chance().below(self.profile.skew_ms + 1);
+            machine
+                .wall
+                .set_ahead(i64::try_from(ms).unwrap_or_default());
+            machine.start();
+        }
+        for (line, deed) in script.iter().enumerate() {
+            let (this, deed) = (Rc::clone(self), deed.clone());
+            self.stage.after(deed.at_ms, move || this.act(line, &deed));
+        }
+        self.tick();
+        for spell in spells {
+            let (this, spell) = (Rc::clone(self), *spell);
+            self.stage.after(spell.from_ms, move || this.begin(spell));
+        }
+        let acted_ms = script.last().map_or(0, |deed| deed.at_ms) + 1000;
+        let end_ms = spells
+            .iter()
+            .map(|s| s.from_ms + s.ms)
+            .fold(acted_ms, u64::max);
+        self.run_until(end_ms);
+        self.make_peace();
+        let sessions = self.stage.report.borrow().pair_sessions;
+        self.come_to_rest();
+        self.check();
+        {
+            let mut report = self.stage.report.borrow_mut();
+            report.pair_sessions_after = report.pair_sessions - sessions;
+        }
+        let written_before = self.network.written.take().len();
+        self.run_until(self.stage.now_ms() + SILENCE_MS);
+        let written = self.network.written.take();
+        if !written.is_empty() {
+            self.stage.violation(
+                "silence",
+                format!(
+                    "{} writes after all was quiet ({written_before} before): {}",
+                    written.len(),
+                    written[..written.len().min(5)].join(", ")
+                ),
+            );
+        }
+        let mut report = self.stage.report.borrow_mut();
+        report.worlds = 1;
+        report.virtual_ms = self.stage.now_ms();
+        report.pairs = self.store.all("p.pair.").len() as u64;
+    }
+
+    fn act(&self, line: usize, deed: &Deed) {
+        let happens = {
+            let mut decisions = self.stage.decisions.borrow_mut();
+            decisions.strike(Stream::People, 1_000_000).is_some()
+        };
+        if happens && self.people.act(&self.stage, &self.far_ends, line, deed) {
+            self.stage.report.borrow_mut().events += 1;
+            self.far_ends.look(deed.side);
+        }
+    }
+
+    /// Runs until a time; whatever crashed is started again.
+    fn run_until(self: &Rc<Self>, until_ms: u64) {
+        while !self.stage.run_until(until_ms) {
+            for process in self.stage.bury() {
+                let Some(machine) = self.machines.get(process) else {
+                    continue;
+                };
+                self.stage.note(format_args!("gateway {process}: crashes"));
+                machine.stopped();
+                let machine = Rc::clone(machine);
+                let ms = self.stage.chance().within(200, 40_000);
+                self.stage.after(ms, move || machine.start());
+            }
+        }
+    }
+
+    /// From now on nothing goes wrong.
+    fn make_peace(self: &Rc<Self>) {
+        self.stage.note(format_args!("peace"));
+        self.is_at_peace.set(true);
+        self.stage.decisions.borrow_mut().end();
+        self.far_ends.flashduty.borrow_mut().clear_faults();
+        self.far_ends.servicenow.borrow_mut().faults().clear();
+        for outage in &self.network.outages {
+            outage.set(0);
+        }
+        for (process, machine) in self.machines.iter().enumerate() {
+            machine.wall.set_ahead(0);
+            self.stage.go_on(process);
+        }
+        if self.profile.clock_steps > 0 {
+            // A wrong clock took the end of a snooze for another time.
+            self.remind();
+        }
+    }
+
+    fn come_to_rest(self: &Rc<Self>) {
+        let peace_ms = self.stage.now_ms();
+        let mut in_step_ms = None;
+        loop {
+            self.run_until(self.stage.now_ms() + LOOK_MS);
+            let since_ms = self.stage.now_ms() - peace_ms;
+            if in_step_ms.is_none() && self.findings().is_empty() {
+                in_step_ms = Some(since_ms);
+                self.stage.report.borrow_mut().longest_ms_to_step = since_ms;
+            }
+            if since_ms >= POLLS_MS && self.is_quiet() {
+                return;
+            }
+            if since_ms > PATIENCE_MS {
+                let work = self.work().map(|(key, work)| format!("{key}: {work}"));
+                let work: Vec<String> = work.collect();
+                let what = format!("there is {}", work.join(", "));
+                self.stage.violation("rest", what);
+                return;
+            }
+        }
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.far_ends.pending() == 0
+            && self.post.under_way() == 0
+            && self.work().all(|(_, work)| work["parked"].is_object())
+    }
+
+    /// The work in the store, but for the polls, of which there is always one.
+    pub(crate) fn work(&self) -> impl Iterator<Item = (String, Value)> {
+        let all = self.store.all("g.work.").into_iter();
+        all.filter(|(key, _)| !key.contains(".poll-"))
+            .map(|(key, record)| {
+                let record = serde_json::from_slice(&record).unwrap_or_default();
+                (key, record)
+            })
+    }
+
+    /// Tells the gateways of every incident, as an operator does after a store
+    /// was lost.
+    pub(crate) fn remind(self: &Rc<Self>) {
+        let flashduty = self.far_ends.flashduty.borrow();
+        let incidents: Vec<String> = flashduty
+            .incidents()
+            .map(|i| i.incident_id.clone())
+            .collect();
+        let servicenow = self.far_ends.servicenow.borrow();
+        let records: Vec<String> = servicenow
+            .incidents()
+            .filter_map(|r| r.get("sys_id").cloned())
+            .collect();
+        let chance = self.stage.chance().draw();
+        for id in incidents {
+            let body = json!({
+                "event_type": "i_comm",
+                "event_id": format!("{id}{chance}"),
+                "incident": { "incident_id": id },
+            });
+            self.post
+                .send(Side::Flashduty, reminder("flashduty", &body));
+        }
+        for id in records {
+            let body = json!({ "sys_id": id, "action_type": "update" });
+            self.post
+                .send(Side::ServiceNow, reminder("servicenow", &body));
+        }
+    }
+
+    /// Takes apart what refers to itself.
+    fn dissolve(&self) {
+        self.far_ends.disconnect();
+        for machine in &self.machines {
+            machine.stopped();
+        }
+        self.stage.clear();
+    }
+}
+
+fn reminder(side: &str, body: &Value) -> Push {
+    Push {
+        id: REMINDER,
+        url: format!("https://gateway.example.com/{side}/{INTEGRATION}"),
+        headers: vec![("authorization".to_owned(), format!("Bearer {side}-token"))],
+        body: body.to_string().into_bytes(),
+        timeout_ms: 2000,
+    }
+}

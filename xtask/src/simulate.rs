@@ -1,0 +1,28 @@
+//! Runs the simulation, optimised: it is about how much can be tried.
+
+use crate::command::cargo;
+use crate::command::run as run_command;
+use crate::stage::say;
+use crate::stage::stage;
+use anyhow::Result;
+
+const BUILD: [&str; 7] = [
+    "--locked",
+    "--profile",
+    "simulation",
+    "--package",
+    "servicenow-sync-simulation",
+    "--bin",
+    "simulate",
+];
+
+pub(crate) fn run(flags: &[String]) -> Result<()> {
+    stage(
+        "building the simulation; the first time takes minutes",
+        || run_command(cargo().arg("build").args(BUILD)),
+    )?;
+    say("simulating");
+    let mut simulate = cargo();
+    simulate.args(["run", "--quiet"]).args(BUILD).arg("--");
+    run_command(simulate.args(flags))
+}
