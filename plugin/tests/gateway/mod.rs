@@ -71,6 +71,10 @@ pub(crate) struct Gateway {
     pub(crate) in_scope: Vec<String>,
     /// Count and time of the last change that the next write leaves.
     pub(crate) stamps: Option<(String, String)>,
+    /// Every request as it left the plugin.
+    pub(crate) requests: Vec<HttpRequest>,
+    /// What a far end answers to requests whose method and URL hold such a text.
+    pub(crate) answers: Vec<(&'static str, Vec<u8>)>,
     /// Whether the answers to writes get lost once they are carried out.
     pub(crate) loses_answers: bool,
     /// Whether the instance ignores the conditions of queries.
@@ -125,6 +129,8 @@ impl Gateway {
             in_scope: Vec::new(),
             stamps: None,
             written: Vec::new(),
+            requests: Vec::new(),
+            answers: Vec::new(),
             loses_answers: false,
             ignores_conditions: false,
         }
@@ -303,6 +309,15 @@ impl Gateway {
     }
 
     fn http(&mut self, request: &HttpRequest) -> Result<Response, HttpFailure> {
+        self.requests.push(request.clone());
+        let what = format!("{} {}", request.method, request.url);
+        if let Some((_, body)) = self.answers.iter().find(|(part, _)| what.contains(part)) {
+            return Ok(Response {
+                status: 200,
+                headers: vec![("content-type".into(), "application/json".into())],
+                body: body.clone(),
+            });
+        }
         let body = serde_json::from_slice(&request.body).unwrap_or_default();
         let before = self.written.len();
         if let Some(status) = self.page {
