@@ -92,7 +92,7 @@ async fn try_out(component: &[u8]) -> Option<String> {
 async fn components_of_chance_end_their_own_sessions() {
     let shape = Plugin::default().module();
     let first = number("RANDOM_SEED", 1);
-    let count = number("RANDOM_COMPONENTS", 500);
+    let count = number("RANDOM_COMPONENTS", 300);
     let good = WasmRuntime::from_bytes(&Plugin::default().component(), &RuntimeOptions::default());
     let good = good.unwrap();
     let mut ends = BTreeMap::<String, u64>::new();

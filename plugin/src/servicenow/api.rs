@@ -179,8 +179,13 @@ impl<'a> ServiceNowApi<'a> {
             query.encoded(),
             self.shape()
         );
-        let (_, result) = self.call("GET", &path, None).await?;
-        let rows = list(&result);
+        let (what, result) = self.call("GET", &path, None).await?;
+        // Nothing may be created because of an answer that is none.
+        let Some(rows) = result.as_array() else {
+            return Err(Trouble::unreadable(format!(
+                "{what} answered without a list"
+            )));
+        };
         let records: Vec<Record> = rows
             .iter()
             .cloned()

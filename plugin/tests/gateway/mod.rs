@@ -425,6 +425,7 @@ impl Gateway {
                 let minutes = body["minutes"].as_u64().unwrap_or_default();
                 self.incident["snoozed_before"] = json!(self.now_ms / 1000 + minutes * 60);
             }
+            "assign" | "field/reset" => {}
             "reset" => {
                 for name in ["title", "description", "incident_severity"] {
                     if let Some(value) = body.get(name) {
