@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout)]
 
 mod flooding;
+mod log;
 #[path = "../postgres/mod.rs"]
 mod postgres;
 mod reloading;

