@@ -201,7 +201,7 @@ impl Gateway {
     }
 
     /// Starts the program by a command that takes its arguments.
-    fn start_by(mut command: Command, folder: &Path) -> Self {
+    fn start_by(command: Command, folder: &Path) -> Self {
         let component = concat!(env!("CARGO_MANIFEST_DIR"), "/../dist/servicenow_sync.wasm");
         assert!(
             Path::new(component).exists(),
@@ -209,13 +209,12 @@ impl Gateway {
         );
         let text = fs::read_to_string(folder.join("sync.toml")).unwrap();
         jsonschema::validate(&SCHEMA, &toml::from_str(&text).unwrap()).unwrap();
-        let mut process = command
-        Self::start_unchecked(folder)
+        Self::start_unchecked(command, folder)
     }
 
-    /// As [`start`](Self::start), with a plugin of any kind.
-    fn start_unchecked(folder: &Path) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_servicenow-sync"))
+    /// As [`start_by`](Self::start_by), with a plugin of any kind.
+    fn start_unchecked(mut command: Command, folder: &Path) -> Self {
+        let mut process = command
             .args(["serve", "--config"])
             .arg(folder.join("sync.toml"))
             .env("SYNC_TEST_URL_TOKEN", "canary-url-token")

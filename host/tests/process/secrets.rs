@@ -198,7 +198,10 @@ fn a_plugin_that_keeps_all_it_is_given_has_no_secret() {
     }
     fs::write(folder.path().join("hoarder.wasm"), hoarder(&origin)).unwrap();
     fs::write(folder.path().join("sync.toml"), configuration(&origin)).unwrap();
-    let mut gateway = Gateway::start_unchecked(folder.path());
+    let mut gateway = Gateway::start_unchecked(
+        Command::new(env!("CARGO_BIN_EXE_servicenow-sync")),
+        folder.path(),
+    );
 
     let answering = thread::spawn(move || {
         let mut asked = Vec::new();

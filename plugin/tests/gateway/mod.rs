@@ -2,7 +2,7 @@
 //! Flashduty incident, one ServiceNow record, and whatever else lists show; no
 //! rules of their own. The real behaviour of the two is the business of the
 //! simulators.
-#![allow(dead_code)] // Not every test needs all of it.
+#![allow(dead_code, unused_imports)] // Not every test needs all of it.
 
 mod lists;
 
