@@ -8,6 +8,7 @@
 
 use crate::Secret;
 use crate::contract::Headers;
+use crate::contract::Response;
 use crate::origin::Origin;
 use crate::settings::PaceSettings;
 use base64::Engine as _;
@@ -15,6 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::lock::Mutex;
 use url::Url;
 use url::form_urlencoded;
+use zeroize::Zeroizing;
 
 pub(crate) struct Credential {
     pub(crate) origin: Origin,
@@ -55,6 +57,9 @@ pub(crate) struct Token {
 
 /// A token is not used in its last seconds, which may be over on arrival.
 const MARGIN_SECONDS: u64 = 30;
+/// What stands where a far end repeated a secret.
+const CONCEALED: &str = "[secret]";
+const SHORTEST_CONCEALED: usize = 8;
 /// Lifetime of a token that does not tell its own.
 const UNSTATED_SECONDS: u64 = 300;
 
@@ -101,21 +106,67 @@ impl Credential {
         self.origin == other.origin && self.kind.parts() == other.kind.parts()
     }
 
-    /// Takes the proof out of the headers of an answer: a redirect, or a link
-    /// to the next page, repeats the URL and with it what stands in its query.
-    pub(crate) fn conceal(&self, headers: &mut Headers) {
-        let Kind::Query { value, .. } = &self.kind else {
-            return;
-        };
-        let encoded: String = form_urlencoded::byte_serialize(value.reveal().as_bytes()).collect();
-        for (_, text) in headers {
-            for secret in [value.reveal(), &encoded] {
-                if text.contains(secret) {
-                    *text = text.replace(secret, "[secret]");
+    /// Takes the proof out of an answer, where a far end repeats it: a redirect
+    /// or a link to the next page in the query, an error page in what it shows
+    /// of the request. The plugin must not see it, and would write it to logs.
+    pub(crate) fn conceal(&self, response: &mut Response, token: Option<&Secret>) {
+        for secret in self.forms(token) {
+            // What is shorter is no secret, and stands in many a text by chance.
+            if secret.len() < SHORTEST_CONCEALED {
+                continue;
+            }
+            for (_, text) in &mut response.headers {
+                if text.contains(secret.as_str()) {
+                    *text = text.replace(secret.as_str(), CONCEALED);
                 }
             }
+            conceal_in(&mut response.body, secret.as_bytes());
         }
     }
+
+    /// How the proof may stand in a text.
+    fn forms(&self, token: Option<&Secret>) -> Vec<Zeroizing<String>> {
+        let encoded = |secret: &Secret| {
+            let text = form_urlencoded::byte_serialize(secret.reveal().as_bytes());
+            Zeroizing::new(text.collect::<String>())
+        };
+        let plain = |secret: &Secret| Zeroizing::new(secret.reveal().to_owned());
+        let mut forms = match &self.kind {
+            Kind::Basic { user, password } => {
+                let pair = Zeroizing::new(format!("{}:{}", user.reveal(), password.reveal()));
+                let pair = STANDARD.encode(pair.as_bytes());
+                vec![Zeroizing::new(pair), plain(password), encoded(password)]
+            }
+            Kind::Bearer { token } => vec![plain(token)],
+            Kind::Header { value, .. } => vec![plain(value)],
+            Kind::Query { value, .. } => vec![plain(value), encoded(value)],
+            Kind::OAuth2(oauth) => vec![plain(&oauth.client_secret)],
+        };
+        forms.extend(token.map(plain));
+        forms
+    }
+}
+
+/// Puts [`CONCEALED`] in the place of a secret.
+fn conceal_in(body: &mut Vec<u8>, secret: &[u8]) {
+    let is_here = |body: &[u8]| body.windows(secret.len()).position(|part| part == secret);
+    let Some(mut at) = is_here(body) else {
+        return;
+    };
+    let mut clean = Vec::with_capacity(body.len());
+    let mut rest = body.as_slice();
+    loop {
+        let (before, behind) = rest.split_at(at);
+        clean.extend_from_slice(before);
+        clean.extend_from_slice(CONCEALED.as_bytes());
+        rest = &behind[secret.len()..];
+        match is_here(rest) {
+            Some(next) => at = next,
+            None => break,
+        }
+    }
+    clean.extend_from_slice(rest);
+    *body = clean;
 }
 
 impl Kind {
@@ -279,21 +330,68 @@ mod tests {
     }
 
     #[test]
-    fn a_redirect_does_not_tell_the_plugin_what_stood_in_the_query() {
+    fn what_a_far_end_repeats_of_the_proof_is_concealed() {
+        let secret = || Secret::new("can/ary-1");
+        let user = Secret::new("ana");
+        for (kind, proof) in [
+            (
+                Kind::Query {
+                    name: "app_key".to_owned(),
+                    value: secret(),
+                },
+                "can%2Fary-1",
+            ),
+            (
+                Kind::Basic {
+                    user: user.clone(),
+                    password: secret(),
+                },
+                "YW5hOmNhbi9hcnktMQ==",
+            ),
+            (Kind::Bearer { token: secret() }, "can/ary-1"),
+            (
+                Kind::Header {
+                    name: "x-key".to_owned(),
+                    value: secret(),
+                },
+                "can/ary-1",
+            ),
+            (Kind::OAuth2(Box::new(oauth(None))), "fetched-token"),
+        ] {
+            let credential = Credential {
+                origin: Origin::parse("https://a").unwrap(),
+                kind,
+            };
+            let echo = format!("by ana: {proof}{proof}, {proof} \u{fffd}");
+            let mut response = Response {
+                status: 500,
+                headers: one("location", &echo),
+                body: [echo.as_bytes(), b"\xff"].concat(),
+            };
+            credential.conceal(&mut response, Some(&Secret::new("fetched-token")));
+            let concealed = "by ana: [secret][secret], [secret] \u{fffd}";
+            assert_eq!(response.headers, one("location", concealed));
+            assert_eq!(response.body, [concealed.as_bytes(), b"\xff"].concat());
+        }
+    }
+
+    #[test]
+    fn what_is_too_short_to_be_a_secret_is_no_reason_to_change_an_answer() {
         let credential = Credential {
             pace: PaceSettings::default(),
             origin: Origin::parse("https://a").unwrap(),
-            kind: Kind::Query {
-                name: "app_key".to_owned(),
-                value: Secret::new("can/ary"),
+            kind: Kind::Bearer {
+                token: Secret::new("result"),
             },
         };
-        let mut headers = one("location", "/login?app_key=can%2Fary&x=can/ary");
-        credential.conceal(&mut headers);
-        assert_eq!(
-            headers,
-            one("location", "/login?app_key=[secret]&x=[secret]")
-        );
+        let mut response = Response {
+            status: 200,
+            headers: vec![],
+            body: b"{\"result\":[]}".to_vec(),
+        };
+        let before = response.clone();
+        credential.conceal(&mut response, None);
+        assert_eq!(response, before);
     }
 
     #[test]

@@ -135,7 +135,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Run<'_, R, S, C, E> {
             self.learn(gate, &place, &lesson).await;
         }
         if let (Some(credential), Ok(response)) = (credential, &mut result) {
-            credential.conceal(&mut response.headers);
+            credential.conceal(response, token.as_ref().map(|token| &token.access));
         }
         result
     }

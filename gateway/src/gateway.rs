@@ -30,6 +30,7 @@ use crate::replay::Replays;
 use crate::session::Answer;
 use crate::session::End;
 use crate::session::Run;
+use crate::session::one_line;
 use crate::setup::Setup;
 use futures_util::future::Either;
 use futures_util::future::select;
@@ -480,12 +481,16 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             End::Verdict(Verdict::Retry(retry)) => {
                 tracing::info!(
                     counts = retry.counts,
-                    reason = retry.reason,
+                    reason = one_line(&retry.reason),
                     "will try again"
                 );
             }
-            End::Verdict(Verdict::Park(reason)) => tracing::warn!(reason, "parked"),
-            End::Failed(reason) => tracing::error!(reason, "the session failed"),
+            End::Verdict(Verdict::Park(reason)) => {
+                tracing::warn!(reason = one_line(reason), "parked");
+            }
+            End::Failed(reason) => {
+                tracing::error!(reason = one_line(reason), "the session failed");
+            }
             End::Store(error) => tracing::error!(%error, "the session was interrupted"),
         }
     }

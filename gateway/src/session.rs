@@ -428,13 +428,21 @@ fn log(record: &LogRecord) {
     }
 }
 
-fn one_line(text: &str) -> String {
+/// A text that others wrote, fit for a line of the log.
+pub(crate) fn one_line(text: &str) -> String {
     const LONGEST: usize = 2000;
     crate::redaction::without_queries(text)
         .chars()
         .take(LONGEST)
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| if breaks_lines(c) { ' ' } else { c })
         .collect()
+}
+
+/// Whether a character ends a line for some reader, steers a terminal or shows
+/// what follows in another order.
+fn breaks_lines(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// What an effect holds in memory, near enough.

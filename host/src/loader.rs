@@ -7,6 +7,7 @@ use crate::config::Problems;
 use crate::runtime::LoadError;
 use crate::runtime::RuntimeOptions;
 use crate::runtime::WasmRuntime;
+use crate::runtime::read;
 use crate::watch::Watch;
 use std::path::PathBuf;
 
@@ -76,10 +77,7 @@ impl Loader {
 
     fn plugin(&self, draft: &Draft, before: Option<&Plugin>) -> Result<Plugin, LoadError> {
         let path = self.plugin.clone().unwrap_or_else(|| draft.plugin());
-        let bytes = std::fs::read(&path).map_err(|error| LoadError::Unreadable {
-            path: path.clone(),
-            error,
-        })?;
+        let bytes = read(&path)?;
         let same = before.filter(|before| before.bytes == bytes);
         let runtime = match same {
             Some(same) => same.runtime.clone(),

@@ -14,6 +14,9 @@ use integration_gateway::Runtime;
 use integration_gateway::Session;
 use integration_gateway::Trap;
 use integration_gateway::contract;
+use std::fs::File;
+use std::io;
+use std::io::Read as _;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,6 +55,10 @@ const SPARE: usize = 4;
 /// 64 MiB, and exhaust the memory of the gateway without exhausting its own.
 const COPIED_BYTES: usize = 32 << 20;
 
+/// The largest component that is compiled, many times the size of ours: time
+/// and memory that compiling takes grow with it, and nothing else bounds them.
+const LARGEST: usize = 8 << 20;
+
 /// What a plugin may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuntimeOptions {
@@ -86,10 +93,14 @@ pub enum LoadError {
         /// The file.
         path: PathBuf,
         /// What the operating system said.
-        error: std::io::Error,
+        error: io::Error,
     },
-    /// The bytes are no component: perhaps a core module, perhaps no wasm.
-    #[error("the plugin is not a WebAssembly component: {0}")]
+    /// It has too many bytes.
+    #[error("the plugin is larger than {} MiB; no plugin is loaded that is", LARGEST >> 20)]
+    TooLarge,
+    /// The bytes are no component, perhaps a core module; or one that needs more
+    /// than it may have.
+    #[error("the plugin is no WebAssembly component that runs here: {0}")]
     NotAComponent(String),
     /// It asks for something.
     #[error("the plugin imports {}; a plugin must import nothing", .0.join(", "))]
@@ -114,15 +125,14 @@ pub struct WasmRuntime {
 impl WasmRuntime {
     /// Loads a plugin from a `.wasm` file.
     pub fn from_file(path: &Path, options: &RuntimeOptions) -> Result<Self, LoadError> {
-        let bytes = std::fs::read(path).map_err(|error| LoadError::Unreadable {
-            path: path.to_owned(),
-            error,
-        })?;
-        Self::from_bytes(&bytes, options)
+        Self::from_bytes(&read(path)?, options)
     }
 
     /// Loads a plugin from the bytes of a component.
     pub fn from_bytes(component: &[u8], options: &RuntimeOptions) -> Result<Self, LoadError> {
+        if component.len() > LARGEST {
+            return Err(LoadError::TooLarge);
+        }
         let engine = engine(options)?;
         let component = Component::from_binary(&engine, component)
             .map_err(|e| LoadError::NotAComponent(first_line(&e)))?;
@@ -235,6 +245,20 @@ impl WasmRuntime {
                 None => first_line(error),
             },
         })
+    }
+}
+
+/// Reads a plugin's bytes, no more than are loaded.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+    let mut bytes = Vec::new();
+    let most = LARGEST as u64 + 1;
+    let read = File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes));
+    match read {
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(LoadError::Unreadable {
+            path: path.to_owned(),
+            error,
+        }),
     }
 }
 

@@ -58,7 +58,7 @@ pub fn is_carried(text: &str) -> bool {
 pub fn for_servicenow(comment: &flashduty::Comment, author: &str) -> String {
     let mark = mark(Origin::Flashduty, &comment.mark);
     let text = text::without_markup(&text::visible(&comment.text));
-    let author = text::without_markup(author);
+    let author = text::without_markup(&text::visible(author));
     written(
         &author,
         "Flashduty",
@@ -140,8 +140,8 @@ mod tests {
     fn a_carried_comment_holds_nothing_that_reorders_or_hides_text() {
         let hostile = comment("a\u{202e}b\u{0}\u{1b} [c\u{200b}ode]x");
         assert_eq!(
-            for_servicenow(&hostile, "A\u{2066}na\n:"),
-            "Ana : (Flashduty, 2026-06-01 08:00 UTC):\nab (code)x\n[fd:0123456789]"
+            for_servicenow(&hostile, "A\u{2066}na\n[c\u{200b}ode]:"),
+            "Ana (code): (Flashduty, 2026-06-01 08:00 UTC):\nab (code)x\n[fd:0123456789]"
         );
     }
 

@@ -9,6 +9,13 @@ use alloc::string::String;
 use serde::Deserialize;
 use serde::Serialize;
 
+/// The longest template, in bytes.
+const TEMPLATE: usize = 4000;
+
+/// Text of more bytes is not added to: no field takes as much, and a value that
+/// is named many times would fill the memory.
+const FILLED: usize = 64 << 10;
+
 /// A template as it is written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -32,6 +39,9 @@ impl Template {
     pub fn render(&self, value: &dyn Fn(&str) -> Option<String>) -> String {
         let mut text = String::new();
         for part in self.parts() {
+            if text.len() > FILLED {
+                break;
+            }
             match part {
                 Part::Text(part) => text.push_str(part),
                 Part::Place { name, otherwise } => {
@@ -53,6 +63,10 @@ impl Template {
 
     /// What is wrong with it, if `is_known` tells which names there are.
     pub fn problem(&self, is_known: &dyn Fn(&str) -> bool) -> Option<String> {
+        if self.0.len() > TEMPLATE {
+            let found = self.0.len();
+            return Some(format!("expected at most {TEMPLATE} bytes, found {found}"));
+        }
         if self.0.matches("{{").count() != self.0.matches("}}").count() {
             return Some(format!(
                 "expected a }}}} for every {{{{, found \"{}\"",
@@ -128,6 +142,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_filled_in_again_and_again_does_not_fill_the_memory() {
+        let template = Template::from("{{labels}}".repeat(TEMPLATE / 10).as_str());
+        let value = "x".repeat(200_000);
+        let text = template.render(&|_| Some(value.clone()));
+        assert_eq!(text.len(), value.len());
+        let text = template.render(&|_| Some("{{labels}}".into()));
+        assert_eq!(text.len(), TEMPLATE);
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_told() {
         let problem = |text: &str| Template::from(text).problem(&|name| name == "title");
         assert_eq!(problem("{{title}} {{title|x}}"), None);
@@ -138,6 +162,10 @@ mod tests {
         assert_eq!(
             problem("{{titel}}").unwrap(),
             "\"titel\" is no value of an incident"
+        );
+        assert_eq!(
+            problem(&"x".repeat(4001)).unwrap(),
+            "expected at most 4000 bytes, found 4001"
         );
     }
 }

@@ -252,7 +252,7 @@ fn a_replaced_plugin_is_taken_at_a_signal_if_it_is_one() {
     gateway.wait_for_reloads((2, 1));
     let told = told(folder).join("\n");
     assert!(
-        told.contains("the plugin is not a WebAssembly component: "),
+        told.contains("the plugin is no WebAssembly component that runs here: "),
         "{told}"
     );
     gateway.receive();

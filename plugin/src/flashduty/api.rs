@@ -363,7 +363,9 @@ impl<'a> FlashdutyApi<'a> {
         let error = &envelope["error"];
         let code = error["code"].as_str().unwrap_or_default();
         if matches!(code, "" | "0" | "OK") && (200..300).contains(&status) {
-            return Ok(envelope["data"].take());
+            // To index what is no object would be a panic.
+            let data = envelope.get_mut("data").map(Value::take);
+            return Ok(data.unwrap_or_default());
         }
         let message = text::cut(
             &text::single_line(error["message"].as_str().unwrap_or("")),

@@ -179,8 +179,13 @@ impl<'a> ServiceNowApi<'a> {
             query.encoded(),
             self.shape()
         );
-        let (_, result) = self.call("GET", &path, None).await?;
-        let rows = list(&result);
+        let (what, result) = self.call("GET", &path, None).await?;
+        // Nothing may be created because of an answer that is none.
+        let Some(rows) = result.as_array() else {
+            return Err(Trouble::unreadable(format!(
+                "{what} answered without a list"
+            )));
+        };
         let records: Vec<Record> = rows
             .iter()
             .cloned()
@@ -201,8 +206,10 @@ impl<'a> ServiceNowApi<'a> {
     /// The record of a table that holds a value in a column. Rows that hold
     /// another one tell that the instance ignored the condition.
     pub async fn find_by(&self, table: &str, by: &str, value: &str) -> Result<Found, Trouble> {
-        let query = Query::text(by, value)
-            .ok_or_else(|| Trouble::Refused(format!("\"{value}\" cannot be looked up")))?;
+        let query = Query::text(by, value).ok_or_else(|| {
+            let value = text::cut(value, 40);
+            Trouble::Refused(format!("\"{value}\" cannot be looked up"))
+        })?;
         let path = format!(
             "{table}?sysparm_query={}&sysparm_limit=2&sysparm_fields=sys_id,{by}",
             query.encoded()

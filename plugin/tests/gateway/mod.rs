@@ -2,7 +2,7 @@
 //! Flashduty incident, one ServiceNow record, and whatever else lists show; no
 //! rules of their own. The real behaviour of the two is the business of the
 //! simulators.
-#![allow(dead_code)] // Not every test needs all of it.
+#![allow(dead_code, unused_imports)] // Not every test needs all of it.
 
 mod lists;
 
@@ -71,6 +71,10 @@ pub(crate) struct Gateway {
     pub(crate) in_scope: Vec<String>,
     /// Count and time of the last change that the next write leaves.
     pub(crate) stamps: Option<(String, String)>,
+    /// Every request as it left the plugin.
+    pub(crate) requests: Vec<HttpRequest>,
+    /// What a far end answers to requests whose method and URL hold such a text.
+    pub(crate) answers: Vec<(&'static str, Vec<u8>)>,
     /// Whether the answers to writes get lost once they are carried out.
     pub(crate) loses_answers: bool,
     /// Whether the incident is not to be seen in Flashduty.
@@ -131,6 +135,8 @@ impl Gateway {
             in_scope: Vec::new(),
             stamps: None,
             written: Vec::new(),
+            requests: Vec::new(),
+            answers: Vec::new(),
             loses_answers: false,
             incident_is_gone: false,
             record_is_gone: false,
@@ -312,6 +318,15 @@ impl Gateway {
     }
 
     fn http(&mut self, request: &HttpRequest) -> Result<Response, HttpFailure> {
+        self.requests.push(request.clone());
+        let what = format!("{} {}", request.method, request.url);
+        if let Some((_, body)) = self.answers.iter().find(|(part, _)| what.contains(part)) {
+            return Ok(Response {
+                status: 200,
+                headers: vec![("content-type".into(), "application/json".into())],
+                body: body.clone(),
+            });
+        }
         let body = serde_json::from_slice(&request.body).unwrap_or_default();
         let before = self.written.len();
         let is_gone = match request.url.contains("/api/now/table/incident/") {
@@ -432,6 +447,7 @@ impl Gateway {
                 let minutes = body["minutes"].as_u64().unwrap_or_default();
                 self.incident["snoozed_before"] = json!(self.now_ms / 1000 + minutes * 60);
             }
+            "assign" | "field/reset" => {}
             "reset" => {
                 for name in ["title", "description", "incident_severity"] {
                     if let Some(value) = body.get(name) {

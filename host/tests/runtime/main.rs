@@ -2,7 +2,10 @@
 //! else.
 #![allow(clippy::unwrap_used)]
 
+mod hostile;
+#[path = "../plugin/mod.rs"]
 mod plugin;
+mod random;
 
 use integration_gateway::Runtime;
 use integration_gateway::Session;
@@ -175,13 +178,13 @@ fn what_is_no_plugin_is_refused() {
             .to_string()
     };
     assert!(
-        refusal(b"{}").starts_with("the plugin is not a WebAssembly component: "),
+        refusal(b"{}").starts_with("the plugin is no WebAssembly component that runs here: "),
         "{}",
         refusal(b"{}")
     );
     let module = wat::parse_str("(module)").unwrap();
     assert!(
-        refusal(&module).starts_with("the plugin is not a WebAssembly component: "),
+        refusal(&module).starts_with("the plugin is no WebAssembly component that runs here: "),
         "{}",
         refusal(&module)
     );
