@@ -6,7 +6,7 @@ mod gateway;
 
 use gateway::Gateway;
 use gateway::INCIDENT;
-use gateway::stamp;
+use gateway::lists::stamp;
 use serde_json::Value;
 use serde_json::json;
 use servicenow_sync_plugin::Retry;

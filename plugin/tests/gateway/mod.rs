@@ -4,9 +4,7 @@
 //! simulators.
 #![allow(dead_code, unused_imports)] // Not every test needs all of it.
 
-mod lists;
-
-pub(crate) use lists::stamp;
+pub(crate) mod lists;
 
 use serde_json::Value;
 use serde_json::json;
