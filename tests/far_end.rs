@@ -198,7 +198,7 @@ async fn a_rejected_app_key_closes_the_gate_and_webhooks_are_still_taken() {
     let event = json!({ "event_type": "i_new", "incident": { "incident_id": incident } });
     assert_eq!(world.flashduty_sends(&event).await.status, 200);
     world.settled().await.unwrap();
-    assert!(requests(&world, &flashduty, "held").await > 0);
+    // The work waits for the gate, so not even a session is run for the event.
     assert_eq!(requests(&world, &flashduty, "401").await, 1);
     let work = world.host.as_ref().unwrap().gateway().status().work;
     assert_eq!((work.waiting, work.parked), (1, 0));

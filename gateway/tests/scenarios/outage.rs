@@ -323,7 +323,9 @@ async fn a_day_of_rate_limits_is_one_call_for_each_time_that_was_named() {
     nothing_is_lost(&scene, 0).await;
 }
 
+/// `OUTAGE_INCIDENTS` says how many there are.
 #[tokio::test]
+#[allow(clippy::print_stdout, reason = "figures, where they are asked for")]
 async fn after_three_days_down_all_incidents_are_done_about_once_each_at_the_pace() {
     let incidents = std::env::var("OUTAGE_INCIDENTS").map_or(600, |n| n.parse().unwrap());
     let scene = alone().await;

@@ -597,6 +597,7 @@ impl Sent {
 }
 
 type Act = Box<dyn FnOnce() + Send>;
+type Answered = Result<Response, SendFailure>;
 
 /// Far ends that give the answers written down, in order, and else 200.
 #[derive(Clone, Default)]
@@ -606,7 +607,7 @@ pub(crate) struct FarEnd {
     pub(crate) always: Arc<Mutex<Option<Result<Response, SendFailure>>>>,
     then: Arc<Mutex<Option<Act>>>,
     /// What one origin answers, whatever else is said.
-    only: Arc<Mutex<Option<(String, Result<Response, SendFailure>)>>>,
+    only: Arc<Mutex<Option<(String, Answered)>>>,
     at_once: Arc<AtomicU64>,
     /// The most requests that were under way at a time.
     pub(crate) most_at_once: Arc<AtomicU64>,

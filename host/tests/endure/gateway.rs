@@ -65,11 +65,13 @@ kind = "query"
 origin = "{flashduty}"
 name = "app_key"
 value = {{ file = "app-key" }}
+pace = {{ per-minute = 600000, burst = 1000, at-once = 100 }}
 [credential.servicenow]
 kind = "basic"
 origin = "{servicenow}"
 user = {{ file = "user" }}
 password = {{ file = "password" }}
+pace = {{ per-minute = 600000, burst = 1000, at-once = 100 }}
 [[integration]]
 id = "demo"
 direction = "two-way"
