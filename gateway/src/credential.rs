@@ -361,6 +361,7 @@ mod tests {
             let credential = Credential {
                 origin: Origin::parse("https://a").unwrap(),
                 kind,
+                pace: PaceSettings::default(),
             };
             let echo = format!("by ana: {proof}{proof}, {proof} \u{fffd}");
             let mut response = Response {
