@@ -185,6 +185,8 @@ id = "demo"
 direction = "to-servicenow"
 flashduty = {{ url = "{url}"{flashduty} }}
 servicenow = {{ url = "{url}", credential = "servicenow" }}
+# What is asked is what webhooks lead to.
+reconcile = {{ flashduty = false, servicenow = false }}
 "#
     );
     write("sync.toml", &text);
