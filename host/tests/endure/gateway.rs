@@ -65,14 +65,12 @@ kind = "query"
 origin = "{flashduty}"
 name = "app_key"
 value = {{ file = "app-key" }}
-pace = {{ burst = 10000, per-minute = 60000 }}
 pace = {{ per-minute = 600000, burst = 1000, at-once = 100 }}
 [credential.servicenow]
 kind = "basic"
 origin = "{servicenow}"
 user = {{ file = "user" }}
 password = {{ file = "password" }}
-pace = {{ burst = 10000, per-minute = 60000 }}
 pace = {{ per-minute = 600000, burst = 1000, at-once = 100 }}
 [[integration]]
 id = "demo"
