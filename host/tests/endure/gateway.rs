@@ -77,6 +77,8 @@ id = "demo"
 direction = "two-way"
 flashduty = {{ url = "{flashduty}", channels = [{channel}], credential = "flashduty" }}
 servicenow = {{ url = "{servicenow}", credential = "servicenow" }}
+# It would bring what was acknowledged and then lost.
+reconcile = {{ flashduty = false, servicenow = false }}
 "#
         );
         write("sync.toml", &text);

@@ -16,8 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(900);
 /// of the work that is left all the same.
 ///
 /// That is work which waits, for up to 150 seconds and then some, until it can
-/// believe that a creation or a comment without an answer did not arrive. It is
-/// waited for only in the long form of a test: it is not lost, for it is there.
+/// believe that a creation or a comment without an answer did not arrive, or that
+/// no earlier store began what this one does not know. It is waited for only in
+/// the long form of a test: it is not lost, for it is there.
 pub(crate) fn settle(systems: &mut Systems, gateways: &[&Gateway]) -> BTreeSet<String> {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -27,7 +28,9 @@ pub(crate) fn settle(systems: &mut Systems, gateways: &[&Gateway]) -> BTreeSet<S
             let keys = work.iter().map(|item| text(&item["key"]));
             let keys: BTreeSet<String> = keys.map(str::to_owned).collect();
             let waits_for_an_answer = |item: &serde_json::Value| {
-                item["state"] == "waiting" && text(&item["last_failure"]).contains(" may still ")
+                let why = text(&item["last_failure"]);
+                let may = why.contains(" may still ") || why.contains(" may have begun ");
+                item["state"] == "waiting" && may
             };
             let done =
                 all && (keys.is_empty() || !is_long() && work.iter().all(waits_for_an_answer));
@@ -39,7 +42,13 @@ pub(crate) fn settle(systems: &mut Systems, gateways: &[&Gateway]) -> BTreeSet<S
         {
             return keys;
         }
-        assert!(Instant::now() < deadline, "{:?}", left().1);
+        let work = || gateways.iter().flat_map(|gateway| gateway.work());
+        let shown = |item: serde_json::Value| format!("{} {}", item["state"], item["last_failure"]);
+        assert!(
+            Instant::now() < deadline,
+            "{:#?}",
+            work().map(shown).collect::<BTreeSet<_>>()
+        );
         systems.note_acknowledged();
         sleep(Duration::from_millis(100));
     }

@@ -43,8 +43,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Within this time what should not happen would have happened.
 const A_WHILE: Duration = Duration::from_millis(500);
 
+/// It begins after everything else: a new store waits before it creates what an
+/// earlier one may have known.
 const INCIDENT: &str = r#"{"incident_id":"6a1d2f45c0ffee0123456789","title":"Disk full",
-    "incident_severity":"Critical","progress":"Triggered"}"#;
+    "incident_severity":"Critical","progress":"Triggered","created_at":4102444800}"#;
 
 /// What editors know of the configuration: it must take what the program takes.
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
@@ -183,6 +185,8 @@ id = "demo"
 direction = "to-servicenow"
 flashduty = {{ url = "{url}"{flashduty} }}
 servicenow = {{ url = "{url}", credential = "servicenow" }}
+# What is asked is what webhooks lead to.
+reconcile = {{ flashduty = false, servicenow = false }}
 "#
     );
     write("sync.toml", &text);
