@@ -195,14 +195,12 @@ fn a_flood_while_the_far_end_is_down_is_kept_and_its_queue_is_short() {
         events / 2
     );
     assert!(grown < 24 * MIB, "{grown}");
+    // The plugin has an item of its own.
     let items = |gateway: &Gateway| {
-        let states = ["due", "waiting", "running"];
-        states.map(|state| gateway.work(state)).iter().sum::<u64>()
+        let keys = gateway.reasons().into_iter();
+        keys.filter(|(key, _)| key.starts_with("demo.f-")).count()
     };
-    assert_eq!(
-        (items(&gateway), gateway.work("parked")),
-        (INCIDENTS as u64, 0)
-    );
+    assert_eq!((items(&gateway), gateway.work("parked")), (INCIDENTS, 0));
     gateway.signal("-KILL");
     gateway.end();
 
@@ -210,10 +208,7 @@ fn a_flood_while_the_far_end_is_down_is_kept_and_its_queue_is_short() {
     // to wait until it would be tried again.
     fs::write(&file, up).unwrap();
     let gateway = Gateway::start(folder.path());
-    assert_eq!(
-        (items(&gateway), gateway.work("parked")),
-        (INCIDENTS as u64, 0)
-    );
+    assert_eq!((items(&gateway), gateway.work("parked")), (INCIDENTS, 0));
     for number in 0..INCIDENTS {
         let body = format!(
             r#"{{"event_type":"i_ack","incident":{}}}"#,

@@ -130,7 +130,8 @@ fn webhook(gateway: &Gateway, incident: u32) -> String {
     let proof = "authorization: Bearer canary-webhook-token\r\n";
     let body = format!(
         r#"{{"event_type":"i_new","incident":{{"incident_id":"6a1d2f45c0ffee01234{incident:05}",
-           "title":"Disk full","incident_severity":"Critical","progress":"Triggered"}}}}"#
+           "title":"Disk full","incident_severity":"Critical","progress":"Triggered",
+           "created_at":4102444800}}}}"#
     );
     gateway.send(0, "POST /flashduty/demo", proof, &body)
 }
