@@ -175,11 +175,13 @@ kind = "query"
 origin = "{url}"
 name = "app_key"
 value = {{ env = "SYNC_TEST_APP_KEY" }}
+pace = {{ per-minute = 600000, burst = 1000, at-once = 100 }}
 [credential.servicenow]
 kind = "basic"
 origin = "{url}"
 user = {{ env = "SYNC_TEST_USER" }}
 password = {{ file = "password" }}
+pace = {{ per-minute = 600000, burst = 1000, at-once = 100 }}
 [[integration]]
 id = "demo"
 direction = "to-servicenow"

@@ -155,17 +155,20 @@ kind = "query"
 origin = "{url}"
 name = "app_key"
 value = {{ file = "app-key" }}
+pace = {{ per-minute = 600000, burst = 1000, at-once = 100 }}
 [credential.basic]
 kind = "basic"
 origin = "{url}"
 user = "user"
 password = {{ file = "password" }}
+pace = {{ per-minute = 600000, burst = 1000, at-once = 100 }}
 [credential.oauth]
 kind = "oauth2-client-credentials"
 origin = "{url}"
 token-url = "{url}/oauth_token.do"
 client-id = "id"
 client-secret = {{ file = "client-secret" }}
+pace = {{ per-minute = 600000, burst = 1000, at-once = 100 }}
 [[integration]]
 id = "token"
 direction = "to-servicenow"
