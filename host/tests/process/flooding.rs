@@ -1,8 +1,6 @@
 //! Whoever sends more than can be taken fills neither memory nor queue, and
 //! nothing that was acknowledged is lost for it.
 
-use crate::A_WHILE;
-use crate::CREATED;
 use crate::FarEnd;
 use crate::Gateway;
 use crate::INCIDENT;
@@ -13,6 +11,7 @@ use std::fs;
 use std::io::Read;
 use std::io::Write;
 use std::net::Shutdown;
+use std::net::TcpListener;
 use std::net::TcpStream;
 use std::thread;
 use std::time::Instant;
@@ -154,15 +153,15 @@ fn incident(number: usize) -> String {
 fn a_flood_while_the_far_end_is_down_is_kept_and_its_queue_is_short() {
     const INCIDENTS: usize = 20;
     let events = env::var("FLOOD_EVENTS").map_or(800, |n| n.parse().unwrap());
-    let far_end = FarEnd::new();
-    let folder = folder(&far_end, "", "");
-    let down = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let down = TcpListener::bind("127.0.0.1:0").unwrap();
     let nobody = format!("http://{}", down.local_addr().unwrap());
     drop(down);
+    let far_end = FarEnd::new();
+    let folder = folder(&far_end, "", "");
     let file = folder.path().join("sync.toml");
-    let up = fs::read_to_string(&file).unwrap();
+    let text = fs::read_to_string(&file).unwrap();
     let url = format!("http://{}", far_end.address);
-    fs::write(&file, up.replace(&url, &nobody)).unwrap();
+    fs::write(&file, text.replace(&url, &nobody)).unwrap();
     let mut gateway = Gateway::start(folder.path());
 
     let flood = |from: usize, to: usize| {
@@ -195,39 +194,17 @@ fn a_flood_while_the_far_end_is_down_is_kept_and_its_queue_is_short() {
         events / 2
     );
     assert!(grown < 24 * MIB, "{grown}");
+    // The plugin has an item of its own.
     let items = |gateway: &Gateway| {
-        let states = ["due", "waiting", "running"];
-        states.map(|state| gateway.work(state)).iter().sum::<u64>()
+        let keys = gateway.reasons().into_iter();
+        keys.filter(|(key, _)| key.starts_with("demo.f-")).count()
     };
-    assert_eq!(
-        (items(&gateway), gateway.work("parked")),
-        (INCIDENTS as u64, 0)
-    );
+    assert_eq!((items(&gateway), gateway.work("parked")), (INCIDENTS, 0));
     gateway.signal("-KILL");
     gateway.end();
 
-    // The far end is back. One more event of each incident, so that nobody has
-    // to wait until it would be tried again.
-    fs::write(&file, up).unwrap();
+    // All of it is still there; what becomes of it when the far end is back is
+    // told elsewhere.
     let gateway = Gateway::start(folder.path());
-    assert_eq!(
-        (items(&gateway), gateway.work("parked")),
-        (INCIDENTS as u64, 0)
-    );
-    for number in 0..INCIDENTS {
-        let body = format!(
-            r#"{{"event_type":"i_ack","incident":{}}}"#,
-            incident(number)
-        );
-        let proof = "authorization: Bearer canary-webhook-token\r\n";
-        gateway.send(0, "POST /flashduty/demo", proof, &body);
-    }
-    let mut created = 0;
-    while items(&gateway) > 0 {
-        if let Ok(asked) = far_end.asked.recv_timeout(A_WHILE) {
-            created += usize::from(asked.what == CREATED[0]);
-            asked.succeed();
-        }
-    }
-    assert_eq!((created, gateway.work("parked")), (INCIDENTS, 0));
+    assert_eq!((items(&gateway), gateway.work("parked")), (INCIDENTS, 0));
 }

@@ -307,7 +307,7 @@ impl Gateway {
     }
 
     /// The keys of all work, and why it last failed.
-    fn reasons(&self) -> Vec<(String, String)> {
+    pub(crate) fn reasons(&self) -> Vec<(String, String)> {
         let proof = "authorization: Bearer canary-admin-token\r\n";
         let answer = self.send(1, "GET /work", proof, "");
         let (_, body) = answer.split_once("\r\n\r\n").unwrap();
