@@ -16,6 +16,8 @@
 //! wait is long enough, that implies that no request is in the air and that
 //! nobody stands between storing an intention and sending the request.
 
+#![allow(clippy::print_stdout)] // The ways to a second record are worth reading.
+
 use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::collections::hash_map::Entry;

@@ -352,6 +352,9 @@ impl Gateway {
                 body: b"<title>Not today</title>".into(),
             });
         }
+        if request.method == "GET" && request.url.contains("/table/incident?") {
+            self.now_ms += self.look_up_ms;
+        }
         let mut headers = vec![("content-type".into(), "application/json".into())];
         headers.extend(self.ahead_ms.map(|ahead_ms| {
             let far_ms = self.now_ms.checked_add_signed(ahead_ms).unwrap();
@@ -394,7 +397,6 @@ impl Gateway {
                 }
                 // A look-up of what may be there already.
                 "incident" => {
-                    self.now_ms += self.look_up_ms;
                     let id = self.record["sys_id"].as_str();
                     let is_meant = id.is_some_and(|id| query.contains(id));
                     match is_meant || self.ignores_conditions && id.is_some() {
