@@ -10,6 +10,8 @@
 //! native code. What they read is text wherever that is possible, so that an
 //! input that breaks something can be read, and written by hand.
 
+#![forbid(unsafe_code)]
+
 mod native;
 mod scene;
 mod transcript;

@@ -3,6 +3,7 @@
 //! Each task sets up what it needs by itself, says in one line what it is about
 //! to do, and works from any directory of the checkout.
 
+#![forbid(unsafe_code)]
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -23,6 +24,7 @@ mod mutants;
 mod postgres;
 mod reproducible;
 mod simulate;
+mod sbom;
 mod stage;
 mod test;
 mod toolchain;
@@ -100,6 +102,9 @@ enum Task {
     },
     /// Build the component twice, in different places, and compare the bytes.
     Reproducible,
+    /// Write what the gateway and the plugin are made of, as CycloneDX:
+    /// dist/*.cdx.json.
+    Sbom,
     /// Show an incident travel through the simulators and the gateway.
     Demo {
         /// Flags of the demo: `-v` shows every request, `--exit` ends it after
@@ -167,6 +172,7 @@ fn run(cli: &Cli) -> Result<()> {
             (None, false) => fuzz::run(targets, *seconds),
         },
         Task::Reproducible => reproducible::run(from),
+        Task::Sbom => sbom::run(),
         Task::Demo { flags } => demo::run(from, flags),
         Task::Simulate { flags } => simulate::run(flags),
         Task::Bench => bench::run(from),
