@@ -2,6 +2,7 @@
 //!
 //! The plugin's own reader takes what serde_json's takes, except for structs
 //! written as lists and fractions: never more, and never with another meaning.
+//! A value that is null counts as absent.
 
 use crate::lossy;
 use serde_json::Value;
@@ -14,7 +15,7 @@ pub(crate) fn run(data: &[u8]) {
     match (Configuration::parse(&document), theirs) {
         (Ok(configuration), Ok(theirs)) => {
             for integration in theirs["integration"].as_array().into_iter().flatten() {
-                let theirs = serde_json::from_value::<Integration>(integration.clone());
+                let theirs = serde_json::from_value::<Integration>(without_nulls(integration));
                 let theirs = theirs.unwrap_or_else(|e| panic!("serde_json refuses it: {e}"));
                 let Some(ours) = configuration.integration(&theirs.id) else {
                     panic!("\"{}\" is missing", theirs.id);
@@ -41,5 +42,17 @@ pub(crate) fn run(data: &[u8]) {
                 assert!(points || is_whole, "it points nowhere: {problem:?}");
             }
         }
+    }
+}
+
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(object) => {
+            let kept = object.iter().filter(|(_, value)| !value.is_null());
+            kept.map(|(key, value)| (key.clone(), without_nulls(value)))
+                .collect()
+        }
+        Value::Array(list) => list.iter().map(without_nulls).collect(),
+        other => other.clone(),
     }
 }

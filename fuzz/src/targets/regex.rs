@@ -11,9 +11,9 @@ use serde_json::json;
 use servicenow_sync_plugin::condition::Condition;
 use servicenow_sync_plugin::condition::Operator;
 
-/// Set operations and `\b{start}` of the crate, `{,2}`, and `\v`, which is a
+/// Set operations and `\b{start}` of the crate, whose classes also nest, `{,2}`, and `\v`, which is a
 /// space to the crate alone.
-const READ_DIFFERENTLY: [&str; 9] = ["&&", "--", "~~", "[[", "{,", r"\b{", r"\B{", r"\x", r"\v"];
+const READ_DIFFERENTLY: [&str; 8] = ["&&", "--", "~~", "{,", r"\b{", r"\B{", r"\x", r"\v"];
 
 pub(crate) fn run(data: &[u8]) {
     let (expression, text) = first_line(data);
@@ -35,6 +35,7 @@ pub(crate) fn run(data: &[u8]) {
     let is_comparable = expression.is_ascii()
         && text.is_ascii()
         && !text.contains('\x0b')
+        && !has_nested_class(&expression)
         && !READ_DIFFERENTLY
             .iter()
             .any(|part| expression.contains(part));
@@ -49,4 +50,36 @@ pub(crate) fn run(data: &[u8]) {
             "{expression:?} {text:?}"
         );
     }
+}
+
+/// Whether a class holds a `[` that begins no `[:name:]`, which is a letter in
+/// RE2 and a class in the crate.
+fn has_nested_class(expression: &str) -> bool {
+    let mut rest = expression;
+    let mut is_inside = false;
+    while let Some(letter) = rest.chars().next() {
+        let behind = &rest[letter.len_utf8()..];
+        rest = match letter {
+            '\\' => behind.get(1..).unwrap_or_default(),
+            '[' if is_inside => match behind.strip_prefix(':').and_then(|b| b.split_once(":]")) {
+                Some((name, behind))
+                    if name.bytes().all(|c| c == b'^' || c.is_ascii_lowercase()) =>
+                {
+                    behind
+                }
+                _ => return true,
+            },
+            '[' => {
+                is_inside = true;
+                let behind = behind.strip_prefix('^').unwrap_or(behind);
+                behind.strip_prefix(']').unwrap_or(behind)
+            }
+            ']' => {
+                is_inside = false;
+                behind
+            }
+            _ => behind,
+        };
+    }
+    false
 }
