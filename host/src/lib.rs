@@ -7,6 +7,8 @@
 //! program's own makes an `integration_gateway::Gateway` that listens nowhere
 //! (see `examples/embed.rs`).
 
+#![forbid(unsafe_code)]
+
 pub mod cli;
 pub mod client;
 pub mod config;

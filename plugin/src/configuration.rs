@@ -248,7 +248,7 @@ impl Configuration {
         let mut problems: Vec<Problem> = keys
             .filter(|key| *key != "integration")
             .map(|key| Problem {
-                pointer: format!("/{key}"),
+                pointer: format!("/{}", json::step(key)),
                 message: format!("unknown key \"{key}\"; the plugin's part is [[integration]]"),
             })
             .collect();
@@ -486,6 +486,10 @@ mod tests {
                 "/servicenow/credentail",
                 "unknown key \"credentail\"; did you mean \"credential\"?"
             )
+        );
+        assert_eq!(
+            problem(|i| i["servicenow"]["a/b~c"] = json!("x")).0,
+            "/integration/0/servicenow/a~1b~0c"
         );
         assert_eq!(
             problem(|i| i["direction"] = json!("two-ways")),

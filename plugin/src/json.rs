@@ -59,6 +59,11 @@ pub(crate) fn list(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
+/// A key as a step of a JSON Pointer.
+pub(crate) fn step(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
 /// What is wrong with a value, in the words of whoever wrote it: a problem with
 /// its place, as seen from that value. Boxed, since every result that is passed
 /// on in the derived code has room for it.
@@ -343,13 +348,13 @@ impl<'de> de::MapAccess<'de> for Entries<'de> {
         (self.key, self.value) = (key, value);
         match seed.deserialize(StrDeserializer::new(key)) {
             Ok(key) => Ok(Some(key)),
-            Err(error) => Err(Error::below(error, key)),
+            Err(error) => Err(Error::below(error, &step(key))),
         }
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
         seed.deserialize(Reader(self.value))
-            .map_err(|error| error.below(&self.key))
+            .map_err(|error| error.below(&step(self.key)))
     }
 }
 

@@ -113,6 +113,34 @@ fn a_creation_whose_answer_was_lost_is_waited_for_by_a_gateway_whose_clock_is_be
 }
 
 #[test]
+fn a_look_that_began_before_a_lost_creation_had_settled_proves_nothing() {
+    let mut gateway = Gateway::new(&nothing());
+    gateway.flashduty("i_new");
+    gateway.loses_answers = true;
+    retried(gateway.work());
+    gateway.record = Value::Null;
+    gateway.now_ms += 145_000;
+    gateway.look_up_ms = 10_000;
+    retried(gateway.work());
+    assert_eq!(gateway.sent("POST incident").len(), 1);
+    gateway.loses_answers = false;
+    gateway.look_up_ms = 0;
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.sent("POST incident").len(), 2);
+}
+
+#[test]
+fn an_instance_that_stops_to_honour_sys_ids_is_not_trusted_any_more() {
+    let mut gateway = Gateway::linked(&nothing());
+    assert_eq!(gateway.stored("instance."), ["instance.prod"]);
+    gateway.chooses_sys_ids = true;
+    gateway.incident["incident_id"] = json!("6a1d2f45c0ffee0123456788");
+    gateway.flashduty("i_new");
+    assert_eq!(gateway.work_on("f-6a1d2f45c0ffee0123456788"), Verdict::Done);
+    assert_eq!(gateway.stored("instance."), [""; 0]);
+}
+
+#[test]
 fn a_row_that_was_not_asked_for_is_not_taken_for_the_incidents_record() {
     let mut gateway = Gateway::new(&nothing());
     gateway.record = json!({

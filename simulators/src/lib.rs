@@ -9,6 +9,7 @@
 //! They know nothing of the product that they help to test: whoever integrates
 //! with one of the two systems can use them.
 
+#![forbid(unsafe_code)]
 // The library itself is linted by the build without tests.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

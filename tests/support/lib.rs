@@ -2,6 +2,8 @@
 //! and the real gateway with the real component, on loopback sockets, and the
 //! [`story`] that the demo tells and a test checks.
 
+#![forbid(unsafe_code)]
+
 pub mod network;
 mod people;
 pub mod story;

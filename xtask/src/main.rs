@@ -3,6 +3,7 @@
 //! Each task sets up what it needs by itself, says in one line what it is about
 //! to do, and works from any directory of the checkout.
 
+#![forbid(unsafe_code)]
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -17,10 +18,12 @@ mod copy;
 mod debian;
 mod demo;
 mod endure;
+mod fuzz;
 mod lint;
 mod mutants;
 mod postgres;
 mod reproducible;
+mod sbom;
 mod simulate;
 mod stage;
 mod test;
@@ -29,6 +32,7 @@ mod toolchain;
 use anyhow::Result;
 use clap::Parser;
 use clap::Subcommand;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use toolchain::Way;
 
@@ -74,8 +78,33 @@ enum Task {
     },
     /// Treat the program badly for longer than the tests do.
     Endure(endure::Endure),
+    /// Feed what reads foreign bytes with bytes that nobody meant to send, and
+    /// look for new ways through the code.
+    Fuzz {
+        /// Which of the folders in fuzz/corpus; all of them unless given.
+        #[arg(value_name = "TARGET")]
+        targets: Vec<String>,
+        /// How long for each target.
+        #[arg(long, default_value_t = 60, conflicts_with_all = ["input", "minimise"])]
+        seconds: u32,
+        /// Run one target with this one input, to see why it crashed.
+        #[arg(
+            long,
+            value_name = "FILE",
+            requires = "targets",
+            conflicts_with = "minimise"
+        )]
+        input: Option<PathBuf>,
+        /// Keep in fuzz/corpus what was found so far, and only what leads
+        /// somewhere that nothing smaller does.
+        #[arg(long)]
+        minimise: bool,
+    },
     /// Build the component twice, in different places, and compare the bytes.
     Reproducible,
+    /// Write what the gateway and the plugin are made of, as CycloneDX:
+    /// dist/*.cdx.json.
+    Sbom,
     /// Show an incident travel through the simulators and the gateway.
     Demo {
         /// Flags of the demo: `-v` shows every request, `--exit` ends it after
@@ -132,7 +161,18 @@ fn run(cli: &Cli) -> Result<()> {
             filters,
         } => mutants::simulate(filters),
         Task::Endure(endure) => endure::run(from, endure),
+        Task::Fuzz {
+            targets,
+            seconds,
+            input,
+            minimise,
+        } => match (input, minimise) {
+            (Some(input), _) => fuzz::try_out(&targets[0], input),
+            (None, true) => fuzz::minimise(targets),
+            (None, false) => fuzz::run(targets, *seconds),
+        },
         Task::Reproducible => reproducible::run(from),
+        Task::Sbom => sbom::run(),
         Task::Demo { flags } => demo::run(from, flags),
         Task::Simulate { flags } => simulate::run(flags),
         Task::Bench => bench::run(from),

@@ -94,3 +94,74 @@ fn no_secret_is_compared_in_a_time_that_tells() {
     assert!(compares_a_secret("digest(a) != digest(b)"));
     assert!(compares_a_secret("expected.as_slice().eq(&decoded)"));
 }
+
+/// Where `unsafe` may be, and nowhere else: what wit-bindgen generates to read
+/// and write the memory of a component, and how libFuzzer finds its function.
+const UNSAFE: [&str; 4] = [
+    "fuzz/src/main.rs",
+    "gateway/src/contract.rs",
+    "plugin/src/component.rs",
+    "plugin/src/lib.rs",
+];
+
+/// The crates that need none of it, and forbid it: there an exception does not
+/// even compile.
+const SAFE: [&str; 6] = [
+    "fuzz/src/lib.rs",
+    "host/src/lib.rs",
+    "host/src/main.rs",
+    "simulators/src/lib.rs",
+    "tests/support/lib.rs",
+    "xtask/src/main.rs",
+];
+
+/// All files in Rust of a folder, by their places below the checkout.
+fn rust(folder: &Path, root: &Path, files: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            rust(&path, root, files);
+        } else if name.ends_with(".rs") {
+            files.push(
+                path.strip_prefix(root)
+                    .unwrap()
+                    .to_string_lossy()
+                    .into_owned(),
+            );
+        }
+    }
+}
+
+#[test]
+fn unsafe_code_is_where_bindings_are_generated_and_nowhere_else() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |file: &str| fs::read_to_string(root.join(file)).unwrap();
+    let lints: String = read("Cargo.toml");
+    assert!(lints.contains("unsafe_code = \"deny\""), "the workspace");
+    for file in SAFE {
+        assert!(read(file).contains("#![forbid(unsafe_code)]"), "{file}");
+    }
+    let mut files = Vec::new();
+    rust(&root, &root, &mut files);
+    assert!(files.len() > 200, "these are not the sources");
+    files.retain(|file| {
+        let code = read(file);
+        let mut lines = code.lines().map(str::trim_start);
+        lines.any(|l| l.starts_with('#') && l.contains("allow(") && l.contains("unsafe_code"))
+    });
+    files.sort();
+    assert_eq!(files, UNSAFE);
+    for folder in [
+        "fuzz",
+        "gateway",
+        "host",
+        "plugin",
+        "simulators",
+        "tests",
+        "xtask",
+    ] {
+        let manifest = read(&format!("{folder}/Cargo.toml"));
+        assert!(manifest.contains("[lints]\nworkspace = true"), "{folder}");
+    }
+}

@@ -3,6 +3,7 @@
 use super::Integration;
 use crate::Problem;
 use crate::flashduty::Incident;
+use crate::json;
 use crate::servicenow::Query;
 use crate::servicenow::is_name;
 use crate::severity::Step;
@@ -163,7 +164,7 @@ impl Integration {
                 };
                 check(
                     known,
-                    &format!("{pointer}/{label}"),
+                    &format!("{pointer}/{}", json::step(label)),
                     format!(
                         "expected a value that ServiceNow stores, such as 1, found \"{value}\""
                     ),

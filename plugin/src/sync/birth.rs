@@ -186,8 +186,8 @@ impl Case<'_> {
             return Err(self.would_create("ServiceNow", "POST incident", columns));
         }
         let fact = keys::instance(&self.integration.id);
-        let [fact] = self.effects.get([fact]).await;
-        let honours_sys_id = fact.is_some();
+        let [known] = self.effects.get([fact.clone()]).await;
+        let honours_sys_id = known.is_some();
         if !honours_sys_id {
             self.wait_until_settled(Side::ServiceNow).await?;
             let began_ms = u64::try_from(incident.number("created_at")).ok();
@@ -215,8 +215,13 @@ impl Case<'_> {
             }
             Err(trouble) => return Err(self.not_created(trouble).await),
         };
-        if record.sys_id == derived && !honours_sys_id {
-            self.learn_that_sys_ids_are_honoured().await;
+        match known {
+            // Another instance stands there by now, or it has other rules.
+            Some(known) if record.sys_id != derived => {
+                self.effects.delete(vec![(fact, known.revision)]);
+            }
+            None if record.sys_id == derived => self.learn_that_sys_ids_are_honoured().await,
+            _ => {}
         }
         let number = record.number().to_owned();
         self.pair.note(
@@ -411,7 +416,7 @@ impl Case<'_> {
 
     /// Waits until nothing that an earlier store sent can happen any more.
     fn wait_for_an_earlier_store(&self, until_ms: u64) -> Result<(), Stop> {
-        if self.effects.now_ms() >= until_ms {
+        if self.began_ms >= until_ms {
             return Ok(());
         }
         let reason = "this store is new, and an earlier one may have begun to create it";
@@ -579,7 +584,9 @@ impl Case<'_> {
     }
 
     /// Waits until a creation that may have been sent has happened or cannot
-    /// happen any more, by the clock of the side that carries it out.
+    /// happen any more, by the clock of the side that carries it out. That
+    /// counts only if it was so before this session looked for it: else it may
+    /// have happened since the look.
     async fn wait_until_settled(&mut self, side: Side) -> Result<(), Stop> {
         let (settles_ms, system) = match side {
             Side::Flashduty => (FLASHDUTY_SETTLES_MS, "Flashduty"),
@@ -594,14 +601,14 @@ impl Case<'_> {
         if is_ahead {
             creating.sent_ms = now_ms;
         }
-        let left_ms = (creating.sent_ms + settles_ms).saturating_sub(now_ms);
+        let settled_ms = creating.sent_ms + settles_ms;
         if is_ahead {
             self.save().await?;
         }
-        if left_ms == 0 {
+        if settled_ms <= now_ms.saturating_sub(self.elapsed_ms()) {
             return Ok(());
         }
-        let until_ms = self.effects.now_ms() + left_ms;
+        let until_ms = self.effects.now_ms() + settled_ms.saturating_sub(now_ms);
         let reason = format!("{system} may still carry out a creation whose answer was lost");
         Err(Stop::Wait { until_ms, reason })
     }

@@ -41,6 +41,9 @@ const SNOOZE_MARGIN_MS: u64 = 5_000;
 /// One pair and what has been read about it.
 pub(super) struct Case<'a> {
     pub(super) effects: &'a Effects,
+    /// Everything that was looked at was looked at later. So a wait that was
+    /// over by then was over before the look.
+    pub(super) began_ms: u64,
     pub(super) integration: &'a Integration,
     pub(super) flashduty: FlashdutyApi<'a>,
     pub(super) servicenow: ServiceNowApi<'a>,
@@ -113,6 +116,7 @@ impl<'a> Case<'a> {
         let rehearsed = supposed.is_some();
         let mut case = Self {
             effects,
+            began_ms: effects.now_ms(),
             integration,
             flashduty: FlashdutyApi::new(effects, &integration.flashduty, rehearsed),
             servicenow: ServiceNowApi::new(effects, integration, rehearsed),
@@ -143,6 +147,12 @@ impl<'a> Case<'a> {
             Entity::Flashduty(_) => Side::Flashduty,
             Entity::ServiceNow(_) => Side::ServiceNow,
         }
+    }
+
+    /// How long this session has run. Whatever it looked at was as it saw it at
+    /// some moment of that time.
+    pub(super) fn elapsed_ms(&self) -> u64 {
+        self.effects.now_ms().saturating_sub(self.began_ms)
     }
 
     /// What a side's own clock showed at its last answer, in Unix milliseconds.

@@ -303,7 +303,9 @@ impl Case<'_> {
     /// it on this side and not found it.
     pub(super) async fn wait_for_comment(&mut self, side: Side) -> Result<(), Stop> {
         let now_ms = self.clock_of(side);
-        let Some(until_ms) = self.pair.unsettled_until_ms.filter(|until| now_ms < *until) else {
+        let asked_ms = now_ms.saturating_sub(self.elapsed_ms());
+        let unsettled = self.pair.unsettled_until_ms;
+        let Some(until_ms) = unsettled.filter(|until| asked_ms < *until) else {
             return Ok(());
         };
         let latest_ms = now_ms + SETTLES_MS;
@@ -312,7 +314,7 @@ impl Case<'_> {
             self.pair.unsettled_until_ms = Some(latest_ms);
             self.save().await?;
         }
-        let left_ms = until_ms.min(latest_ms) - now_ms;
+        let left_ms = until_ms.min(latest_ms).saturating_sub(now_ms);
         let until_ms = self.effects.now_ms() + left_ms;
         let reason = "a comment whose answer was lost may still appear".into();
         Err(Stop::Wait { until_ms, reason })

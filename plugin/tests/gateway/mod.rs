@@ -81,6 +81,10 @@ pub(crate) struct Gateway {
     pub(crate) record_is_gone: bool,
     /// Whether somebody else has acknowledged the incident too.
     pub(crate) others_acknowledged: bool,
+    /// How long the answer to a look-up of records takes.
+    pub(crate) look_up_ms: u64,
+    /// Whether the instance gives new records a `sys_id` of its own.
+    pub(crate) chooses_sys_ids: bool,
     /// Whether the instance ignores the conditions of queries.
     pub(crate) ignores_conditions: bool,
 }
@@ -139,6 +143,8 @@ impl Gateway {
             incident_is_gone: false,
             record_is_gone: false,
             others_acknowledged: false,
+            look_up_ms: 0,
+            chooses_sys_ids: false,
             ignores_conditions: false,
         }
     }
@@ -346,6 +352,9 @@ impl Gateway {
                 body: b"<title>Not today</title>".into(),
             });
         }
+        if request.method == "GET" && request.url.contains("/table/incident?") {
+            self.now_ms += self.look_up_ms;
+        }
         let mut headers = vec![("content-type".into(), "application/json".into())];
         headers.extend(self.ahead_ms.map(|ahead_ms| {
             let far_ms = self.now_ms.checked_add_signed(ahead_ms).unwrap();
@@ -410,6 +419,7 @@ impl Gateway {
             .push((format!("{method} incident"), columns.clone()));
         for (name, value) in columns.as_object().into_iter().flatten() {
             self.record[name] = match name.as_str() {
+                "sys_id" if self.chooses_sys_ids => json!("0123456789abcdef0123456789abcdef"),
                 // A journal keeps what it holds.
                 "comments" | "work_notes" => {
                     let held = self.record[name].as_str().unwrap_or_default();

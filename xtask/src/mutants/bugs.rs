@@ -245,8 +245,15 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "a lost creation sent again at once",
         file: "sync/birth.rs",
-        text: "let waiting = self.effects.now_ms() < until_ms &&",
-        instead: "let waiting = self.effects.now_ms() > until_ms &&",
+        text: "if settled_ms <= now_ms",
+        instead: "if settled_ms > now_ms",
+        noticed_by: Tests::In("sessions"),
+    },
+    Bug {
+        name: "a look believed that began before what was sent had settled",
+        file: "sync/birth.rs",
+        text: "if settled_ms <= now_ms.saturating_sub(self.elapsed_ms())",
+        instead: "if settled_ms <= now_ms",
         noticed_by: Tests::In("sessions"),
     },
     Bug {

@@ -1,0 +1,250 @@
+//! Runs the targets of `fuzz/` with libFuzzer, on stable Rust.
+//!
+//! What makes a program fit for it is a pass of LLVM that rustc can be asked
+//! for. Only the project's own crates go through it, by a wrapper around rustc:
+//! so the dependencies are those of the tests, and nothing is built twice.
+
+use crate::checkout;
+use crate::command::cargo;
+use crate::command::run as run_command;
+use crate::stage::say;
+use crate::stage::stage;
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::bail;
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+use std::process::Output;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::thread;
+
+/// Longer inputs are slow, and lead nowhere that shorter ones do not.
+const LONGEST: u32 = 32 << 10;
+
+/// Looks for inputs that break a target, for so long each.
+pub(crate) fn run(names: &[String], seconds: u32) -> Result<()> {
+    let targets = targets(names)?;
+    let program = build()?;
+    say(&format!(
+        "running {} targets, {seconds} s each",
+        targets.len()
+    ));
+    let waiting = Mutex::new(targets.into_iter());
+    let crashed = Mutex::new(Vec::new());
+    let cores = thread::available_parallelism().map_or(1, |n| n.get());
+    thread::scope(|scope| {
+        let worker = || -> Result<()> {
+            loop {
+                let next = lock(&waiting).next();
+                let Some(target) = next else {
+                    return Ok(());
+                };
+                if let Some(crash) = target.fuzz(&program, seconds)? {
+                    lock(&crashed).push(crash);
+                }
+            }
+        };
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(worker)).collect();
+        workers
+            .into_iter()
+            .try_for_each(|worker| match worker.join() {
+                Ok(result) => result,
+                Err(_) => bail!("a thread of xtask panicked"),
+            })
+    })?;
+    let crashed = crashed.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match crashed.is_empty() {
+        true => Ok(()),
+        false => bail!("{}", crashed.join("\n\n")),
+    }
+}
+
+/// Runs one target with one input.
+pub(crate) fn try_out(target: &str, input: &Path) -> Result<()> {
+    let target = Target::of(target)?;
+    let input = std::path::absolute(input)?;
+    let program = build()?;
+    run_command(target.command(&program).arg(input))
+}
+
+/// Renews the corpus: the fewest inputs that go all the ways that were found.
+pub(crate) fn minimise(names: &[String]) -> Result<()> {
+    let program = build()?;
+    for target in targets(names)? {
+        let fewer = target.found().with_extension("fewer");
+        remove(&fewer)?;
+        fs::create_dir_all(&fewer)?;
+        fs::create_dir_all(target.found())?;
+        let mut merge = target.command(&program);
+        merge.arg("-merge=1").arg(format!("-max_len={LONGEST}"));
+        merge.arg(&fewer).args([target.corpus(), target.found()]);
+        let output = merge.output().context("cannot start the fuzzer")?;
+        if !output.status.success() {
+            bail!("{}: {}", target.0, told(&output));
+        }
+        let before = fs::read_dir(target.corpus())?.count();
+        remove(&target.corpus())?;
+        fs::create_dir(target.corpus())?;
+        let mut bytes = 0;
+        let mut inputs = 0;
+        for input in fs::read_dir(&fewer)? {
+            let input = input?;
+            bytes += fs::copy(input.path(), target.corpus().join(input.file_name()))?;
+            inputs += 1;
+        }
+        remove(&fewer)?;
+        remove(&target.found())?;
+        println!(
+            "{}: {before} inputs are now {inputs}, {bytes} bytes",
+            target.0
+        );
+    }
+    Ok(())
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)
+            .with_context(|| format!("cannot remove {}", folder.display()))?;
+    }
+    Ok(())
+}
+
+/// The program for all targets.
+fn build() -> Result<PathBuf> {
+    stage("building the fuzzer", || {
+        let mut build = cargo();
+        build
+            .args(["build", "--locked", "--package", "servicenow-sync-fuzz"])
+            .args(["--features", "libfuzzer"])
+            .env("CARGO_PROFILE_DEV_OPT_LEVEL", "2")
+            .env("RUSTC_WORKSPACE_WRAPPER", folder().join("instrumented"));
+        run_command(&mut build)
+    })?;
+    Ok(checkout::root().join("target").join("debug").join("fuzz"))
+}
+
+fn folder() -> PathBuf {
+    checkout::root().join("fuzz")
+}
+
+/// One of the folders in the corpus.
+#[derive(Debug)]
+struct Target(String);
+
+/// Those of the given names, or all.
+fn targets(names: &[String]) -> Result<Vec<Target>> {
+    match names {
+        [] => known()?.into_iter().map(|name| Target::of(&name)).collect(),
+        names => names.iter().map(|name| Target::of(name)).collect(),
+    }
+}
+
+fn known() -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder().join("corpus")).context("cannot read the corpus")? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+impl Target {
+    fn of(name: &str) -> Result<Self> {
+        let known = known()?;
+        match known.iter().any(|known| known == name) {
+            true => Ok(Self(name.to_owned())),
+            false => bail!("expected one of {}, found \"{name}\"", known.join(", ")),
+        }
+    }
+
+    fn corpus(&self) -> PathBuf {
+        folder().join("corpus").join(&self.0)
+    }
+
+    /// What was found on this machine, which later runs go on from.
+    fn found(&self) -> PathBuf {
+        checkout::root().join("target").join("fuzz").join(&self.0)
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.env("FUZZ_TARGET", &self.0);
+        command
+    }
+
+    /// Says how it went; if there was a crash, returns how to see it again.
+    fn fuzz(&self, program: &Path, seconds: u32) -> Result<Option<String>> {
+        let found = self.found();
+        fs::create_dir_all(&found)?;
+        let crash = found.with_extension("crash");
+        if crash.exists() {
+            fs::remove_file(&crash)?;
+        }
+        let mut fuzz = self.command(program);
+        fuzz.arg(format!("-max_total_time={seconds}"))
+            .arg(format!("-max_len={LONGEST}"))
+            .arg(format!("-exact_artifact_path={}", crash.display()))
+            .args(["-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1"])
+            .args([found, self.corpus()]);
+        let output = fuzz.output().context("cannot start the fuzzer")?;
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        if output.status.success() {
+            let executions = executions(&stderr).unwrap_or_default();
+            println!("{:16} {executions:>10} executions", self.0);
+            return Ok(None);
+        }
+        Ok(Some(format!(
+            "{}: an input breaks it.\n{}\nSee it again with\n    cargo xtask fuzz {} --input {}\n\
+             Once it is mended, put the input into fuzz/corpus/{}/: every run of the tests tries it.",
+            self.0,
+            told(&output),
+            self.0,
+            crash.display(),
+            self.0
+        )))
+    }
+}
+
+/// The end of what a program said.
+fn told(output: &Output) -> String {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<&str> = stderr.lines().collect();
+    lines[lines.len().saturating_sub(40)..].join("\n")
+}
+
+fn executions(stderr: &str) -> Option<u64> {
+    let line = stderr
+        .lines()
+        .find_map(|line| line.strip_prefix("stat::number_of_executed_units:"))?;
+    line.trim().parse().ok()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn executions_are_read_from_the_fuzzers_statistics() {
+        let stderr = "Done\nstat::number_of_executed_units: 8659\nstat::average_exec_per_sec: 1\n";
+        assert_eq!(executions(stderr), Some(8659));
+        assert_eq!(executions("Done"), None);
+    }
+
+    #[test]
+    fn an_unknown_target_is_refused_with_those_there_are() {
+        let error = Target::of("web-hook").expect_err("unknown").to_string();
+        assert!(
+            error.starts_with("expected one of authentication, "),
+            "{error}"
+        );
+        assert!(error.ends_with(", found \"web-hook\""), "{error}");
+    }
+}
