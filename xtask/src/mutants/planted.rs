@@ -23,8 +23,8 @@ pub(super) const PLANTED: &[Planted] = &[
     Planted {
         name: "no waiting after a creation whose answer was lost",
         file: "plugin/src/sync/birth.rs",
-        text: "if left_ms == 0 {",
-        instead: "if left_ms < u64::MAX {",
+        text: "if settled_ms <= now_ms.saturating_sub(self.elapsed_ms()) {",
+        instead: "if settled_ms < u64::MAX {",
     },
     Planted {
         name: "the gateway's clock tells whether a creation can still happen",
