@@ -10,7 +10,7 @@ use simulation::run;
 /// more.
 fn events() -> u64 {
     let events = std::env::var("SIMULATED_EVENTS").ok();
-    events.map_or(10_000, |events| events.parse().unwrap())
+    events.map_or(3_000, |events| events.parse().unwrap())
 }
 
 #[test]
