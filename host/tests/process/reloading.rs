@@ -132,7 +132,7 @@ fn a_file_with_mistakes_changes_nothing_and_every_mistake_is_told() {
             format!(
                 "{}integration[0].direction: unknown value \"sideways\"; expected one of \
                  to-servicenow, from-servicenow, two-way",
-                at(23)
+                at(25)
             ),
             "the old configuration stays in force".to_owned(),
         ]
