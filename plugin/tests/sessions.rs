@@ -141,6 +141,25 @@ fn an_instance_that_stops_to_honour_sys_ids_is_not_trusted_any_more() {
 }
 
 #[test]
+fn an_incident_that_a_lost_store_made_for_a_record_gets_no_second_record() {
+    for (correlation, created) in [("", 0), ("another tool", 1)] {
+        let mut gateway = Gateway::new(&nothing());
+        let sys_id = "00000000000000000000000000000001";
+        gateway.incident["description"] = json!(format!("ServiceNow INC0000007 [snow:{sys_id}]"));
+        gateway.record = json!({
+            "sys_id": sys_id, "number": "INC0000007", "correlation_id": correlation,
+        });
+        gateway.flashduty("i_new");
+        assert_eq!(gateway.work(), Verdict::Done);
+        assert_eq!(
+            gateway.sent("POST incident").len(),
+            created,
+            "{correlation}"
+        );
+    }
+}
+
+#[test]
 fn a_row_that_was_not_asked_for_is_not_taken_for_the_incidents_record() {
     let mut gateway = Gateway::new(&nothing());
     gateway.record = json!({

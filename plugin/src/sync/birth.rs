@@ -518,13 +518,21 @@ impl Case<'_> {
         let owner = Entity::ServiceNow(sys_id.clone());
         let [entry] = self.effects.get([keys::pair(integration, &owner)]).await;
         let pair = entry.and_then(|entry| json::read::<Pair>(&entry.value).ok());
+        let mut introduced = true;
         let belongs = match &pair {
             // Its own session will look for it.
             Some(pair) if pair.flashduty.is_none() => pair.creating.is_some(),
             Some(pair) => pair.flashduty.as_ref() == Some(id),
             // The store has lost the pair; the record in ServiceNow has not.
             None if self.servicenow.is_available() => match self.servicenow.record(sys_id).await {
-                Ok(record) => record.raw("correlation_id") == correlation(integration, id),
+                Ok(record) => match record.raw("correlation_id") {
+                    // An earlier store made the incident, and came no further.
+                    "" => {
+                        introduced = false;
+                        self.integration.direction.from_servicenow()
+                    }
+                    theirs => theirs == correlation(integration, id),
+                },
                 Err(Trouble::Missing(_)) => false,
                 Err(trouble) => return Err(trouble.into()),
             },
@@ -537,7 +545,7 @@ impl Case<'_> {
             let pair = Pair {
                 flashduty: Some(id.clone()),
                 servicenow: Some(sys_id.clone()),
-                introduced: true,
+                introduced,
                 ..Pair::default()
             };
             let value = json::write(&pair).map_err(|e| Stop::Park(e.to_string()))?;

@@ -83,8 +83,13 @@ impl<R: Runtime + Clone + 'static> Post<R> {
                         .report
                         .borrow_mut()
                         .count("webhook late or doubled");
-                    copies = (0..=chance.below(3))
-                        .map(|_| chance.below(60_000))
+                    let Profile {
+                        webhook_copies,
+                        webhook_delay_ms,
+                        ..
+                    } = *self.profile;
+                    copies = (0..chance.within(1, webhook_copies))
+                        .map(|_| chance.below(webhook_delay_ms))
                         .collect();
                 }
             }

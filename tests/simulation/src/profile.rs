@@ -21,6 +21,10 @@ pub struct Profile {
     pub webhook_loss: u32,
     /// Webhooks that come again, and late.
     pub webhook_disorder: u32,
+    /// How many copies of such a webhook there are at most.
+    pub webhook_copies: u64,
+    /// How late they are at most, in milliseconds.
+    pub webhook_delay_ms: u64,
     /// Seconds in which a phase of refusals begins at a far end.
     pub phases: u32,
     /// Seconds in which the store is rolled back, or wiped.
@@ -46,6 +50,8 @@ impl Profile {
     pub fn calm() -> Self {
         Self {
             honours_sys_id: true,
+            webhook_copies: 3,
+            webhook_delay_ms: 60_000,
             ..Self::default()
         }
     }
@@ -68,6 +74,8 @@ impl Profile {
             network_loss: level(60, [2000, 50_000]),
             webhook_loss: level(50, [10_000, 300_000]),
             webhook_disorder: level(60, [10_000, 300_000]),
+            webhook_copies: 3,
+            webhook_delay_ms: 60_000,
             phases: level(50, [100, 1000]),
             amnesia: level(25, [50, 300]),
             clock_steps: level(20, [50, 300]),
