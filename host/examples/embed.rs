@@ -15,7 +15,8 @@ const SETTINGS: &str = r#"{ "webhook": [{ "path": "/flashduty/demo", "bearer": [
     "credential": { "snow": { "kind": "bearer", "origin": "https://snow.example",
                               "token": { "env": "T" } } } }"#;
 const BODY: &str = r#"{ "event_type": "i_new", "incident": { "title": "Disk full",
-    "incident_severity": "Critical", "incident_id": "6a1d2f45c0ffee0123456789" } }"#;
+    "incident_severity": "Critical", "incident_id": "6a1d2f45c0ffee0123456789",
+    "created_at": 4102444800 } }"#;
 const NONE: &str = r#"{ "result": [] }"#;
 const RECORD: &str = r#"{ "result": { "sys_id": "00000000000000000000000000000001" } }"#;
 

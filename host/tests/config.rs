@@ -111,7 +111,7 @@ fn every_misspelt_key_is_told_with_what_was_probably_meant() {
             "sync.toml:5: store.file: no such key; expected \"path\" or \"url\", found \"file\"",
             "sync.toml:6: credential.servicenow: \"password\" is missing",
             "sync.toml:10: credential.servicenow.pasword: no such key; expected one of \
-             \"origin\", \"user\", \"password\", found \"pasword\"; did you mean \"password\"?",
+             \"origin\", \"user\", \"password\", \"pace\", found \"pasword\"; did you mean \"password\"?",
         ],
     );
 }

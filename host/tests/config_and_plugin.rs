@@ -274,7 +274,7 @@ fn everything_that_one_look_can_find_is_told_at_once_in_the_order_of_the_file() 
             "sync.toml:5: webhook[0].path: expected a string, found an integer",
             "sync.toml:16: credential.flashduty: \"name\" is missing",
             "sync.toml:19: credential.flashduty.nmae: no such key; expected one of \"origin\", \
-             \"name\", \"value\", found \"nmae\"; did you mean \"name\"?",
+             \"name\", \"value\", \"pace\", found \"nmae\"; did you mean \"name\"?",
             "sync.toml:29: credential.servicenow-test.kind: expected one of \"basic\", \
              \"bearer\", \"header\", \"query\", \"oauth2-client-credentials\", \
              \"oauth2-password\", found \"baerer\"; did you mean \"bearer\"?",

@@ -257,7 +257,7 @@ async fn a_check_of_a_store_tells_what_cannot_be_read() {
         "g.work.newer: expected a record of schema 1 to 2, found 9; it was written by another \
          version of the gateway, which must be used to finish it\n\
          g.work.torn: the record is damaged: EOF while parsing an object at line 1 column 11\n\
-         x.unknown: expected a key of the plugin's or of the work queue's\n\
+         x.unknown: expected a key of the plugin's, the gates' or the work queue's\n\
          3 of 8 keys cannot be read\n"
     );
 }

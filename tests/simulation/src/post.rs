@@ -95,7 +95,7 @@ impl<R: Runtime + Clone + 'static> Post<R> {
             }
         }
         if copies.is_empty() {
-            self.not_delivered(side, push, Delivery::TimedOut);
+            self.not_delivered(side, push, &Delivery::TimedOut);
             return;
         }
         for ms in copies {
@@ -120,7 +120,7 @@ impl<R: Runtime + Clone + 'static> Post<R> {
             .get(index)
             .and_then(|machine| machine.gateway());
         let Some(gateway) = gateway else {
-            self.not_delivered(side, push, Delivery::Failed("nobody is there".to_owned()));
+            self.not_delivered(side, push, &Delivery::Failed("nobody is there".to_owned()));
             return;
         };
         self.stage.report.borrow_mut().webhooks += 1;
@@ -145,13 +145,13 @@ impl<R: Runtime + Clone + 'static> Post<R> {
         });
     }
 
-    fn not_delivered(self: &Rc<Self>, side: Side, push: Push, delivery: Delivery) {
+    fn not_delivered(self: &Rc<Self>, side: Side, push: Push, delivery: &Delivery) {
         if push.id == REMINDER {
             let ms = self.stage.chance().within(1000, AGAIN_MS);
             let this = Rc::clone(self);
             self.later(ms, move || this.arrive(side, push));
         } else {
-            self.far_ends.delivered(side, push.id, &delivery);
+            self.far_ends.delivered(side, push.id, delivery);
         }
     }
 }
@@ -167,7 +167,7 @@ impl<R: Runtime + Clone + 'static> Carrier<R> {
             Delivery::Answered(response) if (200..300).contains(&response.status) => {
                 post.far_ends.delivered(self.side, self.push.id, &delivery);
             }
-            _ => post.not_delivered(self.side, self.push.clone(), delivery),
+            _ => post.not_delivered(self.side, self.push.clone(), &delivery),
         }
     }
 }

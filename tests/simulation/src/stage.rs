@@ -216,7 +216,7 @@ impl Stage {
     /// Ends the process that calls, right here.
     pub async fn crash(&self, process: usize) {
         self.crash_from_outside(process);
-        pending().await
+        pending::<()>().await;
     }
 
     /// Ends a process before its next step.

@@ -65,7 +65,7 @@ pub(super) const PLANTED: &[Planted] = &[
     },
     Planted {
         name: "the incidents of pairs are never polled",
-        file: "plugin/src/reconcile/flashduty.rs",
+        file: "plugin/src/reconcile/progress.rs",
         text: "const PAIRS_EVERY: u64 = 5;",
         instead: "const PAIRS_EVERY: u64 = 5_000_000;",
     },
