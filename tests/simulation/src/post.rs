@@ -135,12 +135,12 @@ impl<R: Runtime + Clone + 'static> Post<R> {
         });
         let impatient = Rc::clone(&carrier);
         self.stage
-            .after(timeout_ms, move || impatient.close(Delivery::TimedOut));
+            .after(timeout_ms, move || impatient.close(&Delivery::TimedOut));
         let hangup = Hangup(Rc::clone(&carrier));
         self.stage.spawn(index, async move {
             let hangup = hangup;
             gateway
-                .receive(incoming, |response| hangup.0.close(answered(response)))
+                .receive(incoming, |response| hangup.0.close(&answered(response)))
                 .await;
         });
     }
@@ -157,17 +157,17 @@ impl<R: Runtime + Clone + 'static> Post<R> {
 }
 
 impl<R: Runtime + Clone + 'static> Carrier<R> {
-    fn close(&self, delivery: Delivery) {
+    fn close(&self, delivery: &Delivery) {
         if !self.is_open.replace(false) {
             return;
         }
         let post = &self.post;
         post.under_way.set(post.under_way.get() - 1);
-        match &delivery {
+        match delivery {
             Delivery::Answered(response) if (200..300).contains(&response.status) => {
-                post.far_ends.delivered(self.side, self.push.id, &delivery);
+                post.far_ends.delivered(self.side, self.push.id, delivery);
             }
-            _ => post.not_delivered(self.side, self.push.clone(), &delivery),
+            _ => post.not_delivered(self.side, self.push.clone(), delivery),
         }
     }
 }
@@ -178,7 +178,7 @@ struct Hangup<R: Runtime + Clone + 'static>(Rc<Carrier<R>>);
 impl<R: Runtime + Clone + 'static> Drop for Hangup<R> {
     fn drop(&mut self) {
         self.0
-            .close(Delivery::Failed("the connection was cut".to_owned()));
+            .close(&Delivery::Failed("the connection was cut".to_owned()));
     }
 }
 

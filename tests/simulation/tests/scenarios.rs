@@ -1,6 +1,6 @@
 //! Hours of trouble, in virtual time; days of it if `SIMULATED_IN_FULL` is set,
 //! which takes minutes in an optimised build.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 use simulation::Native;
 use simulation::Outcome;
