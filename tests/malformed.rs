@@ -134,7 +134,7 @@ fn bytes(dice: &mut Dice, body: &Value) -> Vec<u8> {
                 .to_string()
                 .encode_utf16()
                 .flat_map(u16::to_be_bytes)
-                .collect()
+                .collect();
         }
         4 => {
             let prefix = *dice.of(&[
