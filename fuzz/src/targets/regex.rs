@@ -11,9 +11,11 @@ use serde_json::json;
 use servicenow_sync_plugin::condition::Condition;
 use servicenow_sync_plugin::condition::Operator;
 
-/// Set operations and `\b{start}` of the crate, whose classes also nest, `{,2}`, and `\v`, which is a
-/// space to the crate alone.
-const READ_DIFFERENTLY: [&str; 8] = ["&&", "--", "~~", "{,", r"\b{", r"\B{", r"\x", r"\v"];
+/// Set operations and the ends of words of the crate, whose classes also nest;
+/// `{,2}`; and `\v`, which is a space to the crate alone.
+const READ_DIFFERENTLY: [&str; 10] = [
+    "&&", "--", "~~", "{,", r"\b{", r"\B{", r"\<", r"\>", r"\x", r"\v",
+];
 
 pub(crate) fn run(data: &[u8]) {
     let (expression, text) = first_line(data);
