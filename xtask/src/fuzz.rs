@@ -188,6 +188,9 @@ impl Target {
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.env("FUZZ_TARGET", &self.0);
+        // Else a crash while merging is written into whatever folder this runs in.
+        let crashes = format!("-artifact_prefix={}.", self.found().display());
+        command.arg(crashes);
         command
     }
 
