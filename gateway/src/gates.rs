@@ -42,6 +42,7 @@ use crate::pace::Pace;
 use crate::pace::Step;
 use crate::queue::Now;
 use crate::settings::PaceSettings;
+use crate::versioned;
 use serde::Deserialize;
 use serde::Serialize;
 use sha2::Digest as _;
@@ -102,19 +103,7 @@ pub(crate) struct Record {
 
 impl Record {
     pub(crate) fn read(value: &[u8]) -> Result<Self, String> {
-        #[derive(Deserialize)]
-        struct Versioned {
-            schema: u32,
-        }
-        let unreadable = |error: serde_json::Error| format!("the record is damaged: {error}");
-        let Versioned { schema } = serde_json::from_slice(value).map_err(unreadable)?;
-        if schema != SCHEMA {
-            return Err(format!(
-                "expected a record of schema {SCHEMA}, found {schema}; it was written by another \
-                 version of the gateway"
-            ));
-        }
-        serde_json::from_slice(value).map_err(unreadable)
+        versioned::read(value, SCHEMA..=SCHEMA, "")
     }
 }
 

@@ -52,6 +52,7 @@ mod setup;
 mod standard_webhooks;
 mod store;
 mod suggestion;
+mod versioned;
 
 pub use address::AddressPolicy;
 pub use address::Network;

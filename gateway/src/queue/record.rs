@@ -4,6 +4,7 @@ use super::Outcome;
 use crate::backoff::full_jitter;
 use crate::contract::Schedule;
 use crate::contract::Verdict;
+use crate::versioned;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -115,19 +116,8 @@ impl Record {
     }
 
     pub(crate) fn read(value: &[u8]) -> Result<Self, String> {
-        #[derive(Deserialize)]
-        struct Versioned {
-            schema: u32,
-        }
-        let unreadable = |error: serde_json::Error| format!("the record is damaged: {error}");
-        let Versioned { schema } = serde_json::from_slice(value).map_err(unreadable)?;
-        if !(OLDEST_SCHEMA..=SCHEMA).contains(&schema) {
-            return Err(format!(
-                "expected a record of schema {OLDEST_SCHEMA} to {SCHEMA}, found {schema}; it was \
-                 written by another version of the gateway, which must be used to finish it"
-            ));
-        }
-        let record: Self = serde_json::from_slice(value).map_err(unreadable)?;
+        let remedy = ", which must be used to finish it";
+        let record: Self = versioned::read(value, OLDEST_SCHEMA..=SCHEMA, remedy)?;
         Ok(Self {
             schema: SCHEMA,
             ..record
