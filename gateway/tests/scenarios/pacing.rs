@@ -79,14 +79,7 @@ async fn a_slow_account_does_not_slow_another() {
 #[tokio::test]
 async fn only_so_many_are_under_way_at_a_time() {
     let scene = paced("pace = { per-minute = 60000, burst = 1000, at-once = 2 }");
-    let together: Vec<Effect> = (0..8)
-        .map(|_| Effect::Http(get(API, Some("key"))))
-        .collect();
-    scene.schedule("pair", 0, "event").await;
-    scene
-        .plugin
-        .next(vec![together, vec![finish(Verdict::Done)]]);
-    scene.run_all().await;
+    scene.ask_together(&get(API, Some("key")), 8).await;
     assert_eq!(scene.far.take_sent().len(), 8, "the others have waited");
     assert_eq!(scene.far.most_at_once.load(Ordering::SeqCst), 2);
 }

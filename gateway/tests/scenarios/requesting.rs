@@ -245,14 +245,7 @@ async fn only_one_request_goes_as_a_probe() {
     one(&scene, get(API, Some("key"))).await.unwrap();
     scene.far.take_sent();
     scene.clock.advance(5000);
-    let together: Vec<Effect> = (0..4)
-        .map(|_| Effect::Http(get(API, Some("key"))))
-        .collect();
-    scene.schedule("pair", 0, "event").await;
-    scene
-        .plugin
-        .next(vec![together, vec![finish(Verdict::Done)]]);
-    scene.run_all().await;
+    scene.ask_together(&get(API, Some("key")), 4).await;
     assert_eq!(scene.far.take_sent().len(), 1);
 }
 

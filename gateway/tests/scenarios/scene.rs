@@ -230,6 +230,16 @@ impl Scene {
         }
     }
 
+    /// Runs a session of work that asks for the same request so many times at
+    /// once.
+    pub(crate) async fn ask_together(&self, request: &HttpRequest, times: usize) {
+        let together = vec![Effect::Http(request.clone()); times];
+        self.schedule("pair", 0, "event").await;
+        self.plugin
+            .next(vec![together, vec![finish(Verdict::Done)]]);
+        self.run_all().await;
+    }
+
     /// Runs one session of work that asks for the given requests, one a step,
     /// and returns what came of each.
     pub(crate) async fn exchange(
