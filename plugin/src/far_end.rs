@@ -51,13 +51,14 @@ impl Trouble {
 /// What the far end's own clock shows, in Unix milliseconds, if the answer
 /// tells.
 pub(crate) fn clock_ms(result: &Result<Response, HttpFailure>) -> Option<u64> {
-    u64::try_from(date::http_ms(header(result, "date")?)?).ok()
+    let date = header(result.as_ref().ok()?, "date")?;
+    u64::try_from(date::http_ms(date)?).ok()
 }
 
 /// A header of an answer.
-pub(crate) fn header<'a>(result: &'a Result<Response, HttpFailure>, name: &str) -> Option<&'a str> {
-    let headers = &result.as_ref().ok()?.headers;
-    let found = headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
+pub(crate) fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
+    let mut headers = response.headers.iter();
+    let found = headers.find(|(n, _)| n.eq_ignore_ascii_case(name));
     found.map(|(_, value)| value.as_str())
 }
 
@@ -68,8 +69,6 @@ pub(crate) fn json_answer(
     result: Result<Response, HttpFailure>,
     what: &str,
 ) -> Result<(u16, Value), Trouble> {
-    let content_type = header(&result, "content-type").unwrap_or_default();
-    let content_type: String = content_type.into();
     let response = result.map_err(|failure| match failure {
         HttpFailure::Refused(why) => Trouble::Forbidden(format!("{what}: {why}")),
         HttpFailure::Held(hold) => {
@@ -79,6 +78,7 @@ pub(crate) fn json_answer(
         HttpFailure::Unknown(why) => Trouble::Unknown(format!("{what}: {why}")),
     })?;
     let status = response.status;
+    let content_type = header(&response, "content-type").unwrap_or_default();
     let is_json = content_type
         .split(';')
         .next()
@@ -86,7 +86,7 @@ pub(crate) fn json_answer(
     match json::parse(&response.body) {
         Ok(value) if is_json => Ok((status, value)),
         _ => {
-            let kind = text::cut(&text::single_line(&content_type), 60);
+            let kind = text::cut(&text::single_line(content_type), 60);
             let why = format!(
                 "{what} answered {status} with {} instead of JSON",
                 if kind.is_empty() {

@@ -12,6 +12,7 @@ use super::Poll;
 use super::Row;
 use crate::date;
 use crate::keys::Entity;
+use crate::servicenow::CHANGED_PAGE;
 use crate::servicenow::Query;
 use crate::servicenow::SysId;
 use crate::state::Progress;
@@ -38,7 +39,7 @@ impl Poll<'_> {
             Some(last) => format!("{}|0|{}", last.raw("sys_updated_on"), last.sys_id),
             None => {
                 let behind = behind.as_ref().map_or("", SysId::as_str);
-                format!("{time}|{}|{behind}", skip + changed.size)
+                format!("{time}|{}|{behind}", skip + CHANGED_PAGE)
             }
         };
         let newest = changed

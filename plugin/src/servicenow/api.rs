@@ -32,8 +32,8 @@ pub type Columns = Map<String, Value>;
 /// leave a create in the air that is still going to happen.
 const TIMEOUT_MS: u32 = 65_000;
 
-/// How many changed incidents are asked for at once.
-const PAGE: u64 = 200;
+/// How many changed incidents a page covers, with those that cannot be seen.
+pub(crate) const CHANGED_PAGE: u64 = 200;
 
 /// The Table API of one instance.
 pub struct ServiceNowApi<'a> {
@@ -56,8 +56,6 @@ pub(crate) struct Changed {
     pub(crate) records: Vec<Record>,
     /// Whether there may be more behind it.
     pub(crate) more: bool,
-    /// How many records it covers, with those that could not be seen.
-    pub(crate) size: u64,
 }
 
 /// What a look-up of one record brought.
@@ -110,7 +108,7 @@ impl<'a> ServiceNowApi<'a> {
         let query = Query::changed(since, behind)
             .ok_or_else(|| Trouble::unreadable(format!("\"{since}\" is no time")))?;
         let path = format!(
-            "incident?sysparm_query={}&sysparm_limit={PAGE}&sysparm_offset={skip}\
+            "incident?sysparm_query={}&sysparm_limit={CHANGED_PAGE}&sysparm_offset={skip}\
              &sysparm_fields=sys_id,sys_updated_on,sys_mod_count,state",
             query.encoded()
         );
@@ -124,14 +122,10 @@ impl<'a> ServiceNowApi<'a> {
             )));
         }
         let more = match self.heard.get().total {
-            Some(total) => total > skip + PAGE,
-            None => records.len() as u64 >= PAGE,
+            Some(total) => total > skip + CHANGED_PAGE,
+            None => records.len() as u64 >= CHANGED_PAGE,
         };
-        Ok(Changed {
-            records,
-            more,
-            size: PAGE,
-        })
+        Ok(Changed { records, more })
     }
 
     /// Which of some incidents a query finds that an operator wrote.
@@ -342,7 +336,10 @@ impl<'a> ServiceNowApi<'a> {
         let result = self.effects.http(request).await;
         self.heard.set(Heard {
             clock_ms: clock_ms(&result),
-            total: header(&result, "x-total-count").and_then(|total| total.parse().ok()),
+            total: result
+                .as_ref()
+                .ok()
+                .and_then(|response| header(response, "x-total-count")?.parse().ok()),
         });
         let (status, mut answer) = json_answer(result, &what)?;
         let has_error = answer.get("error").is_some_and(|e| !e.is_null());

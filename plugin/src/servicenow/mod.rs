@@ -7,6 +7,7 @@ mod query;
 mod record;
 mod webhook;
 
+pub(crate) use api::CHANGED_PAGE;
 pub use api::Choice;
 pub use api::Columns;
 pub use api::Found;
