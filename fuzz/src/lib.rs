@@ -12,7 +12,6 @@
 
 #![forbid(unsafe_code)]
 
-mod native;
 mod scene;
 mod transcript;
 

@@ -1,7 +1,6 @@
 //! A gateway with a clock that jumps, a store in memory, and far ends that
 //! answer what they were told to.
 
-use crate::native::Native;
 use integration_gateway::Client;
 use integration_gateway::Environment;
 use integration_gateway::Gateway;
@@ -14,11 +13,12 @@ use integration_gateway::Secret;
 use integration_gateway::SendFailure;
 use integration_gateway::Store as _;
 use integration_gateway::contract::Precondition;
-use integration_gateway::contract::Requirements;
 use integration_gateway::contract::Response;
 use integration_gateway::contract::Write;
 use integration_gateway::settings::SecretRef;
 use integration_gateway::settings::Settings;
+use servicenow_sync_native::Native;
+use servicenow_sync_native::requirements;
 use servicenow_sync_plugin::configuration::Configuration;
 use std::cell::Cell;
 use std::cell::RefCell;
@@ -207,31 +207,6 @@ impl Scene {
             let broken = format!("verdict=\"{verdict}\"");
             assert!(!metrics.contains(&broken), "a session broke: {metrics}");
         }
-    }
-}
-
-/// What the plugin needs, in the gateway's words.
-pub(crate) fn requirements(configuration: &Configuration) -> Requirements {
-    let theirs = configuration.requirements();
-    Requirements {
-        routes: theirs
-            .routes
-            .into_iter()
-            .map(|route| integration_gateway::contract::Route {
-                path: route.path,
-                summary: route.summary,
-            })
-            .collect(),
-        destinations: theirs
-            .destinations
-            .into_iter()
-            .map(|destination| integration_gateway::contract::Destination {
-                origin: destination.origin,
-                credential: destination.credential,
-                purpose: destination.purpose,
-            })
-            .collect(),
-        standing: theirs.standing,
     }
 }
 

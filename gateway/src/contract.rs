@@ -16,9 +16,9 @@ mod generated {
 
 pub use generated::integration::plugin::integration::*;
 
-/// Defines `to_input`, `to_context`, `to_reply` and `from_effect` between the
-/// contract's types and another set generated from the same WIT, which lives
-/// in the module `$theirs`.
+/// Defines `to_input`, `to_context`, `to_reply`, `from_effect` and
+/// `from_requirements` between the contract's types and another set generated
+/// from the same WIT, which lives in the module `$theirs`.
 ///
 /// The two sets are alike to the letter, since both generators follow the same
 /// naming rules; Rust only does not know it.
@@ -162,6 +162,21 @@ macro_rules! bridge {
                     }),
                     theirs::Verdict::Park(why) => ours::Verdict::Park(why),
                 }),
+            }
+        }
+
+        /// Converts what a configuration needs.
+        fn from_requirements(needs: theirs::Requirements) -> ours::Requirements {
+            let route = |r: theirs::Route| ours::Route { path: r.path, summary: r.summary };
+            let destination = |d: theirs::Destination| ours::Destination {
+                origin: d.origin,
+                credential: d.credential,
+                purpose: d.purpose,
+            };
+            ours::Requirements {
+                routes: needs.routes.into_iter().map(route).collect(),
+                destinations: needs.destinations.into_iter().map(destination).collect(),
+                standing: needs.standing,
             }
         }
     };

@@ -183,26 +183,7 @@ impl WasmRuntime {
             .call_configure(&mut store, configuration)
             .map_err(|e| self.trap(&e))?;
         Ok(match answer {
-            Ok(needs) => Ok(contract::Requirements {
-                routes: needs
-                    .routes
-                    .into_iter()
-                    .map(|r| contract::Route {
-                        path: r.path,
-                        summary: r.summary,
-                    })
-                    .collect(),
-                destinations: needs
-                    .destinations
-                    .into_iter()
-                    .map(|d| contract::Destination {
-                        origin: d.origin,
-                        credential: d.credential,
-                        purpose: d.purpose,
-                    })
-                    .collect(),
-                standing: needs.standing,
-            }),
+            Ok(needs) => Ok(from_requirements(needs)),
             Err(problems) => Err(problems
                 .into_iter()
                 .map(|p| contract::Problem {

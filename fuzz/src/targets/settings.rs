@@ -2,10 +2,10 @@
 
 use crate::lossy;
 use crate::scene::CONFIGURATION;
-use crate::scene::requirements;
 use crate::scene::resolve;
 use integration_gateway::Policy;
 use integration_gateway::settings::Settings;
+use servicenow_sync_native::requirements;
 use servicenow_sync_plugin::configuration::Configuration;
 
 pub(crate) fn run(data: &[u8]) {

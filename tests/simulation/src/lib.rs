@@ -36,7 +36,7 @@ pub mod trace;
 pub mod trouble;
 pub mod world;
 
-pub use plugin::Native;
+pub use servicenow_sync_native::Native;
 pub use world::Outcome;
 pub use world::Plan;
 pub use world::run;

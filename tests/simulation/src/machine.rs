@@ -9,7 +9,6 @@ use crate::network::Network;
 use crate::network::Wire;
 use crate::people::INTEGRATION;
 use crate::plugin::Watched;
-use crate::plugin::requirements;
 use crate::stage::Stage;
 use crate::store::Connection;
 use crate::store::SharedStore;
@@ -23,6 +22,8 @@ use integration_gateway::settings::SecretRef;
 use integration_gateway::settings::Settings;
 use serde_json::Value;
 use serde_json::json;
+use servicenow_sync_native::requirements;
+use servicenow_sync_plugin::configuration::Configuration;
 use simulators::flashduty::PAYMENTS;
 use std::cell::Cell;
 use std::cell::RefCell;
@@ -195,7 +196,9 @@ fn policy(configuration: &str, app_key: &str, oauth: bool) -> Policy {
         SecretRef::Env(name) => Ok(Secret::new(name.as_str())),
         SecretRef::File(path) => Err(format!("there are no files: {path}")),
     };
-    let requirements = requirements(configuration);
+    let configuration =
+        Configuration::parse(configuration).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let requirements = requirements(&configuration);
     Policy::build(&settings, "servicenow-sync", &requirements, &resolve)
         .unwrap_or_else(|problems| panic!("{problems:?}"))
 }

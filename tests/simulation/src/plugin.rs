@@ -1,79 +1,17 @@
-//! The plugin, as it runs in a gateway of the simulation: natively, or as
-//! whatever runtime is given.
+//! The plugin, as it runs in a gateway of the simulation: in whatever runtime is
+//! given, and watched.
 
 use crate::stage::Asking;
 use crate::stage::Stage;
 use integration_gateway::Runtime;
 use integration_gateway::Session;
 use integration_gateway::Trap;
-use integration_gateway::contract;
 use integration_gateway::contract::Context;
 use integration_gateway::contract::Effect;
 use integration_gateway::contract::Input;
 use integration_gateway::contract::Reply;
-use integration_gateway::contract::Requirements;
 use integration_gateway::contract::Verdict;
-use servicenow_sync_plugin::configuration::Configuration;
-use servicenow_sync_plugin::session::Driver;
 use std::rc::Rc;
-
-integration_gateway::bridge!(servicenow_sync_plugin);
-
-/// The plugin's own code, without WebAssembly.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Native;
-
-impl Runtime for Native {
-    type Session = NativeSession;
-
-    async fn open(&self, input: Input, context: Context) -> Result<NativeSession, Trap> {
-        let driver = servicenow_sync_plugin::open(to_input(input), &to_context(context));
-        Ok(NativeSession(driver))
-    }
-}
-
-/// A session of [`Native`].
-pub struct NativeSession(Driver);
-
-impl Session for NativeSession {
-    async fn resume(&mut self, now_ms: u64, replies: Vec<Reply>) -> Result<Vec<Effect>, Trap> {
-        let replies = replies.into_iter().map(to_reply).collect();
-        let effects = self.0.resume(now_ms, replies);
-        Ok(effects.into_iter().map(from_effect).collect())
-    }
-}
-
-/// What the plugin needs for a configuration.
-///
-/// # Panics
-///
-/// The configuration is not valid.
-pub fn requirements(configuration: &str) -> Requirements {
-    let parsed = Configuration::parse(configuration);
-    let theirs = parsed
-        .unwrap_or_else(|problems| panic!("{problems:?}"))
-        .requirements();
-    Requirements {
-        routes: theirs
-            .routes
-            .into_iter()
-            .map(|route| contract::Route {
-                path: route.path,
-                summary: route.summary,
-            })
-            .collect(),
-        destinations: theirs
-            .destinations
-            .into_iter()
-            .map(|destination| contract::Destination {
-                origin: destination.origin,
-                credential: destination.credential,
-                purpose: destination.purpose,
-            })
-            .collect(),
-        standing: theirs.standing,
-    }
-}
 
 /// A runtime whose sessions are watched.
 pub struct Watched<R> {
