@@ -1,18 +1,10 @@
 //! What the gateway writes into the two systems, told apart from what it reads.
 
 use crate::World;
+use simulators::flashduty::READS;
 use simulators::server::Exchange;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
-
-/// Calls of Flashduty's Open API that change nothing; all are `POST`.
-const READS: [&str; 5] = [
-    "/incident/info",
-    "/incident/list",
-    "/incident/list-by-ids",
-    "/incident/feed",
-    "/person/infos",
-];
 
 /// Follows the requests to both systems.
 pub struct Writes {

@@ -21,6 +21,16 @@ use crate::Response;
 
 const ALERT_PUSH: &str = "/event/push/alert/standard";
 
+/// Those calls of the Open API that a sync makes and that change nothing. All
+/// calls are `POST`, so the method does not tell.
+pub const READS: [&str; 5] = [
+    "/incident/info",
+    "/incident/list",
+    "/incident/list-by-ids",
+    "/incident/feed",
+    "/person/infos",
+];
+
 /// A call of the Open API, once it is known who calls.
 struct Call {
     member_id: i64,

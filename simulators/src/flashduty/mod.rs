@@ -75,6 +75,7 @@ pub use action::Reset;
 pub use alert::Alert;
 pub use alert_push::AlertEvent;
 pub use alert_push::Pushed;
+pub use api::READS;
 pub use channel::AlertIntegration;
 pub use channel::AutoResolveMode;
 pub use channel::Channel;

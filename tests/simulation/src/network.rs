@@ -17,6 +17,7 @@ use integration_gateway::SendFailure;
 use integration_gateway::contract::Response;
 use serde_json::Value;
 use simulators::Request;
+use simulators::flashduty::READS;
 use std::cell::Cell;
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -25,15 +26,6 @@ use std::task::Poll;
 use std::task::Waker;
 use std::time::Duration;
 use std::time::UNIX_EPOCH;
-
-/// Calls of Flashduty's Open API that change nothing; all are `POST`.
-const READS: [&str; 5] = [
-    "/incident/info",
-    "/incident/list",
-    "/incident/list-by-ids",
-    "/incident/feed",
-    "/person/infos",
-];
 
 /// The network of one run.
 pub struct Network {
