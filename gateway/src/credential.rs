@@ -14,6 +14,7 @@ use crate::settings::PaceSettings;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::lock::Mutex;
+use memchr::memmem;
 use url::Url;
 use url::form_urlencoded;
 use zeroize::Zeroizing;
@@ -147,26 +148,19 @@ impl Credential {
     }
 }
 
-/// Puts [`CONCEALED`] in the place of a secret.
+/// Puts [`CONCEALED`] in the place of a secret. Every answer is searched, and
+/// hardly one holds any.
 fn conceal_in(body: &mut Vec<u8>, secret: &[u8]) {
-    let is_here = |body: &[u8]| body.windows(secret.len()).position(|part| part == secret);
-    let Some(mut at) = is_here(body) else {
-        return;
-    };
-    let mut clean = Vec::with_capacity(body.len());
-    let mut rest = body.as_slice();
-    loop {
-        let (before, behind) = rest.split_at(at);
-        clean.extend_from_slice(before);
+    let (mut clean, mut behind) = (Vec::new(), 0);
+    for at in memmem::find_iter(body.as_slice(), secret) {
+        clean.extend_from_slice(&body[behind..at]);
         clean.extend_from_slice(CONCEALED.as_bytes());
-        rest = &behind[secret.len()..];
-        match is_here(rest) {
-            Some(next) => at = next,
-            None => break,
-        }
+        behind = at + secret.len();
     }
-    clean.extend_from_slice(rest);
-    *body = clean;
+    if behind > 0 {
+        clean.extend_from_slice(&body[behind..]);
+        *body = clean;
+    }
 }
 
 impl Kind {
