@@ -4,6 +4,7 @@ use crate::systems::Systems;
 use serde_json::Value;
 use simulators::flashduty;
 use std::fs;
+use std::io;
 use std::io::BufRead as _;
 use std::io::BufReader;
 use std::io::Read as _;
@@ -15,6 +16,7 @@ use std::path::Path;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
+use std::thread;
 use std::time::Duration;
 use std::time::Instant;
 use tempfile::TempDir;
@@ -104,7 +106,8 @@ reconcile = {{ flashduty = false, servicenow = false }}
             .append(true)
             .open(self.folder.path().join("log"));
         // Where files have a limit, writing beyond it is an error then, as on a
-        // full disk, and not the end.
+        // full disk, and not the end. The log has no limit, since it is written
+        // out here.
         let process = Command::new("sh")
             .args(["-c", r#"trap "" XFSZ; exec "$0" "$@""#])
             .arg(env!("CARGO_BIN_EXE_servicenow-sync"))
@@ -113,9 +116,12 @@ reconcile = {{ flashduty = false, servicenow = false }}
             .env("RUST_LOG", "info")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(log.unwrap())
+            .stderr(Stdio::piped())
             .spawn();
-        self.process = Some(process.unwrap());
+        let mut process = process.unwrap();
+        let (mut said, mut log) = (process.stderr.take().unwrap(), log.unwrap());
+        thread::spawn(move || io::copy(&mut said, &mut log));
+        self.process = Some(process);
         self.admin = None;
     }
 
