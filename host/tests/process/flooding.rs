@@ -134,7 +134,9 @@ fn a_length_that_lies_is_no_way_to_smuggle_a_request() {
         let stream = gateway.connect(0);
         let request = format!("{}{body}{smuggled}", head(lines));
         (&stream).write_all(request.as_bytes()).unwrap();
-        stream.shutdown(Shutdown::Write).unwrap();
+        // Whoever hangs up before the answer is not given one.
+        let _ = stream.peek(&mut [0]);
+        let _ = stream.shutdown(Shutdown::Write);
         let answer = rest(&stream);
         let answers = answer.split("HTTP/1.1 ").skip(1);
         let found: Vec<_> = answers.map(|answer| &answer[..3]).collect();

@@ -76,6 +76,31 @@ impl Pair {
         asked
     }
 
+    /// Lets the first begin work that the second knows of too, and returns the
+    /// incident and what is asked first.
+    fn first_begins(&self) -> (u32, Asked) {
+        for incident in 100..110 {
+            receive(&self.first, incident);
+            let asked = self.far_end.next();
+            if !is_second(&asked) {
+                assert_eq!(asked.what, LOOK_UP);
+                return (incident, asked);
+            }
+            // The other looked around at that very moment.
+            self.instance.succeed(asked);
+            self.succeed_at_all();
+        }
+        panic!("the second is always sooner");
+    }
+
+    fn until_logged(&self, which: usize, text: &str) {
+        let begin = Instant::now();
+        while !self.log(which).contains(text) {
+            assert!(begin.elapsed() < TAKEN_OVER, "{text}: {}", self.log(which));
+            thread::sleep(A_WHILE / 10);
+        }
+    }
+
     /// Nothing is left to do, for either of them.
     fn assert_done(&self) {
         let left = "SELECT convert_from(value, 'UTF8') FROM servicenow_sync_keys \
@@ -170,10 +195,7 @@ fn when_one_is_killed_the_other_finishes_its_work() {
     let Some(mut pair) = Pair::start() else {
         return;
     };
-    receive(&pair.first, 0);
-    let never_answered = pair.far_end.next();
-    assert!(!is_second(&never_answered));
-    assert_eq!(never_answered.what, LOOK_UP);
+    let (_, _never_answered) = pair.first_begins();
     pair.first.signal("-KILL");
     pair.first.end();
     let begin = Instant::now();
@@ -190,7 +212,7 @@ fn when_one_is_killed_the_other_finishes_its_work() {
     let created = rest.iter().filter(|(_, what)| what == CREATE).count();
     assert_eq!(created, 1, "{rest:?}");
     pair.assert_done();
-    assert!(pair.log(1).contains("took over work"));
+    pair.until_logged(1, "took over work");
 }
 
 /// Its look-up said that there is no such record, which was true when it was
@@ -198,9 +220,7 @@ fn when_one_is_killed_the_other_finishes_its_work() {
 #[test]
 fn one_that_was_stopped_for_too_long_does_nothing_more() {
     let Some(pair) = Pair::start() else { return };
-    receive(&pair.first, 0);
-    let stale = pair.far_end.next();
-    assert!(!is_second(&stale));
+    let (_, stale) = pair.first_begins();
     pair.first.signal("-STOP");
     let asked = pair.far_end.next();
     assert!(is_second(&asked));
@@ -214,8 +234,8 @@ fn one_that_was_stopped_for_too_long_does_nothing_more() {
     pair.first.signal("-CONT");
     assert_eq!(pair.succeed_at_all(), []);
     pair.assert_done();
-    assert!(pair.log(0).contains("the lease on this work lapsed"));
-    assert!(pair.log(0).contains("another gateway took over the work"));
+    pair.until_logged(0, "the lease on this work lapsed");
+    pair.until_logged(0, "another gateway took over the work");
 
     // It is as good as new.
     receive(&pair.first, 1);
@@ -226,9 +246,8 @@ fn one_that_was_stopped_for_too_long_does_nothing_more() {
 #[test]
 fn one_that_only_waits_for_an_answer_is_not_taken_over_from() {
     let Some(pair) = Pair::start() else { return };
-    receive(&pair.first, 0);
-    let slow = pair.far_end.next();
-    receive(&pair.second, 0);
+    let (incident, slow) = pair.first_begins();
+    receive(&pair.second, incident);
     let other = pair.far_end.asked.recv_timeout(4 * LEASE);
     assert!(other.is_err(), "{:?}", other.map(|asked| asked.what));
     assert_eq!(pair.second.work("running"), 1);
