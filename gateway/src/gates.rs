@@ -103,7 +103,11 @@ pub(crate) struct Record {
 
 impl Record {
     pub(crate) fn read(value: &[u8]) -> Result<Self, String> {
-        versioned::read(value, SCHEMA..=SCHEMA, "")
+        versioned::read(
+            value,
+            SCHEMA..=SCHEMA,
+            ", which is the one to use with this store",
+        )
     }
 }
 

@@ -41,6 +41,7 @@ use std::sync::Arc;
 use std::sync::PoisonError;
 use std::sync::RwLock;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use tracing::Instrument as _;
 
@@ -48,6 +49,8 @@ use tracing::Instrument as _;
 const UNKNOWN_BODY_BYTES: usize = 64 << 10;
 /// How long to leave a store alone that failed.
 const STORE_PAUSE_MS: u64 = 1000;
+/// How often to see whether the plugin's standing work is still there.
+const STANDING_LOOK_MS: u64 = 300_000;
 
 /// A gateway for one configured plugin. Share it behind an `Arc`.
 ///
@@ -63,6 +66,9 @@ pub struct Gateway<R, S, C, E> {
     pub(crate) gates: Gates,
     replays: Replays,
     recovered: AtomicBool,
+    /// When to look for standing work, on the steady clock; never before the
+    /// queue was loaded.
+    standing_look_ms: AtomicU64,
 }
 
 /// A request as it reached the gateway, before anything is known of it.
@@ -162,6 +168,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             gates: Gates::new(holder),
             replays: Replays::default(),
             recovered: AtomicBool::new(false),
+            standing_look_ms: AtomicU64::new(u64::MAX),
         }
     }
 
@@ -329,27 +336,72 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
     /// Loads the work queue from the store, and makes the plugin's standing
     /// work due. Call it once, before the workers.
     pub async fn recover(&self) -> Result<(), RecoverError> {
-        self.gates
-            .look(&self.store, &self.environment, true)
-            .await?;
-        self.queue.recover(&self.store, &self.environment).await?;
+        self.load().await?;
         self.begin_standing_work("the gateway started").await?;
         self.recovered.store(true, Ordering::Release);
         Ok(())
     }
 
+    /// As [`recover`](Self::recover), for a gateway that is started anew for
+    /// every request: standing work is begun only if there is none.
+    pub async fn resume(&self) -> Result<(), RecoverError> {
+        self.load().await?;
+        self.standing_look_ms.store(0, Ordering::Relaxed);
+        self.recovered.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    async fn load(&self) -> Result<(), RecoverError> {
+        self.gates
+            .look(&self.store, &self.environment, true)
+            .await?;
+        self.queue.recover(&self.store, &self.environment).await
+    }
+
     async fn begin_standing_work(&self, reason: &str) -> Result<(), StoreError> {
         for key in &self.setup().policy.standing {
-            let schedule = Schedule {
-                key: key.clone(),
-                due_ms: 0,
-                reason: reason.to_owned(),
-            };
-            self.queue
-                .schedule(&self.store, &self.environment, &schedule)
-                .await?;
+            self.begin_work(key, reason).await?;
         }
+        let now_ms = self.environment.steady_ms();
+        let look_ms = now_ms + STANDING_LOOK_MS;
+        self.standing_look_ms.store(look_ms, Ordering::Relaxed);
         Ok(())
+    }
+
+    async fn begin_work(&self, key: &str, reason: &str) -> Result<(), StoreError> {
+        let schedule = Schedule {
+            key: key.to_owned(),
+            due_ms: 0,
+            reason: reason.to_owned(),
+        };
+        self.queue
+            .schedule(&self.store, &self.environment, &schedule)
+            .await
+    }
+
+    /// Now and then begins standing work anew that is gone: the store was
+    /// exchanged below running gateways, or a session finished it. Returns the
+    /// time in Unix milliseconds at which to do it again, if there is any.
+    async fn keep_standing_work(&self) -> Option<u64> {
+        let setup = self.setup();
+        let standing = &setup.policy.standing;
+        let look_ms = self.standing_look_ms.load(Ordering::Relaxed);
+        if standing.is_empty() || look_ms == u64::MAX {
+            return None;
+        }
+        let steady_ms = self.environment.steady_ms();
+        if steady_ms < look_ms {
+            return Some(self.environment.now_ms() + (look_ms - steady_ms));
+        }
+        let next_ms = steady_ms + STANDING_LOOK_MS;
+        self.standing_look_ms.store(next_ms, Ordering::Relaxed);
+        for key in standing.iter().filter(|key| !self.queue.knows(key)) {
+            match self.begin_work(key, "there was none").await {
+                Ok(()) => tracing::warn!(key, "there was no standing work; it begins anew"),
+                Err(error) => tracing::error!(key, %error, "cannot begin standing work"),
+            }
+        }
+        Some(self.environment.now_ms() + STANDING_LOOK_MS)
     }
 
     /// Runs the session of the work that has been due for longest, if any is
@@ -358,6 +410,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
     /// A future that is dropped before its end leaves the work due again.
     pub async fn run_next(&self) -> Next {
         let started_ms = self.environment.now_ms();
+        let look_ms = self.keep_standing_work().await;
         let term_ms = u64::from(self.setup().policy.limits.lease_seconds) * 1000;
         let claim = self
             .queue
@@ -365,7 +418,10 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             .await;
         let claim = match claim {
             Ok(queue::Next::Work(claim)) => claim,
-            Ok(queue::Next::Idle { until_ms }) => return Next::Idle { until_ms },
+            Ok(queue::Next::Idle { until_ms }) => {
+                let until_ms = [until_ms, look_ms].into_iter().flatten().min();
+                return Next::Idle { until_ms };
+            }
             Err(error) => {
                 tracing::error!(%error, "cannot read the next work");
                 return Next::Idle {

@@ -462,6 +462,11 @@ impl Queue {
         Ok(record.failure.map_or(Standing::None, Standing::Waiting))
     }
 
+    /// Whether there is work of the key, as far as this gateway has heard.
+    pub(crate) fn knows(&self, key: &str) -> bool {
+        self.index().contains(key)
+    }
+
     pub(crate) fn counts(&self, now_ms: u64) -> WorkCounts {
         let index = self.index();
         let (due, waiting) = index.waiting(now_ms);

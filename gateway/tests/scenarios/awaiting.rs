@@ -2,7 +2,9 @@
 
 use crate::scene::*;
 use integration_gateway::Policy;
+use integration_gateway::Store;
 use integration_gateway::contract::*;
+use std::sync::atomic::Ordering;
 
 fn await_work(timeout_ms: u32) -> Effect {
     Effect::AwaitWork(Awaiting {
@@ -83,16 +85,31 @@ async fn work_does_not_wait_for_work() {
     assert!(failure.contains("work does not wait for work"), "{failure}");
 }
 
-#[tokio::test]
-async fn standing_work_is_due_at_every_start() {
-    let scene = Scene::new();
+/// A plugin with a poll.
+fn polling() -> Policy {
     let needs = Requirements {
         standing: vec!["poll".to_owned()],
         ..requirements()
     };
     let settings = toml::from_str(SETTINGS).unwrap();
-    let policy = Policy::build(&settings, "test", &needs, &resolve).unwrap();
-    let scene = scene.with_policy(policy).await;
+    Policy::build(&settings, "test", &needs, &resolve).unwrap()
+}
+
+/// Removes a record behind the gateway's back.
+async fn remove(scene: &Scene, key: &str) {
+    let found = scene.store.get(&[key.to_owned()]).await.unwrap();
+    let revision = found[0].as_ref().unwrap().revision;
+    let write = Write {
+        key: key.to_owned(),
+        precondition: Precondition::Revision(revision),
+        value: None,
+    };
+    scene.store.write(write).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn standing_work_is_due_at_every_start() {
+    let scene = Scene::new().with_policy(polling()).await;
     assert_eq!(scene.run_all().await, 1);
     assert_eq!(scene.plugin.keys(), ["poll"]);
 }
@@ -100,16 +117,10 @@ async fn standing_work_is_due_at_every_start() {
 #[tokio::test]
 async fn standing_work_is_due_at_every_change_of_the_configuration() {
     let scene = Scene::new();
-    let needs = Requirements {
-        standing: vec!["poll".to_owned()],
-        ..requirements()
-    };
-    let settings = toml::from_str(SETTINGS).unwrap();
-    let policy = Policy::build(&settings, "test", &needs, &resolve).unwrap();
     let (plugin, far) = (scene.plugin.clone(), scene.far.clone());
     scene
         .gateway
-        .reconfigure(policy, "{}".to_owned(), plugin, far)
+        .reconfigure(polling(), "{}".to_owned(), plugin, far)
         .await
         .unwrap();
     assert_eq!(scene.run_all().await, 1);
@@ -118,4 +129,50 @@ async fn standing_work_is_due_at_every_change_of_the_configuration() {
         scene.plugin.works()[0].reasons,
         ["the configuration changed"]
     );
+}
+
+#[tokio::test]
+async fn standing_work_that_a_session_finished_is_begun_anew_after_five_minutes() {
+    let scene = Scene::new();
+    scene.clock.stands.store(true, Ordering::SeqCst);
+    let scene = scene.with_policy(polling()).await;
+    assert_eq!(scene.run_all().await, 1);
+    assert_eq!(scene.idle_until().await, Some(NOW + 300_000));
+    scene.clock.advance(299_999);
+    assert_eq!(scene.run_all().await, 0);
+    scene.clock.advance(1);
+    assert_eq!(scene.run_all().await, 1);
+    assert_eq!(scene.plugin.works()[1].reasons, ["there was none"]);
+}
+
+#[tokio::test]
+async fn a_gateway_that_resumes_begins_standing_work_only_if_there_is_none() {
+    let scene = Scene::new().with_policy(polling()).await;
+    scene.plugin.next(vec![vec![retry(false)]]);
+    assert_eq!(scene.run_all().await, 1);
+    for (is_there, ran) in [(true, 0), (false, 1)] {
+        if !is_there {
+            remove(&scene, "g.work.poll").await;
+        }
+        let (store, far, clock) = (&scene.store, &scene.far, &scene.clock);
+        let next = Scene::under(polling(), store.clone(), far.clone(), clock.clone());
+        next.gateway.resume().await.unwrap();
+        assert_eq!(next.run_all().await, ran, "{is_there}");
+    }
+}
+
+#[tokio::test]
+async fn standing_work_comes_back_if_the_store_is_wiped_below_running_gateways() {
+    let (first, _) = Scene::pair().await;
+    let first = first.with_policy(polling()).await;
+    first.plugin.next(vec![vec![retry(false)]]);
+    assert_eq!(first.run_all().await, 1);
+    remove(&first, "g.work.poll").await;
+    for _ in 0..4 {
+        first.clock.advance(60_000);
+        assert_eq!(first.run_all().await, 0);
+    }
+    first.clock.advance(60_000);
+    assert_eq!(first.run_all().await, 1);
+    assert_eq!(first.plugin.keys(), ["poll", "poll"]);
 }

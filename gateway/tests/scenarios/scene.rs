@@ -149,7 +149,7 @@ impl Scene {
         next
     }
 
-    fn under(policy: Policy, store: TestStore, far: FarEnd, clock: Clock) -> Self {
+    pub(crate) fn under(policy: Policy, store: TestStore, far: FarEnd, clock: Clock) -> Self {
         let plugin = Scripted::default();
         let gateway = Arc::new(Gateway::new(
             policy,
