@@ -7,6 +7,9 @@ use simulators::flashduty::Action;
 use simulators::flashduty::AlertEvent;
 use simulators::flashduty::PlannedFault;
 use simulators::flashduty::Status;
+use simulators::servicenow;
+use simulators::servicenow::Span;
+use simulators::servicenow::Target;
 use support::Setting;
 use support::World;
 
@@ -279,6 +282,31 @@ async fn a_comment_whose_answer_was_lost_together_with_the_right_is_not_written_
         .await
         .unwrap();
     assert_eq!(in_flashduty(&world, &incident, "only once").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_comment_that_arrived_although_its_answer_was_lost_holds_up_no_other() {
+    let (world, incident, sys_id) = World::with_a_pair().await.unwrap();
+    let fault = PlannedFault::next(flashduty::Fault::CommitThenInternalError, 1);
+    world
+        .flashduty
+        .poke(|f, _| f.plan_fault(fault.on("/incident/comment")));
+    for text in ["first of Beth", "second of Beth"] {
+        world.beth(&sys_id, &[("comments", text)]);
+        until_in_flashduty(&world, &incident, text, 1).await;
+    }
+    let patch = Target {
+        method: Some("PATCH".into()),
+        path: None,
+    };
+    world.servicenow.poke(|s, _| {
+        s.faults()
+            .answer_to(patch, servicenow::Fault::ClosedAfterCommit, Span::Next(1));
+    });
+    for text in ["first of Ana", "second of Ana"] {
+        world.ana_comments(&incident, text);
+        until_in_journal(&world, &sys_id, "work_notes", text).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

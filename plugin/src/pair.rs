@@ -70,6 +70,9 @@ pub struct Pair {
     /// A comment that was sent and whose fate is unknown until then, in Unix
     /// milliseconds by the clock of the side that it was sent to.
     pub unsettled_until_ms: Option<u64>,
+    /// The mark by which that comment is recognised once it appears.
+    #[serde(default)]
+    pub unsettled_mark: Option<String>,
     /// When this product lately changed fields in Flashduty, in Unix milliseconds.
     #[serde(default)]
     pub flashduty_written_ms: Vec<u64>,
@@ -186,6 +189,7 @@ impl Default for Pair {
             missing_since_ms: None,
             journal_seen: None,
             unsettled_until_ms: None,
+            unsettled_mark: None,
             flashduty_written_ms: Vec::new(),
             servicenow_written_ms: Vec::new(),
             history: Vec::new(),

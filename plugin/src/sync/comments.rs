@@ -75,7 +75,9 @@ impl Case<'_> {
                 .read_record()
                 .await?
                 .is_some_and(|r| r.journals_contain(&mark));
-            if !there {
+            if there {
+                self.has_arrived(&mark);
+            } else {
                 let author = names
                     .iter()
                     .find(|(id, _)| *id == comment.creator_id)
@@ -83,7 +85,7 @@ impl Case<'_> {
                 let text = comment::for_servicenow(&comment, author);
                 let mut columns = Columns::new();
                 columns.insert(column.into(), json!(text));
-                let record = self.write_journal(&sys_id, &columns).await?;
+                let record = self.write_journal(&sys_id, &columns, &mark).await?;
                 self.take_record(record, true);
                 self.pair.note(
                     self.effects.now_ms(),
@@ -119,8 +121,10 @@ impl Case<'_> {
         };
         for entry in entries {
             let mark = comment::mark(Origin::ServiceNow, &entry.mark);
-            if !there.iter().any(|comment| comment.text.contains(&mark)) {
-                self.write_comment(&id, &comment::for_flashduty(&entry))
+            if there.iter().any(|comment| comment.text.contains(&mark)) {
+                self.has_arrived(&mark);
+            } else {
+                self.write_comment(&id, &comment::for_flashduty(&entry), &mark)
                     .await?;
                 self.pair.note(
                     self.effects.now_ms(),
@@ -277,24 +281,30 @@ impl Case<'_> {
         names
     }
 
-    /// Writes a comment in Flashduty; whoever calls has looked for it there and
-    /// not found it.
-    pub(super) async fn write_comment(&mut self, id: &IncidentId, text: &str) -> Result<(), Stop> {
+    /// Writes a comment in Flashduty; whoever calls has looked for its mark
+    /// there and not found it.
+    pub(super) async fn write_comment(
+        &mut self,
+        id: &IncidentId,
+        text: &str,
+        mark: &str,
+    ) -> Result<(), Stop> {
         self.wait_for_comment(Side::Flashduty).await?;
-        self.about_to_comment(Side::Flashduty).await?;
+        self.about_to_comment(Side::Flashduty, mark).await?;
         let sent = self.flashduty.comment(id, text).await;
         self.settled(sent).await
     }
 
     /// Writes columns with a journal among them, and returns the record as it
-    /// then is; whoever calls has looked for the entry and not found it.
+    /// then is; whoever calls has looked for the mark and not found it.
     pub(super) async fn write_journal(
         &mut self,
         id: &SysId,
         columns: &Columns,
+        mark: &str,
     ) -> Result<Record, Stop> {
         self.wait_for_comment(Side::ServiceNow).await?;
-        self.about_to_comment(Side::ServiceNow).await?;
+        self.about_to_comment(Side::ServiceNow, mark).await?;
         let sent = self.servicenow.update(id, columns).await;
         self.settled(sent).await
     }
@@ -320,17 +330,31 @@ impl Case<'_> {
         Err(Stop::Wait { until_ms, reason })
     }
 
-    /// Stores that a comment is about to be sent.
-    pub(super) async fn about_to_comment(&mut self, side: Side) -> Result<(), Stop> {
+    /// Stores that a comment with this mark is about to be sent.
+    pub(super) async fn about_to_comment(&mut self, side: Side, mark: &str) -> Result<(), Stop> {
         self.pair.unsettled_until_ms = Some(self.clock_of(side) + SETTLES_MS);
+        self.pair.unsettled_mark = Some(mark.into());
         self.save().await
+    }
+
+    /// Takes note of a comment that was found where it belongs. If its answer
+    /// was lost, there is nothing to wait for any more.
+    pub(super) fn has_arrived(&mut self, mark: &str) {
+        if self.pair.unsettled_mark.as_deref() == Some(mark) {
+            self.nothing_is_unsettled();
+        }
+    }
+
+    fn nothing_is_unsettled(&mut self) {
+        self.pair.unsettled_until_ms = None;
+        self.pair.unsettled_mark = None;
     }
 
     /// Takes the outcome of a comment. Unless its answer was lost there is
     /// nothing to wait for, and that is stored with whatever is stored next.
     pub(super) async fn settled<T>(&mut self, sent: Result<T, Trouble>) -> Result<T, Stop> {
         if !matches!(sent, Err(Trouble::Unknown(_))) {
-            self.pair.unsettled_until_ms = None;
+            self.nothing_is_unsettled();
         }
         match sent {
             Ok(value) => Ok(value),

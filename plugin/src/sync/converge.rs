@@ -135,9 +135,9 @@ impl Case<'_> {
         }
         let told = self.notes_for_servicenow(notes).await?;
         let record = match told {
-            Some(told) => {
+            Some((mark, told)) => {
                 columns.insert("work_notes".into(), json!(told));
-                self.write_journal(&id, &columns).await?
+                self.write_journal(&id, &columns, &mark).await?
             }
             None if columns.is_empty() => return Ok(()),
             None => self.servicenow.update(&id, &columns).await?,

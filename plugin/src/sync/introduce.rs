@@ -45,8 +45,10 @@ impl Case<'_> {
             sys_id.link(&self.integration.servicenow.url)
         );
         let comments = self.flashduty.comments(&id).await?;
-        if !comments.iter().any(|comment| comment.text.contains(&mark)) {
-            self.write_comment(&id, &text).await?;
+        if comments.iter().any(|comment| comment.text.contains(&mark)) {
+            self.has_arrived(&mark);
+        } else {
+            self.write_comment(&id, &text, &mark).await?;
         }
         Ok(())
     }
@@ -72,9 +74,11 @@ impl Case<'_> {
             columns.insert("correlation_display".into(), json!("Flashduty"));
         }
         let text = birth::introduction(&incident);
-        if !record.journals_contain(&text) {
+        if record.journals_contain(&text) {
+            self.has_arrived(&text);
+        } else {
             self.wait_for_comment(Side::ServiceNow).await?;
-            self.about_to_comment(Side::ServiceNow).await?;
+            self.about_to_comment(Side::ServiceNow, &text).await?;
             columns.insert("work_notes".into(), json!(text));
         }
         if !columns.is_empty() {

@@ -27,19 +27,20 @@ impl Case<'_> {
         let there = self.flashduty.comments(&id).await?;
         for (mark, text) in marked {
             if there.iter().any(|comment| comment.text.contains(&mark)) {
-                continue;
+                self.has_arrived(&mark);
+            } else {
+                self.write_comment(&id, &text, &mark).await?;
             }
-            self.write_comment(&id, &text).await?;
         }
         Ok(())
     }
 
     /// The work note that tells ServiceNow what is to be told there, unless it
-    /// is there already.
+    /// is there already, and a mark that it contains.
     pub(super) async fn notes_for_servicenow(
         &mut self,
         notes: &[Note],
-    ) -> Result<Option<String>, Stop> {
+    ) -> Result<Option<(String, String)>, Stop> {
         let marked = self.marked(notes, Side::ServiceNow);
         if marked.is_empty() {
             return Ok(None);
@@ -47,12 +48,15 @@ impl Case<'_> {
         let Some(record) = self.read_record().await? else {
             return Ok(None);
         };
-        let missing: Vec<String> = marked
+        let (there, missing): (Vec<_>, Vec<_>) = marked
             .into_iter()
-            .filter(|(mark, _)| !record.journals_contain(mark))
-            .map(|(_, text)| text)
-            .collect();
-        Ok((!missing.is_empty()).then(|| missing.join("\n")))
+            .partition(|(mark, _)| record.journals_contain(mark));
+        for (mark, _) in there {
+            self.has_arrived(&mark);
+        }
+        Ok(missing
+            .into_iter()
+            .reduce(|(mark, all), (_, text)| (mark, format!("{all}\n{text}"))))
     }
 
     /// The notes for one side, each with the mark that it ends in.
