@@ -191,7 +191,7 @@ impl<'g, R: Runtime, S: Store, C: Client, E: Environment> Run<'g, R, S, C, E> {
             let why = "the plugin responded in a work session, where nobody is waiting";
             return Err(End::Failed(why.to_owned()));
         };
-        if rest.iter().any(|e| matches!(e, Effect::Respond(_))) {
+        if answer.status().is_some() || rest.iter().any(|e| matches!(e, Effect::Respond(_))) {
             return Err(End::Failed("the plugin responded twice".to_owned()));
         }
         // What must be durable goes first; the others need not be waited for.

@@ -23,7 +23,7 @@ const EXAMPLE: [&str; 6] = [
 const PROGRAM: [&str; 2] = ["--bin", "servicenow-sync"];
 
 pub(crate) fn run(way: Option<Way>) -> Result<()> {
-    component::build(way)?;
+    component::build(&component::PLUGIN, way)?;
     stage(
         "building for release, wasmtime included: this takes minutes",
         || run_command(cargo().arg("build").args(EXAMPLE).args(PROGRAM)),

@@ -15,7 +15,12 @@ pub(crate) fn root() -> PathBuf {
         .map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
+/// Where what is built for others is put.
+pub(crate) fn dist() -> PathBuf {
+    root().join("dist")
+}
+
 /// The component that every gateway loads.
 pub(crate) fn component() -> PathBuf {
-    root().join("dist").join("servicenow_sync.wasm")
+    dist().join("servicenow_sync.wasm")
 }

@@ -1,4 +1,4 @@
-//! Builds the plugin and wraps it as a component.
+//! Builds a plugin and wraps it as a component.
 //!
 //! Cargo makes a core module, `wit-component` the component around it, from the
 //! section that `wit-bindgen` left in the module. The result imports nothing,
@@ -25,8 +25,28 @@ use std::path::PathBuf;
 use wit_component::ComponentEncoder;
 use wit_component::DecodedWasm;
 
-const PACKAGE: &str = "servicenow-sync-plugin";
-const MODULE: &str = "servicenow_sync_plugin.wasm";
+/// A package that becomes a component.
+pub(crate) struct Source {
+    package: &'static str,
+    /// The core module that cargo makes of it.
+    module: &'static str,
+    /// The component's name in `dist`.
+    component: &'static str,
+}
+
+/// The plugin.
+pub(crate) const PLUGIN: Source = Source {
+    package: "servicenow-sync-plugin",
+    module: "servicenow_sync_plugin.wasm",
+    component: "servicenow_sync.wasm",
+};
+
+/// What the conformance suite puts in the plugin's place.
+pub(crate) const PROBE: Source = Source {
+    package: "integration-probe",
+    module: "integration_probe.wasm",
+    component: "integration_probe.wasm",
+};
 
 /// What makes the component smaller beyond its profile.
 const SMALLER: [&str; 2] = [
@@ -108,22 +128,25 @@ impl Places {
     }
 }
 
-/// Builds `dist/servicenow_sync.wasm` and tells its size and digest.
-pub(crate) fn build(way: Option<Way>) -> Result<Vec<u8>> {
+/// Builds a component in `dist` and tells its size and digest.
+pub(crate) fn build(source: &Source, way: Option<Way>) -> Result<Vec<u8>> {
     let toolchain = toolchain::prepare(way)?;
     let places = Places::here()?;
     let component = stage(
-        &format!("building the component with {}", toolchain.rustc.version),
-        || compile(&toolchain, &places),
+        &format!(
+            "building {} with {}",
+            source.component, toolchain.rustc.version
+        ),
+        || compile(source, &toolchain, &places),
     )?;
-    let path = checkout::component();
+    let path = checkout::dist().join(source.component);
     write(&path, &component)?;
     say(&describe(&path, &component));
     Ok(component)
 }
 
 /// The component's bytes, built from the sources in `places`.
-pub(crate) fn compile(toolchain: &Toolchain, places: &Places) -> Result<Vec<u8>> {
+pub(crate) fn compile(source: &Source, toolchain: &Toolchain, places: &Places) -> Result<Vec<u8>> {
     // The folders of registries exist only once something was fetched.
     run(cargo(toolchain, places).args(["fetch", "--locked", "--quiet", "--target", TARGET]))?;
     let mut flags = places.remap(&places.registries(), toolchain);
@@ -135,7 +158,7 @@ pub(crate) fn compile(toolchain: &Toolchain, places: &Places) -> Result<Vec<u8>>
             "rustc",
             "--locked",
             "--package",
-            PACKAGE,
+            source.package,
             "--crate-type",
             "cdylib",
         ])
@@ -144,9 +167,10 @@ pub(crate) fn compile(toolchain: &Toolchain, places: &Places) -> Result<Vec<u8>>
         // Separated by U+001F, so that a path may hold a space.
         .env("CARGO_ENCODED_RUSTFLAGS", flags);
     run(&mut build)?;
-    let module = places.target.join(TARGET).join("component").join(MODULE);
+    let folder = places.target.join(TARGET).join("component");
+    let module = folder.join(source.module);
     let module = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
-    wrap(&module)
+    wrap(source.package, &module)
 }
 
 /// A cargo on which nothing of the user's environment leaves a trace.
@@ -173,7 +197,7 @@ fn shapes_the_build(variable: &str) -> bool {
 }
 
 /// Makes a component of a core module and proves that it asks for nothing.
-fn wrap(module: &[u8]) -> Result<Vec<u8>> {
+fn wrap(package: &str, module: &[u8]) -> Result<Vec<u8>> {
     let component = ComponentEncoder::default()
         .module(module)?
         .validate(true)
@@ -181,13 +205,13 @@ fn wrap(module: &[u8]) -> Result<Vec<u8>> {
     let (imports, exports) = interface(&component)?;
     if !imports.is_empty() {
         bail!(
-            "the component must import nothing, but imports {}: a dependency of {PACKAGE} uses \
+            "the component must import nothing, but imports {}: a dependency of {package} uses \
              something that only a system has, such as a clock or random numbers",
             imports.join(", ")
         );
     }
     if exports.is_empty() {
-        bail!("the component exports nothing: does {PACKAGE} call `export!`?");
+        bail!("the component exports nothing: does {package} call `export!`?");
     }
     Ok(component)
 }
@@ -263,10 +287,10 @@ mod tests {
     #[test]
     fn a_module_without_an_interface_is_refused() {
         let module = b"\0asm\x01\0\0\0";
-        let error = wrap(module).expect_err("it fails").to_string();
+        let error = wrap("probe", module).expect_err("it fails").to_string();
         assert_eq!(
             error,
-            "the component exports nothing: does servicenow-sync-plugin call `export!`?"
+            "the component exports nothing: does probe call `export!`?"
         );
     }
 

@@ -15,7 +15,7 @@ use anyhow::Result;
 const PACKAGE: &str = "servicenow-sync-tests";
 
 pub(crate) fn run(way: Option<Way>, flags: &[String]) -> Result<()> {
-    component::build(way)?;
+    component::build(&component::PLUGIN, way)?;
     stage(
         "building the gateway; the first time compiles wasmtime, which takes minutes",
         || run_command(cargo().args(["build", "--locked", "--package", PACKAGE, "--bin", "demo"])),

@@ -46,7 +46,7 @@ impl What {
 
 pub(crate) fn run(way: Option<Way>, endure: &Endure) -> Result<()> {
     if !matches!(endure.what, What::PowerCuts) {
-        component::build(way)?;
+        component::build(&component::PLUGIN, way)?;
     }
     if matches!(endure.what, What::Postgres) {
         postgres::prepare();

@@ -14,6 +14,7 @@ mod bench;
 mod checkout;
 mod command;
 mod component;
+mod conformance;
 mod copy;
 mod debian;
 mod demo;
@@ -100,6 +101,19 @@ enum Task {
         #[arg(long)]
         minimise: bool,
     },
+    /// Build the probe, a plugin that shows what a gateway makes of the contract:
+    /// dist/integration_probe.wasm. With `--url`, put a gateway that has it to
+    /// the test.
+    Conformance {
+        /// Flags of the suite: `--url`, `--operator`, `--tick`; `--help` tells all
+        /// of them.
+        #[arg(
+            value_name = "FLAG",
+            trailing_var_arg = true,
+            allow_hyphen_values = true
+        )]
+        flags: Vec<String>,
+    },
     /// Build the component twice, in different places, and compare the bytes.
     Reproducible,
     /// Write what the gateway and the plugin are made of, as CycloneDX:
@@ -146,7 +160,7 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<()> {
     let from = cli.target_from;
     match &cli.task {
-        Task::Build => component::build(from).map(drop),
+        Task::Build => component::build(&component::PLUGIN, from).map(drop),
         Task::Test {
             all_gateways,
             filters,
@@ -171,6 +185,7 @@ fn run(cli: &Cli) -> Result<()> {
             (None, true) => fuzz::minimise(targets),
             (None, false) => fuzz::run(targets, *seconds),
         },
+        Task::Conformance { flags } => conformance::run(from, flags),
         Task::Reproducible => reproducible::run(from),
         Task::Sbom => sbom::run(),
         Task::Demo { flags } => demo::run(from, flags),

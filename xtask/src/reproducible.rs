@@ -21,12 +21,12 @@ use std::path::Path;
 use std::path::PathBuf;
 
 pub(crate) fn run(way: Option<Way>) -> Result<()> {
-    let here = component::build(way)?;
+    let here = component::build(&component::PLUGIN, way)?;
     let toolchain = toolchain::prepare(way)?;
     let elsewhere = Elsewhere::new()?;
     let places = elsewhere.places(&Places::here()?)?;
     let there = stage("building it again, from a copy in another folder", || {
-        component::compile(&toolchain, &places)
+        component::compile(&component::PLUGIN, &toolchain, &places)
     })?;
     if here != there {
         let kept = checkout::root()

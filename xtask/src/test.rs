@@ -1,4 +1,4 @@
-//! Runs every test of the workspace, with the component that some of them load.
+//! Runs every test of the workspace, with the components that some of them load.
 
 use crate::command::cargo;
 use crate::command::run as run_command;
@@ -9,7 +9,8 @@ use crate::toolchain::Way;
 use anyhow::Result;
 
 pub(crate) fn run(way: Option<Way>, all_gateways: bool, filters: &[String]) -> Result<()> {
-    component::build(way)?;
+    component::build(&component::PLUGIN, way)?;
+    component::build(&component::PROBE, way)?;
     postgres::prepare();
     stage(
         "building the tests; the first time compiles wasmtime, which takes minutes",
