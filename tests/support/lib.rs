@@ -6,7 +6,10 @@
 
 pub mod network;
 mod people;
+pub mod program;
+mod quiet;
 pub mod story;
+mod transcript;
 pub mod wire;
 pub mod world;
 pub mod writes;

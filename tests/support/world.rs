@@ -1,6 +1,7 @@
 //! Both simulators and the gateway between them.
 
 use crate::network::Network;
+use crate::quiet::Quiet;
 use anyhow::Context as _;
 use anyhow::bail;
 use integration_gateway::Store as _;
@@ -21,6 +22,7 @@ use simulators::servicenow;
 use simulators::servicenow::BusinessRule;
 use simulators::servicenow::ServiceNow;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -108,8 +110,12 @@ pub struct World {
     pub servicenow: Server<ServiceNow>,
     /// A Flashduty account that sends its incident webhook.
     pub flashduty: Server<Flashduty>,
-    /// The gateway, unless it is stopped.
+    /// The gateway, unless it is stopped or another one stands in its place.
     pub host: Option<Host>,
+    /// Where another gateway receives webhooks, if one does.
+    other: Option<SocketAddr>,
+    /// What shows of another gateway's work.
+    quiet: Option<Quiet>,
     /// What is between the gateway and Flashduty, and ServiceNow, if anything.
     pub networks: Vec<Network>,
     folder: TempDir,
@@ -124,6 +130,21 @@ pub fn component() -> PathBuf {
 impl World {
     /// Starts everything and connects it.
     pub async fn start(setting: Setting) -> anyhow::Result<Self> {
+        let mut world = Self::without_gateway(&setting).await?;
+        if !setting.new_store {
+            world.age_store().await?;
+        }
+        // Ours says itself whether it has work.
+        world.quiet = None;
+        world.start_host().await?;
+        // What the gateway does by itself at its start is done.
+        world.settled().await?;
+        world.connect(&setting);
+        Ok(world)
+    }
+
+    /// Starts both systems, with nothing between them.
+    pub async fn without_gateway(setting: &Setting) -> anyhow::Result<Self> {
         let component = component();
         let options = RuntimeOptions {
             // Shared by all tests: compiling the component takes most of a start.
@@ -146,23 +167,31 @@ impl World {
         }
         let folder = tempfile::tempdir()?;
         let world = Self {
+            quiet: Some(Quiet::between(&servicenow, &flashduty)),
             servicenow,
             flashduty,
             host: None,
+            other: None,
             networks,
             folder,
             runtime,
         };
-        world.write_configuration(&setting)?;
-        if !setting.new_store {
-            world.age_store().await?;
-        }
-        let mut world = world;
-        world.start_host().await?;
-        // What the gateway does by itself at its start is done.
-        world.settled().await?;
-        world.connect(&setting);
+        world.write_configuration(setting)?;
         Ok(world)
+    }
+
+    /// Connects both systems with another gateway than ours, which receives
+    /// webhooks at that address, once it has done what it does at its start.
+    pub async fn through(&mut self, gateway: SocketAddr, setting: &Setting) -> anyhow::Result<()> {
+        self.other = Some(gateway);
+        self.settled().await?;
+        self.connect(setting);
+        Ok(())
+    }
+
+    /// Where this world may have files.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The configuration of the gateway.
@@ -233,7 +262,7 @@ impl World {
     /// Where the gateway receives webhooks of that side.
     pub fn webhook_url(&self, side: &str) -> String {
         let address = self.host.as_ref().map(Host::webhook_addr);
-        address.map_or_else(String::new, |address| {
+        address.or(self.other).map_or_else(String::new, |address| {
             format!("http://{address}/{side}/demo")
         })
     }
@@ -404,11 +433,15 @@ url = "{servicenow}"
     }
 
     /// Waits until no work is due and neither system has a webhook to send or
-    /// on the way.
+    /// on the way. Whether a gateway that is not ours has work due shows in what
+    /// it asks of the systems.
     pub async fn settled(&self) -> anyhow::Result<()> {
         self.until("all is quiet", |world| {
             let idle = || {
-                let counts = world.host.as_ref()?.gateway().status().work;
+                let Some(host) = &world.host else {
+                    return world.quiet.as_ref()?.for_long().then_some(());
+                };
+                let counts = host.gateway().status().work;
                 (counts.due == 0 && counts.running == 0).then_some(())
             };
             // Before and after: what comes of a webhook that arrives in

@@ -1,6 +1,7 @@
 //! What the gateway writes into the two systems, told apart from what it reads.
 
 use crate::World;
+use simulators::Request;
 use simulators::flashduty::READS;
 use simulators::server::Exchange;
 use tokio::sync::broadcast::Receiver;
@@ -26,29 +27,39 @@ impl Writes {
     /// What was written in ServiceNow since the last look, for example `PATCH
     /// /api/now/table/incident/…`.
     pub fn in_servicenow(&mut self) -> Vec<String> {
-        let mut lines = requests(&mut self.servicenow);
-        lines.retain(|line| !line.starts_with("GET "));
-        lines
+        self.servicenow_requests().iter().map(line).collect()
     }
 
     /// What was written in Flashduty since the last look, for example `POST
     /// /incident/ack`.
     pub fn in_flashduty(&mut self) -> Vec<String> {
-        let mut lines = requests(&mut self.flashduty);
-        lines.retain(|line| !READS.iter().any(|path| line.ends_with(path)));
-        lines
+        self.flashduty_requests().iter().map(line).collect()
+    }
+
+    pub(crate) fn servicenow_requests(&mut self) -> Vec<Request> {
+        let mut requests = requests(&mut self.servicenow);
+        requests.retain(|request| request.method != "GET");
+        requests
+    }
+
+    pub(crate) fn flashduty_requests(&mut self) -> Vec<Request> {
+        let mut requests = requests(&mut self.flashduty);
+        requests.retain(|request| !READS.contains(&request.path.as_str()));
+        requests
     }
 }
 
-fn requests(exchanges: &mut Receiver<Exchange>) -> Vec<String> {
-    let mut lines = Vec::new();
+fn line(request: &Request) -> String {
+    format!("{} {}", request.method, request.path)
+}
+
+fn requests(exchanges: &mut Receiver<Exchange>) -> Vec<Request> {
+    let mut requests = Vec::new();
     loop {
         match exchanges.try_recv() {
-            Ok(Exchange::Handled { request, .. }) => {
-                lines.push(format!("{} {}", request.method, request.path));
-            }
+            Ok(Exchange::Handled { request, .. }) => requests.push(request),
             Ok(Exchange::Pushed { .. }) => {}
-            Err(TryRecvError::Empty | TryRecvError::Closed) => return lines,
+            Err(TryRecvError::Empty | TryRecvError::Closed) => return requests,
             Err(TryRecvError::Lagged(lost)) => panic!("{lost} exchanges were missed"),
         }
     }

@@ -24,6 +24,7 @@ mod lint;
 mod mutants;
 mod postgres;
 mod reproducible;
+mod runtimes;
 mod sbom;
 mod simulate;
 mod stage;
@@ -58,7 +59,8 @@ enum Task {
     /// of them start for themselves, if it is missing.
     Test {
         /// Also run the tests that need a program from outside, such as another
-        /// gateway's runtime. They are marked `#[ignore]`.
+        /// gateway's runtime, which is installed below target/. They are marked
+        /// `#[ignore]`.
         #[arg(long)]
         all_gateways: bool,
         /// Run only tests whose name contains one of these.

@@ -4,6 +4,7 @@ use crate::command::cargo;
 use crate::command::run as run_command;
 use crate::component;
 use crate::postgres;
+use crate::runtimes;
 use crate::stage::stage;
 use crate::toolchain::Way;
 use anyhow::Result;
@@ -12,6 +13,9 @@ pub(crate) fn run(way: Option<Way>, all_gateways: bool, filters: &[String]) -> R
     component::build(&component::PLUGIN, way)?;
     component::build(&component::PROBE, way)?;
     postgres::prepare();
+    if all_gateways {
+        runtimes::prepare();
+    }
     stage(
         "building the tests; the first time compiles wasmtime, which takes minutes",
         || run_command(cargo().args(["test", "--workspace", "--locked", "--no-run"])),
