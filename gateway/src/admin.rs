@@ -88,7 +88,8 @@ impl OperatorRoute {
         }
     }
 
-    fn leads_to(&self, path: &str) -> bool {
+    /// Whether a request for this path is for this route.
+    pub fn leads_to(&self, path: &str) -> bool {
         let mut segments = path.split('/');
         for expected in self.path.split('/') {
             match (expected, segments.next()) {
@@ -154,7 +155,9 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         }
     }
 
-    fn without_token(&self, request: &Incoming) -> Option<Response> {
+    /// The answer to a request that does not hold the operator's token, which
+    /// is for a route of the embedder's own.
+    pub fn without_token(&self, request: &Incoming) -> Option<Response> {
         let token = header(&request.headers, "authorization").and_then(bearer);
         let setup = self.setup();
         if bool::from(setup.policy.admin.matches(token)) {

@@ -336,24 +336,25 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
     /// Loads the work queue from the store, and makes the plugin's standing
     /// work due. Call it once, before the workers.
     pub async fn recover(&self) -> Result<(), RecoverError> {
-        self.load().await?;
+        self.load(true).await?;
         self.begin_standing_work("the gateway started").await?;
         self.recovered.store(true, Ordering::Release);
         Ok(())
     }
 
     /// As [`recover`](Self::recover), for a gateway that is started anew for
-    /// every request: standing work is begun only if there is none.
+    /// every request: standing work is begun only if there is none, and a start
+    /// is no reason to try a rejected secret sooner.
     pub async fn resume(&self) -> Result<(), RecoverError> {
-        self.load().await?;
+        self.load(false).await?;
         self.standing_look_ms.store(0, Ordering::Relaxed);
         self.recovered.store(true, Ordering::Release);
         Ok(())
     }
 
-    async fn load(&self) -> Result<(), RecoverError> {
+    async fn load(&self, starting: bool) -> Result<(), RecoverError> {
         self.gates
-            .look(&self.store, &self.environment, true)
+            .look(&self.store, &self.environment, starting)
             .await?;
         self.queue.recover(&self.store, &self.environment).await
     }
@@ -411,10 +412,18 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
     pub async fn run_next(&self) -> Next {
         let started_ms = self.environment.now_ms();
         let look_ms = self.keep_standing_work().await;
-        let term_ms = u64::from(self.setup().policy.limits.lease_seconds) * 1000;
+        let limits = self.setup().policy.limits.clone();
+        let term_ms = u64::from(limits.lease_seconds) * 1000;
+        let most_failures = (!R::OUTLIVES_TRAPS).then_some(limits.failures);
+        let Self {
+            store,
+            environment,
+            gates,
+            ..
+        } = self;
         let claim = self
             .queue
-            .claim(&self.store, &self.environment, &self.gates, term_ms)
+            .claim(store, environment, gates, term_ms, most_failures)
             .await;
         let claim = match claim {
             Ok(queue::Next::Work(claim)) => claim,

@@ -125,6 +125,10 @@ mod tests {
                 "expected scheme://host[:port] such as https://example.com, found \"https://example.com.\", whose host ends in a dot",
             ),
             (
+                "https://b\u{fc}cher.example",
+                "expected scheme://host[:port] such as https://example.com, found \"https://b\u{fc}cher.example\": invalid international domain name",
+            ),
+            (
                 "http://0x7f.1",
                 "expected \"http://127.0.0.1\", found \"http://0x7f.1\"",
             ),

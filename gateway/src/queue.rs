@@ -68,6 +68,8 @@ const STRIPES: usize = 256;
 /// How often a refused write is tried again. Only another gateway on the same
 /// store can refuse one, and each time one of the two gets on.
 const ROUNDS: u32 = 8;
+/// Why a session failed of which nobody has heard again.
+const SILENCE: &str = "the instance that ran it came to no end; it trapped, or was stopped";
 
 /// How a session of an item ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -266,13 +268,15 @@ impl Queue {
     }
 
     /// Takes the item that has been due for longest. In a shared store it takes
-    /// a lease on it, for `term_ms`.
+    /// a lease on it, for `term_ms`. With `most_failures` a session whose gateway
+    /// fell silent has failed.
     pub(crate) async fn claim<S: Store>(
         &self,
         store: &S,
         environment: &impl Environment,
         gates: &Gates,
         term_ms: u64,
+        most_failures: Option<u32>,
     ) -> Result<Next<'_>, StoreError> {
         let next_look_ms = self.look_around(store, environment, gates).await?;
         loop {
@@ -305,6 +309,27 @@ impl Queue {
             };
             if !self.may_run(store, &record, revision, &known, now) {
                 claim.close(Some(self.item(store, &record, revision, now)));
+                continue;
+            }
+            if let Some(most_failures) = most_failures
+                && record
+                    .lease
+                    .as_ref()
+                    .is_some_and(|l| l.holder != self.holder)
+            {
+                let outcome = Outcome::Failed(SILENCE.to_owned());
+                let random = environment.random();
+                let claimed = record.clone();
+                let after = record.after(&claimed, &outcome, most_failures, now.ms, random);
+                let precondition = Precondition::Revision(revision);
+                let write = self.put(store, &claim.key, precondition, after.as_ref());
+                let item = match (write.await, after) {
+                    (Ok(Ok(revision)), Some(record)) => self.item(store, &record, revision, now),
+                    // It changed in between. Another look will tell.
+                    (Ok(_), _) => Item::due_at(now.ms, now.ms),
+                    (Err(error), _) => return Err(claim.give_back(environment, error)),
+                };
+                claim.close(Some(item));
                 continue;
             }
             record.begin(now.ms);

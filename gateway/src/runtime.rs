@@ -9,8 +9,13 @@ pub trait Runtime {
     /// A running session.
     type Session: Session;
 
-    /// Opens a session in an instance of its own, so that a trap in one
-    /// cannot touch another.
+    /// Whether the gateway goes on when a session traps. Where it does not, it
+    /// cannot count such a session as a try in vain, so whoever takes over the
+    /// work of a gateway that fell silent does.
+    const OUTLIVES_TRAPS: bool = true;
+
+    /// Opens a session, if it can in an instance of its own, so that a trap in
+    /// one cannot touch another.
     async fn open(&self, input: Input, context: Context) -> Result<Self::Session, Trap>;
 }
 

@@ -1,4 +1,4 @@
-//! Builds a plugin and wraps it as a component.
+//! Builds a plugin or a gateway and wraps it as a component.
 //!
 //! Cargo makes a core module, `wit-component` the component around it, from the
 //! section that `wit-bindgen` left in the module. The result imports nothing,
@@ -27,11 +27,11 @@ use wit_component::DecodedWasm;
 
 /// A package that becomes a component.
 pub(crate) struct Source {
-    package: &'static str,
+    pub(crate) package: &'static str,
     /// The core module that cargo makes of it.
-    module: &'static str,
+    pub(crate) module: &'static str,
     /// The component's name in `dist`.
-    component: &'static str,
+    pub(crate) component: &'static str,
 }
 
 /// The plugin.
@@ -147,6 +147,17 @@ pub(crate) fn build(source: &Source, way: Option<Way>) -> Result<Vec<u8>> {
 
 /// The component's bytes, built from the sources in `places`.
 pub(crate) fn compile(source: &Source, toolchain: &Toolchain, places: &Places) -> Result<Vec<u8>> {
+    let module = compile_module(source, toolchain, toolchain.build_flags, places)?;
+    wrap(source.package, &module)
+}
+
+/// The core module of which a component is made.
+pub(crate) fn compile_module(
+    source: &Source,
+    toolchain: &Toolchain,
+    build_flags: &[&str],
+    places: &Places,
+) -> Result<Vec<u8>> {
     // The folders of registries exist only once something was fetched.
     run(cargo(toolchain, places).args(["fetch", "--locked", "--quiet", "--target", TARGET]))?;
     let mut flags = places.remap(&places.registries(), toolchain);
@@ -163,14 +174,13 @@ pub(crate) fn compile(source: &Source, toolchain: &Toolchain, places: &Places) -
             "cdylib",
         ])
         .args(["--profile", "component", "--target", TARGET])
-        .args(toolchain.build_flags)
+        .args(build_flags)
         // Separated by U+001F, so that a path may hold a space.
         .env("CARGO_ENCODED_RUSTFLAGS", flags);
     run(&mut build)?;
     let folder = places.target.join(TARGET).join("component");
     let module = folder.join(source.module);
-    let module = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
-    wrap(source.package, &module)
+    fs::read(&module).with_context(|| format!("cannot read {}", module.display()))
 }
 
 /// A cargo on which nothing of the user's environment leaves a trace.
@@ -198,10 +208,7 @@ fn shapes_the_build(variable: &str) -> bool {
 
 /// Makes a component of a core module and proves that it asks for nothing.
 fn wrap(package: &str, module: &[u8]) -> Result<Vec<u8>> {
-    let component = ComponentEncoder::default()
-        .module(module)?
-        .validate(true)
-        .encode()?;
+    let component = encode(module)?;
     let (imports, exports) = interface(&component)?;
     if !imports.is_empty() {
         bail!(
@@ -216,8 +223,14 @@ fn wrap(package: &str, module: &[u8]) -> Result<Vec<u8>> {
     Ok(component)
 }
 
+/// Makes a component of a core module.
+pub(crate) fn encode(module: &[u8]) -> Result<Vec<u8>> {
+    let mut encoder = ComponentEncoder::default();
+    encoder.module(module)?.validate(true).encode()
+}
+
 /// The names of what a component imports and exports.
-fn interface(component: &[u8]) -> Result<(Vec<String>, Vec<String>)> {
+pub(crate) fn interface(component: &[u8]) -> Result<(Vec<String>, Vec<String>)> {
     let DecodedWasm::Component(resolve, world) = wit_component::decode(component)? else {
         bail!("it is a WIT package, not a component");
     };
@@ -237,7 +250,7 @@ fn interface(component: &[u8]) -> Result<(Vec<String>, Vec<String>)> {
 
 /// Replaces the file in one step: a gateway that watches it, or a test that
 /// reads it, never sees half of it.
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let put = || -> std::io::Result<()> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
@@ -249,12 +262,15 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     put().with_context(|| format!("cannot write {}", path.display()))
 }
 
+/// SHA-256 in hexadecimal.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// One line: name, size and digest.
 pub(crate) fn describe(path: &Path, bytes: &[u8]) -> String {
-    let digest: String = Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digest = digest(bytes);
     let path = path.strip_prefix(checkout::root()).unwrap_or(path);
     format!(
         "{}: {} bytes, no imports, SHA-256 {digest}",

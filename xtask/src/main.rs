@@ -18,6 +18,7 @@ mod conformance;
 mod copy;
 mod debian;
 mod demo;
+mod dist;
 mod endure;
 mod fuzz;
 mod lint;
@@ -55,6 +56,9 @@ struct Cli {
 enum Task {
     /// Build the plugin as a component: dist/servicenow_sync.wasm.
     Build,
+    /// Build what is handed out: the plugin, and the Spin gateway alone and
+    /// composed with the plugin, with their checksums in dist/SHA256SUMS.
+    Dist,
     /// Build the component and run every test; install PostgreSQL, which some
     /// of them start for themselves, if it is missing.
     Test {
@@ -163,6 +167,7 @@ fn run(cli: &Cli) -> Result<()> {
     let from = cli.target_from;
     match &cli.task {
         Task::Build => component::build(&component::PLUGIN, from).map(drop),
+        Task::Dist => dist::run(from),
         Task::Test {
             all_gateways,
             filters,

@@ -2,7 +2,7 @@
 
 use crate::command::cargo;
 use crate::command::run as run_command;
-use crate::component;
+use crate::dist;
 use crate::postgres;
 use crate::runtimes;
 use crate::stage::stage;
@@ -10,8 +10,8 @@ use crate::toolchain::Way;
 use anyhow::Result;
 
 pub(crate) fn run(way: Option<Way>, all_gateways: bool, filters: &[String]) -> Result<()> {
-    component::build(&component::PLUGIN, way)?;
-    component::build(&component::PROBE, way)?;
+    dist::run(way)?;
+    dist::with_probe(way)?;
     postgres::prepare();
     if all_gateways {
         runtimes::prepare();

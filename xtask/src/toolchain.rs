@@ -48,6 +48,8 @@ pub(crate) struct Toolchain {
     variables: Vec<(&'static str, PathBuf)>,
     /// Added to its build commands.
     pub(crate) build_flags: &'static [&'static str],
+    /// The same for what needs the whole of the standard library.
+    pub(crate) std_build_flags: &'static [&'static str],
     /// Where this compiler keeps its files.
     pub(crate) sysroot: PathBuf,
     pub(crate) rustc: Rustc,
@@ -152,6 +154,7 @@ fn installed() -> Result<Option<Toolchain>> {
         cargo: None,
         variables: Vec::new(),
         build_flags: &[],
+        std_build_flags: &[],
         sysroot,
         rustc: Rustc::ask("rustc")?,
     };
@@ -224,6 +227,7 @@ fn debian() -> Result<Toolchain> {
             ("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker),
         ],
         build_flags: &["-Zbuild-std=core,alloc"],
+        std_build_flags: &["-Zbuild-std=std,panic_abort"],
         sysroot: sysroot(DEBIAN_RUSTC)?,
         rustc: Rustc::ask(DEBIAN_RUSTC)?,
     })

@@ -5,10 +5,12 @@ use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 
-/// All sources of the gateway, without the tests in them.
+/// All sources of the gateways, without the tests in them.
 fn sources() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut folders = vec![root.join("gateway/src"), root.join("host/src")];
+    let mut folders = ["gateway/src", "host/src", "spin/src"]
+        .map(|folder| root.join(folder))
+        .to_vec();
     let mut sources = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
@@ -97,11 +99,12 @@ fn no_secret_is_compared_in_a_time_that_tells() {
 
 /// Where `unsafe` may be, and nowhere else: what wit-bindgen generates to read
 /// and write the memory of a component, and how libFuzzer finds its function.
-const UNSAFE: [&str; 6] = [
+const UNSAFE: [&str; 7] = [
     "fuzz/src/main.rs",
     "gateway/src/contract.rs",
     "plugin/src/component.rs",
     "plugin/src/lib.rs",
+    "spin/src/bindings.rs",
     "tests/conformance/probe/src/component.rs",
     "tests/conformance/probe/src/lib.rs",
 ];

@@ -16,6 +16,7 @@ mod requesting;
 mod scene;
 mod settings;
 mod sharing;
+mod short_lived;
 mod straying;
 mod threads;
 mod timing;

@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 const DAY: u64 = 86_400_000;
 /// What `lease-seconds` is unless given.
-const TERM: u64 = 20_000;
+pub(crate) const TERM: u64 = 20_000;
 /// A gateway looks around at least this often.
-const LOOK: u64 = 2000;
+pub(crate) const LOOK: u64 = 2000;
 
 /// The work record as it stands.
 async fn record(scene: &Scene, key: &str) -> Option<String> {

@@ -1,0 +1,112 @@
+//! A gateway that lives no longer than a request, and no longer than a session
+//! that traps: it starts all the time, and shares its store with the next one.
+
+use crate::scene::*;
+use crate::sharing::LOOK;
+use crate::sharing::TERM;
+use futures_util::FutureExt as _;
+use integration_gateway::Gateway;
+use integration_gateway::Next;
+use integration_gateway::Runtime;
+use integration_gateway::Trap;
+use integration_gateway::WorkItem;
+use integration_gateway::contract::*;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// The scripted plugin, in the same instance as its gateway.
+struct Inside(Scripted);
+
+impl Runtime for Inside {
+    type Session = ScriptedSession;
+    const OUTLIVES_TRAPS: bool = false;
+
+    async fn open(&self, input: Input, context: Context) -> Result<ScriptedSession, Trap> {
+        self.0.open(input, context).await
+    }
+}
+
+type ShortLived = Gateway<Inside, TestStore, FarEnd, Clock>;
+
+/// The next one on the scene's store, whose clock goes on.
+async fn next(scene: &Scene) -> ShortLived {
+    let gateway = Gateway::new(
+        policy(SETTINGS),
+        "{}".to_owned(),
+        Inside(scene.plugin.clone()),
+        scene.store.clone(),
+        scene.far.clone(),
+        scene.clock.clone(),
+    );
+    gateway.resume().await.unwrap();
+    gateway
+}
+
+/// One that dies in the session that it begins.
+async fn dies(scene: &Scene) {
+    let gateway = next(scene).await;
+    scene.clock.advance(LOOK);
+    let before = scene.plugin.works().len();
+    *scene.plugin.hold.lock().unwrap() = Some(Arc::new(Semaphore::new(0)));
+    assert_eq!(
+        gateway.run_next().now_or_never(),
+        None,
+        "it waits in the session"
+    );
+    *scene.plugin.hold.lock().unwrap() = None;
+    assert_eq!(scene.plugin.works().len(), before + 1);
+}
+
+/// One that waits until the lease of a dead one has lapsed.
+async fn takes_over(scene: &Scene) -> WorkItem {
+    let gateway = next(scene).await;
+    assert!(matches!(gateway.run_next().await, Next::Idle { .. }));
+    scene.clock.advance(TERM);
+    assert!(matches!(gateway.run_next().await, Next::Idle { .. }));
+    gateway.work(None).await.unwrap().work.remove(0)
+}
+
+#[tokio::test]
+async fn a_session_with_which_its_gateway_died_is_a_try_in_vain() {
+    let (scene, _) = Scene::pair().await;
+    scene.schedule("pair", 0, "event").await;
+    dies(&scene).await;
+    let item = takes_over(&scene).await;
+    assert_eq!((item.state, item.attempt), ("waiting", 1));
+    assert_eq!(
+        item.last_failure.as_deref(),
+        Some("the instance that ran it came to no end; it trapped, or was stopped")
+    );
+    let gateway = next(&scene).await;
+    scene.clock.set(item.due_ms);
+    assert_eq!(gateway.run_next().await, Next::Ran);
+    let session = scene.plugin.works().pop().unwrap();
+    assert_eq!(
+        (session.attempt, session.reasons),
+        (1, vec!["event".to_owned()])
+    );
+    assert_eq!(scene.store.keys().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn work_with_which_every_gateway_dies_is_parked() {
+    let (scene, _) = Scene::pair().await;
+    scene.schedule("pair", 0, "event").await;
+    for attempt in 1..=8 {
+        dies(&scene).await;
+        let item = takes_over(&scene).await;
+        assert_eq!(item.attempt, attempt);
+        scene.clock.set(item.due_ms);
+        assert_eq!(item.state == "parked", attempt == 8, "{item:?}");
+    }
+    let gateway = next(&scene).await;
+    assert!(matches!(gateway.run_next().await, Next::Idle { .. }));
+    let item = gateway.work(None).await.unwrap().work.remove(0);
+    assert_eq!(
+        item.parked_reason.as_deref(),
+        Some(
+            "tried 8 times in vain; the instance that ran it came to no end; it trapped, or was \
+             stopped"
+        )
+    );
+}

@@ -1,0 +1,343 @@
+//! Reads the configuration: the document that the wasmtime gateway reads from
+//! `sync.toml`, from the Spin variable `sync_config`.
+//!
+//! What is about a process of its own means nothing here and is not looked at:
+//! `[server]`, `[plugin]`, `listen` in `[admin]`, `path` in `[store]` and `format`
+//! in `[log]`.
+
+use crate::document;
+use crate::handler::TICK;
+use crate::log::Level;
+use crate::store::Location;
+use crate::store::postgres_url;
+use crate::variables::Name;
+use integration_gateway::OPERATOR_ROUTES;
+use integration_gateway::Policy;
+use integration_gateway::Secret;
+use integration_gateway::contract::Manifest;
+use integration_gateway::contract::Problem;
+use integration_gateway::contract::Requirements;
+use integration_gateway::settings::SecretRef;
+use integration_gateway::settings::Settings;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Map;
+use serde_json::Value;
+
+/// The variable that holds the document.
+pub(crate) const VARIABLE: &str = "sync_config";
+
+/// The sections that are not the plugin's.
+const OURS: [&str; 9] = [
+    "server",
+    "admin",
+    "store",
+    "log",
+    "plugin",
+    "webhook",
+    "credential",
+    "egress",
+    "limits",
+];
+
+/// A configuration that holds, with every secret in place.
+pub(crate) struct Configuration {
+    pub(crate) policy: Policy,
+    /// The plugin's document, as JSON text.
+    pub(crate) document: String,
+    pub(crate) store: Location,
+    pub(crate) level: Level,
+}
+
+/// Where a configuration comes from, and who takes part in checking it.
+pub(crate) struct Sources<'a> {
+    pub(crate) manifest: &'a dyn Fn() -> Manifest,
+    pub(crate) configure: &'a dyn Fn(&str) -> Result<Requirements, Vec<Problem>>,
+    pub(crate) secret: &'a dyn Fn(&Name) -> Result<String, String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct StoreSection {
+    url: Option<SecretRef>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct LogSection {
+    level: Level,
+}
+
+impl Configuration {
+    /// Checks a document, or tells everything that is wrong with it, one
+    /// sentence each.
+    pub(crate) fn read(text: &str, sources: &Sources<'_>) -> Result<Self, Vec<String>> {
+        if text.trim().is_empty() {
+            return Err(vec![format!(
+                "the Spin variable {VARIABLE} is empty; expected the text of sync.toml in it, for \
+                 instance by SPIN_VARIABLE_SYNC_CONFIG=\"$(cat sync.toml)\""
+            )]);
+        }
+        let mut root = document::parse(text).map_err(|why| vec![format!("{VARIABLE}: {why}")])?;
+        let mut problems = Vec::new();
+        if let Some(Value::Object(admin)) = root.get_mut("admin") {
+            admin.remove("listen");
+        }
+        let store: StoreSection = section(&root, "store", &mut problems);
+        let log: LogSection = section(&root, "log", &mut problems);
+        let settings = Settings {
+            webhook: section(&root, "webhook", &mut problems),
+            credential: section(&root, "credential", &mut problems),
+            egress: section(&root, "egress", &mut problems),
+            limits: section(&root, "limits", &mut problems),
+            admin: section(&root, "admin", &mut problems),
+        };
+        problems.extend(settings.webhook.iter().filter_map(|w| taken(&w.path)));
+        let plugins = root
+            .into_iter()
+            .filter(|(key, _)| !OURS.contains(&key.as_str()));
+        let document = Value::Object(plugins.collect()).to_string();
+        let requirements = match (sources.configure)(&document) {
+            Ok(requirements) if problems.is_empty() => requirements,
+            // Whoever refers to a section that could not be read would be
+            // blamed for it.
+            Ok(_) => return Err(problems),
+            Err(found) => {
+                problems.extend(found.iter().map(shown));
+                return Err(problems);
+            }
+        };
+        let secret = |reference: &SecretRef| {
+            let text = (sources.secret)(&Name::of(reference))?;
+            match text.trim_end() {
+                "" => Err(format!(
+                    "the Spin variable {} is empty; expected a secret in it",
+                    Name::of(reference)
+                )),
+                text => Ok(Secret::new(text)),
+            }
+        };
+        let location = match &store.url {
+            None => Ok(Location::Sqlite),
+            Some(url) => secret(url)
+                .and_then(|url| postgres_url(&url))
+                .map(Location::Postgres),
+        };
+        let name = (sources.manifest)().name;
+        let policy = Policy::build(&settings, &name, &requirements, &secret);
+        match (location, policy) {
+            (Ok(store), Ok(policy)) => Ok(Self {
+                policy,
+                document,
+                store,
+                level: log.level,
+            }),
+            (location, policy) => {
+                let url = location.err().map(|why| format!("store.url: {why}"));
+                let others = policy.err().unwrap_or_default();
+                Err(url.into_iter().chain(others.iter().map(shown)).collect())
+            }
+        }
+    }
+}
+
+/// Reads a section, or its default if there is none.
+fn section<T: DeserializeOwned + Default>(
+    root: &Map<String, Value>,
+    name: &str,
+    problems: &mut Vec<String>,
+) -> T {
+    let Some(value) = root.get(name) else {
+        return T::default();
+    };
+    T::deserialize(value).unwrap_or_else(|error| {
+        problems.push(format!("{VARIABLE}: {name}: {error}"));
+        T::default()
+    })
+}
+
+/// Why a webhook cannot have this path, if the gateway itself answers there.
+fn taken(path: &str) -> Option<String> {
+    let with_token = format!("{path}/token");
+    let is_ours = |path: &str| path == TICK || OPERATOR_ROUTES.iter().any(|r| r.leads_to(path));
+    (is_ours(path) || is_ours(&with_token)).then(|| {
+        format!("{VARIABLE}: webhook: the path {path:?} is the gateway's own; choose another")
+    })
+}
+
+/// A problem with its key as one would write it: `credential.servicenow.kind`.
+fn shown(problem: &Problem) -> String {
+    let key = problem.pointer.trim_start_matches('/').replace('/', ".");
+    let key = key.replace("~1", "/").replace("~0", "~");
+    match key.as_str() {
+        "" => format!("{VARIABLE}: {}", problem.message),
+        key => format!("{VARIABLE}: {key}: {}", problem.message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use integration_gateway::contract::Destination;
+    use integration_gateway::contract::Route;
+
+    const DOCUMENT: &str = r#"
+        [server]
+        listen = "127.0.0.1:8080"
+        [admin]
+        listen = "127.0.0.1:8081"
+        token = [{ file = "secrets/admin-token" }]
+        [store]
+        path = "/var/lib/sync.redb"
+        [log]
+        format = "json"
+        level = "debug"
+        [[webhook]]
+        path = "/in/prod"
+        bearer = [{ env = "IN_TOKEN" }]
+        [credential.far]
+        kind = "bearer"
+        origin = "https://far.example"
+        token = { file = "secrets/far-token" }
+        [[integration]]
+        id = "prod"
+    "#;
+
+    fn manifest() -> Manifest {
+        Manifest {
+            name: "probe".into(),
+            version: "1.0.0".into(),
+            description: String::new(),
+            configuration_schema: "{}".into(),
+        }
+    }
+
+    fn configure(document: &str) -> Result<Requirements, Vec<Problem>> {
+        if document != r#"{"integration":[{"id":"prod"}]}"# {
+            return Err(vec![Problem {
+                pointer: "/integration/0/id".into(),
+                message: format!("expected \"prod\", found {document}"),
+            }]);
+        }
+        Ok(Requirements {
+            routes: vec![Route {
+                path: "/in/prod".into(),
+                summary: String::new(),
+            }],
+            destinations: vec![Destination {
+                origin: "https://far.example".into(),
+                credential: Some("far".into()),
+                purpose: String::new(),
+            }],
+            standing: vec![],
+        })
+    }
+
+    fn read(text: &str) -> Result<Configuration, Vec<String>> {
+        let secret = |name: &Name| match name.to_string().as_str() {
+            "store_url" => Ok("postgres://a:canary@db.example/sync".to_owned()),
+            "bad_url" => Ok("canary".to_owned()),
+            "empty" => Ok(String::new()),
+            "missing" => Err("the Spin variable missing: there is none".to_owned()),
+            name => Ok(format!("{name}-canary")),
+        };
+        let sources = Sources {
+            manifest: &manifest,
+            configure: &configure,
+            secret: &secret,
+        };
+        Configuration::read(text, &sources)
+    }
+
+    fn problems(text: &str) -> Vec<String> {
+        read(text).err().unwrap()
+    }
+
+    #[test]
+    fn the_document_of_the_other_gateway_serves_this_one() {
+        let found = read(DOCUMENT).ok().unwrap();
+        assert_eq!(found.document, r#"{"integration":[{"id":"prod"}]}"#);
+        assert_eq!(found.level, Level::Debug);
+        assert!(matches!(found.store, Location::Sqlite));
+    }
+
+    #[test]
+    fn a_url_in_the_store_section_is_a_database_to_share() {
+        let text = DOCUMENT.replace(
+            "path = \"/var/lib/sync.redb\"",
+            "url = { env = \"STORE_URL\" }",
+        );
+        let Location::Postgres(url) = read(&text).ok().unwrap().store else {
+            panic!("it is SQLite");
+        };
+        assert_eq!(
+            url.reveal(),
+            "postgres://a:canary@db.example/sync?sslmode=require"
+        );
+    }
+
+    #[test]
+    fn a_missing_document_is_told_with_how_to_give_one() {
+        assert_eq!(
+            problems(" \n"),
+            [
+                "the Spin variable sync_config is empty; expected the text of sync.toml in it, for \
+              instance by SPIN_VARIABLE_SYNC_CONFIG=\"$(cat sync.toml)\""
+            ]
+        );
+    }
+
+    #[test]
+    fn each_problem_has_its_place_and_none_shows_a_secret() {
+        let text = DOCUMENT.replace("id = \"prod\"", "id = \"test\"");
+        assert_eq!(
+            problems(&text),
+            ["sync_config: integration.0.id: expected \"prod\", found \
+              {\"integration\":[{\"id\":\"test\"}]}"]
+        );
+        let text = DOCUMENT.replace("kind = \"bearer\"", "kind = \"bearer\"\nspeed = 1");
+        let found = problems(&text);
+        assert!(
+            found[0].starts_with("sync_config: credential: unknown field `speed`"),
+            "{found:?}"
+        );
+        let text = DOCUMENT
+            .replace("secrets/far-token", "secrets/missing")
+            .replace("secrets/admin-token", "empty")
+            .replace(
+                "path = \"/var/lib/sync.redb\"",
+                "url = { env = \"BAD_URL\" }",
+            );
+        let found = problems(&text);
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert!(
+            found[0].starts_with("store.url: expected postgresql://"),
+            "{found:?}"
+        );
+        assert_eq!(
+            found[1..],
+            [
+                "sync_config: credential.far.token: the Spin variable missing: there is none",
+                "sync_config: admin.token.0: the Spin variable empty is empty; expected a secret in it",
+            ]
+        );
+        assert!(!found.concat().contains("canary"));
+    }
+
+    #[test]
+    fn a_webhook_cannot_have_a_path_of_the_gateways() {
+        for path in [
+            "/tick",
+            "/status",
+            "/plugin",
+            "/plugin/x",
+            "/work/a/release",
+        ] {
+            let found = problems(&DOCUMENT.replace("/in/prod", path));
+            let expected = format!(
+                "sync_config: webhook: the path {path:?} is the gateway's own; choose another"
+            );
+            assert!(found.contains(&expected), "{found:?}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Clock, chance and alarm of a gateway that lives in an instance of Spin's.
+
+use crate::bindings::monotonic_clock;
+use crate::bindings::random;
+use crate::bindings::wall_clock;
+use crate::reactor;
+use integration_gateway::Environment;
+use std::cell::Cell;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+use std::task::Waker;
+
+/// The [`Environment`] of one instance. Clones share one alarm.
+#[derive(Clone, Default)]
+pub(crate) struct SpinEnvironment(Rc<Alarm>);
+
+#[derive(Default)]
+struct Alarm {
+    is_raised: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl SpinEnvironment {
+    /// Whether work was scheduled that nobody has waited for yet.
+    pub(crate) fn is_raised(&self) -> bool {
+        self.0.is_raised.get()
+    }
+
+    /// Waits until work was scheduled, or was so since it was last waited for.
+    pub(crate) async fn alarm(&self) {
+        poll_fn(|context| {
+            if self.0.is_raised.take() {
+                return Poll::Ready(());
+            }
+            self.0.waker.replace(Some(context.waker().clone()));
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+impl Environment for SpinEnvironment {
+    fn now_ms(&self) -> u64 {
+        let now = wall_clock::now();
+        now.seconds * 1000 + u64::from(now.nanoseconds) / 1_000_000
+    }
+
+    fn steady_ms(&self) -> u64 {
+        monotonic_clock::now() / 1_000_000
+    }
+
+    fn random(&self) -> u64 {
+        random::get_random_u64()
+    }
+
+    async fn sleep(&self, ms: u64) {
+        let nanoseconds = ms.saturating_mul(1_000_000);
+        reactor::ready(monotonic_clock::subscribe_duration(nanoseconds)).await;
+    }
+
+    fn work_due(&self, _due_ms: u64) {
+        self.0.is_raised.set(true);
+        if let Some(waker) = self.0.waker.take() {
+            waker.wake();
+        }
+    }
+}

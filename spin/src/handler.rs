@@ -1,0 +1,252 @@
+//! Answers a request: the one thing that the component exports.
+
+use crate::bindings::Guest;
+use crate::bindings::http::IncomingRequest;
+use crate::bindings::http::ResponseOutparam;
+use crate::client::SpinClient;
+use crate::configuration;
+use crate::configuration::Configuration;
+use crate::configuration::Sources;
+use crate::environment::SpinEnvironment;
+use crate::incoming;
+use crate::log;
+use crate::reactor;
+use crate::runtime::ImportedPlugin;
+use crate::store::SpinStore;
+use crate::variables;
+use crate::work;
+use crate::work::Bound;
+use futures_util::future::Either;
+use futures_util::future::join;
+use futures_util::future::select;
+use integration_gateway::Environment;
+use integration_gateway::Gateway;
+use integration_gateway::Incoming;
+use integration_gateway::OPERATOR_ROUTES;
+use integration_gateway::contract;
+use integration_gateway::contract::Response;
+use serde_json::json;
+use std::cell::Cell;
+use std::pin::pin;
+
+/// Where somebody calls now and then to have done what is due.
+pub(crate) const TICK: &str = "/tick";
+/// How long a tick works unless it says otherwise. Longer than a lease, so that
+/// it takes over what a dead instance had in hand, and shorter than the half
+/// minute that some runtimes allow.
+const TICK_SECONDS: u32 = 25;
+const LONGEST_TICK_SECONDS: u32 = 300;
+/// A body for the operator's surface carries next to nothing.
+const OPERATOR_BODY_BYTES: usize = 64 << 10;
+
+/// The gateway as an instance puts it together.
+pub(crate) type SpinGateway = Gateway<ImportedPlugin, SpinStore, SpinClient, SpinEnvironment>;
+
+/// What the component exports.
+pub(crate) struct Component;
+
+impl Guest for Component {
+    fn handle(request: IncomingRequest, caller: ResponseOutparam) {
+        log::install();
+        reactor::block_on(serve(request, caller));
+    }
+}
+
+async fn serve(request: IncomingRequest, caller: ResponseOutparam) {
+    let mut incoming = incoming::head(&request);
+    let configuration = match configuration() {
+        Ok(configuration) => configuration,
+        Err(problems) => {
+            for problem in problems {
+                tracing::error!(problem, "the configuration cannot be used");
+            }
+            let why = "the gateway's configuration cannot be used; its log says why";
+            return incoming::answer(caller, failure(503, why));
+        }
+    };
+    log::set_level(configuration.level);
+    let environment = SpinEnvironment::default();
+    let client = SpinClient {
+        addresses: configuration.policy.addresses().clone(),
+        environment: environment.clone(),
+    };
+    let gateway = Gateway::new(
+        configuration.policy,
+        configuration.document,
+        ImportedPlugin,
+        SpinStore::new(configuration.store),
+        client,
+        environment.clone(),
+    );
+    let is_operators = OPERATOR_ROUTES
+        .iter()
+        .any(|route| route.leads_to(&incoming.path));
+    let most = match is_operators || incoming.path == TICK {
+        true => OPERATOR_BODY_BYTES,
+        false => gateway.body_limit(&incoming.path),
+    };
+    incoming.body = match incoming::body(&request, most).await {
+        Ok(body) => body,
+        Err(why) => {
+            return incoming::answer(caller, failure(400, &format!("the body was cut: {why}")));
+        }
+    };
+    if incoming.path == TICK {
+        tick(&gateway, &environment, incoming, caller).await;
+    } else if is_operators {
+        // What it shows is in the queue. It tells itself where that is missing.
+        load(&gateway).await;
+        let answer = async {
+            let response = gateway.operate(incoming).await;
+            incoming::answer(caller, response);
+        };
+        beside(&gateway, &environment, answer).await;
+    } else {
+        let answer = gateway.receive(incoming, |response| incoming::answer(caller, response));
+        beside(&gateway, &environment, answer).await;
+    }
+}
+
+/// Runs a request to its end, and beside it and afterwards the work that it
+/// scheduled. A request that schedules nothing costs no look at the queue.
+async fn beside(
+    gateway: &SpinGateway,
+    environment: &SpinEnvironment,
+    request: impl Future<Output = ()>,
+) {
+    let is_over = Cell::new(false);
+    let request = pin!(async {
+        request.await;
+        is_over.set(true);
+    });
+    let request = match select(request, pin!(environment.alarm())).await {
+        Either::Left(_) if !environment.is_raised() => return,
+        Either::Left(_) => None,
+        Either::Right(((), request)) => Some(request),
+    };
+    let work = async {
+        if load(gateway).await {
+            let bound = Bound::after_a_request(environment);
+            work::run(gateway, environment, bound, || is_over.get()).await;
+        }
+    };
+    match request {
+        Some(request) => drop(join(request, work).await),
+        None => work.await,
+    }
+}
+
+/// Does what is due, answers when the bound is reached or nothing is left, and
+/// lets the sessions that are running then come to their end.
+async fn tick(
+    gateway: &SpinGateway,
+    environment: &SpinEnvironment,
+    incoming: Incoming,
+    caller: ResponseOutparam,
+) {
+    if let Some(refusal) = gateway.without_token(&incoming) {
+        return incoming::answer(caller, refusal);
+    }
+    if incoming.method != "POST" {
+        let mut refusal = failure(405, "expected POST");
+        refusal
+            .headers
+            .push(("allow".to_owned(), "POST".to_owned()));
+        return incoming::answer(caller, refusal);
+    }
+    let seconds = match seconds(&incoming.query) {
+        Ok(seconds) => seconds,
+        Err(why) => return incoming::answer(caller, failure(400, &why)),
+    };
+    if !load(gateway).await {
+        let why = "the store does not answer; the gateway's log says why";
+        return incoming::answer(caller, failure(503, why));
+    }
+    let bound = Bound::of_a_tick(environment, seconds);
+    let work = pin!(work::run(gateway, environment, bound, || true));
+    let limit = environment.sleep(u64::from(seconds) * 1000);
+    match select(work, pin!(limit)).await {
+        Either::Left((ran, _)) => incoming::answer(caller, ticked(gateway, Some(ran))),
+        Either::Right(((), work)) => {
+            incoming::answer(caller, ticked(gateway, None));
+            work.await;
+        }
+    }
+}
+
+fn ticked(gateway: &SpinGateway, ran: Option<u32>) -> Response {
+    let body = json!({ "sessions": ran, "work": gateway.status().work });
+    answer(200, &body)
+}
+
+/// How long a tick is to work: `?seconds=50`.
+fn seconds(query: &str) -> Result<u32, String> {
+    let Some(text) = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("seconds="))
+    else {
+        return Ok(TICK_SECONDS);
+    };
+    let seconds = text.parse().ok();
+    let seconds = seconds.filter(|seconds| (1..=LONGEST_TICK_SECONDS).contains(seconds));
+    seconds.ok_or_else(|| {
+        format!("expected seconds=1 to seconds={LONGEST_TICK_SECONDS}, found {text:?}")
+    })
+}
+
+/// Reads the queue; false if that failed, which is in the log then.
+async fn load(gateway: &SpinGateway) -> bool {
+    let loaded = gateway.resume().await;
+    if let Err(error) = &loaded {
+        tracing::error!(%error, "the work queue cannot be loaded");
+    }
+    loaded.is_ok()
+}
+
+fn configuration() -> Result<Configuration, Vec<String>> {
+    let text = variables::read(configuration::VARIABLE).map_err(|why| {
+        vec![format!(
+            "the Spin variable {}: {why}",
+            configuration::VARIABLE
+        )]
+    })?;
+    let sources = Sources {
+        manifest: &contract::describe,
+        configure: &contract::configure,
+        secret: &variables::secret,
+    };
+    Configuration::read(&text, &sources)
+}
+
+fn failure(status: u16, why: &str) -> Response {
+    answer(status, &json!({ "error": why }))
+}
+
+fn answer(status: u16, body: &serde_json::Value) -> Response {
+    let json = ("content-type".to_owned(), "application/json".to_owned());
+    Response {
+        status,
+        headers: vec![json],
+        body: body.to_string().into_bytes(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tick_is_bounded_whatever_it_asks_for() {
+        assert_eq!(seconds(""), Ok(25));
+        assert_eq!(seconds("a=b&seconds=300"), Ok(300));
+        for (query, found) in [
+            ("seconds=0", "0"),
+            ("seconds=301", "301"),
+            ("seconds=x", "x"),
+            ("seconds=", ""),
+        ] {
+            let expected = format!("expected seconds=1 to seconds=300, found {found:?}");
+            assert_eq!(seconds(query), Err(expected));
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Where the gateway keeps its keys: in SQLite, which Spin brings, or in a
+//! PostgreSQL database that it shares with other gateways of either kind.
+//!
+//! Every operation is one statement, which both carry out atomically. Spin's
+//! key-value stores are not used: what they call compare-and-swap does not hold
+//! for a key that is not there yet, or not in every one of their backends.
+
+mod postgres;
+mod sql;
+mod sqlite;
+
+use crate::store::postgres::Postgres;
+pub(crate) use crate::store::postgres::checked as postgres_url;
+use crate::store::sql::SqlStore;
+use crate::store::sqlite::Sqlite;
+use integration_gateway::Refused;
+use integration_gateway::Secret;
+use integration_gateway::Store;
+use integration_gateway::StoreError;
+use integration_gateway::contract::Entry;
+use integration_gateway::contract::Page;
+use integration_gateway::contract::Scan;
+use integration_gateway::contract::Write;
+
+/// Where a store is.
+#[derive(Clone, Debug)]
+pub(crate) enum Location {
+    /// In the application's SQLite database.
+    Sqlite,
+    /// In a database, by its URL, which holds a password.
+    Postgres(Secret),
+}
+
+/// The store that a configuration names. It is opened when it is first used.
+pub(crate) enum SpinStore {
+    Sqlite(SqlStore<Sqlite>),
+    Postgres(SqlStore<Postgres>),
+}
+
+impl SpinStore {
+    pub(crate) fn new(location: Location) -> Self {
+        match location {
+            Location::Sqlite => Self::Sqlite(SqlStore(Sqlite::default())),
+            Location::Postgres(url) => Self::Postgres(SqlStore(Postgres::new(url))),
+        }
+    }
+}
+
+impl Store for SpinStore {
+    /// Two requests at a time are two gateways.
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn get(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.get(keys),
+            Self::Postgres(store) => store.get(keys),
+        }
+    }
+
+    async fn scan(&self, scan: &Scan) -> Result<Page, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.scan(scan),
+            Self::Postgres(store) => store.scan(scan),
+        }
+    }
+
+    async fn write(&self, write: Write) -> Result<Result<u64, Refused>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.write(write),
+            Self::Postgres(store) => store.write(write),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The shared store: the tables that the wasmtime gateway has in PostgreSQL,
+//! reached through Spin. Gateways of both kinds may use them at the same time.
+//!
+//! Spin keeps connections open from one instance to the next, and an instance
+//! does not know where its connection has been. So each of them looks at once
+//! whether it is one that keeps what it confirms.
+
+use crate::bindings::postgres::Connection;
+use crate::bindings::rdbms_types::DbValue;
+use crate::bindings::rdbms_types::Error;
+use crate::bindings::rdbms_types::ParameterValue;
+use crate::store::sql::Database;
+use crate::store::sql::Value;
+use integration_gateway::Secret;
+use integration_gateway::StoreError;
+use std::cell::OnceCell;
+use url::Host;
+use url::Url;
+
+/// Of the objects below. It grows when an older program could not use them.
+const SCHEMA: i64 = 1;
+/// What is confirmed must be on the disk, whatever is usual for this role or
+/// database. Stricter settings are left alone. A standby answers reads, but not
+/// with what was written a moment ago.
+const LOOK: &str = "SELECT current_setting('fsync') = 'on', pg_is_in_recovery(), \
+    to_regclass('servicenow_sync_meta') IS NOT NULL, \
+    CASE WHEN current_setting('synchronous_commit') = 'off' \
+        THEN set_config('synchronous_commit', 'on', false) END";
+/// Creates them all, or nothing. The lock keeps gateways that start at the same
+/// time from getting into each other's way.
+const CREATE: &str = r#"DO $create$ BEGIN
+    PERFORM pg_advisory_xact_lock(7301462938450081);
+    CREATE TABLE IF NOT EXISTS servicenow_sync_keys (
+        key text COLLATE "C" PRIMARY KEY,
+        value bytea NOT NULL,
+        revision bigint NOT NULL
+    );
+    CREATE SEQUENCE IF NOT EXISTS servicenow_sync_revision;
+    CREATE TABLE IF NOT EXISTS servicenow_sync_meta (
+        name text PRIMARY KEY,
+        value bigint NOT NULL
+    );
+    INSERT INTO servicenow_sync_meta VALUES ('schema', 1) ON CONFLICT DO NOTHING;
+END $create$"#;
+const READ_SCHEMA: &str = "SELECT value FROM servicenow_sync_meta WHERE name = 'schema'";
+
+pub(crate) struct Postgres {
+    url: Secret,
+    connection: OnceCell<Connection>,
+}
+
+impl Postgres {
+    pub(crate) fn new(url: Secret) -> Self {
+        Self {
+            url,
+            connection: OnceCell::new(),
+        }
+    }
+
+    fn connection(&self) -> Result<&Connection, StoreError> {
+        if self.connection.get().is_none() {
+            let url = self.url.reveal();
+            let connection = Connection::open(url).map_err(|e| {
+                // Where Spin does not allow the address it names it whole.
+                StoreError(error(e).0.replace(url, "the URL"))
+            })?;
+            prepare(|statement| run(&connection, statement, Vec::new()))?;
+            let _ = self.connection.set(connection);
+        }
+        let opened = self.connection.get();
+        opened.ok_or_else(|| StoreError("PostgreSQL was not opened".to_owned()))
+    }
+}
+
+impl Database for Postgres {
+    const CREATE_KEY: &str = "INSERT INTO servicenow_sync_keys (key, value, revision) \
+        VALUES ($1, $2, nextval('servicenow_sync_revision')) \
+        ON CONFLICT (key) DO NOTHING RETURNING revision";
+    const REPLACE_KEY: &str = "UPDATE servicenow_sync_keys \
+        SET value = $2, revision = nextval('servicenow_sync_revision') \
+        WHERE key = $1 AND revision = $3 RETURNING revision";
+
+    fn query(
+        &self,
+        statement: &str,
+        parameters: Vec<Value>,
+    ) -> Result<Vec<Vec<Value>>, StoreError> {
+        let rows = run(self.connection()?, statement, parameters)?;
+        Ok(rows
+            .into_iter()
+            .map(|row| row.into_iter().map(from_postgres).collect())
+            .collect())
+    }
+}
+
+fn prepare(run: impl Fn(&str) -> Result<Vec<Vec<DbValue>>, StoreError>) -> Result<(), StoreError> {
+    let found = run(LOOK)?;
+    let is = |place: usize| {
+        let row = found.first();
+        matches!(
+            row.and_then(|row| row.get(place)),
+            Some(DbValue::Boolean(true))
+        )
+    };
+    if !is(0) {
+        return Err(StoreError(
+            "this PostgreSQL server runs with fsync = off, so it loses what it confirmed when the \
+             power fails; set fsync = on, or name another server"
+                .to_owned(),
+        ));
+    }
+    if is(1) {
+        return Err(StoreError(
+            "this PostgreSQL server is a standby; name the primary".to_owned(),
+        ));
+    }
+    if !is(2) {
+        run(CREATE)?;
+    }
+    let schema = run(READ_SCHEMA)?;
+    match schema.first().and_then(|row| row.first()) {
+        Some(DbValue::Int64(SCHEMA)) => Ok(()),
+        found => Err(StoreError(format!(
+            "expected a database of schema {SCHEMA}, found {found:?}; nothing was changed; run the \
+             version that created it, or name another database"
+        ))),
+    }
+}
+
+/// Checks a URL, and sees to it that a connection that leaves the machine is
+/// encrypted. A URL without `sslmode` means: with TLS if the other side has it,
+/// which whoever is on the way can deny.
+pub(crate) fn checked(url: &Secret) -> Result<Secret, String> {
+    let expected = "expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE, found something else; \
+                    percent-encode characters such as @ / : # in user and password";
+    let mut parsed = Url::parse(url.reveal()).map_err(|_| expected.to_owned())?;
+    if !matches!(parsed.scheme(), "postgres" | "postgresql") {
+        return Err(expected.to_owned());
+    }
+    let is_local = match parsed.host() {
+        // The scheme is not one of the web's, so an address is read as a name.
+        Some(Host::Domain(name)) => matches!(name, "localhost" | "127.0.0.1"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => return Err(expected.to_owned()),
+    };
+    let says = |name| parsed.query_pairs().any(|(found, _)| found == name);
+    if !is_local && !says("sslmode") {
+        parsed.query_pairs_mut().append_pair("sslmode", "require");
+    }
+    Ok(Secret::new(parsed.as_str()))
+}
+
+fn run(
+    connection: &Connection,
+    statement: &str,
+    parameters: Vec<Value>,
+) -> Result<Vec<Vec<DbValue>>, StoreError> {
+    let parameters: Vec<_> = parameters.into_iter().map(to_postgres).collect();
+    let found = connection.query(statement, &parameters).map_err(error)?;
+    Ok(found.rows)
+}
+
+fn to_postgres(value: Value) -> ParameterValue {
+    match value {
+        Value::Integer(number) => ParameterValue::Int64(number),
+        Value::Text(text) => ParameterValue::Str(text),
+        Value::Blob(bytes) => ParameterValue::Binary(bytes),
+        Value::Other => ParameterValue::DbNull,
+    }
+}
+
+fn from_postgres(value: DbValue) -> Value {
+    match value {
+        DbValue::Int64(number) => Value::Integer(number),
+        DbValue::Str(text) => Value::Text(text),
+        DbValue::Binary(bytes) => Value::Blob(bytes),
+        _ => Value::Other,
+    }
+}
+
+fn error(error: Error) -> StoreError {
+    StoreError(match error {
+        Error::ConnectionFailed(why) => format!("no connection to PostgreSQL: {why}"),
+        Error::BadParameter(why)
+        | Error::QueryFailed(why)
+        | Error::ValueConversionFailed(why)
+        | Error::Other(why) => format!("PostgreSQL: {why}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_leaves_the_machine_is_encrypted() {
+        for (url, expected) in [
+            (
+                "postgresql://a:b@db.example/sync",
+                "postgresql://a:b@db.example/sync?sslmode=require",
+            ),
+            (
+                "postgres://a@10.0.0.1:5433/sync?application_name=x",
+                "postgres://a@10.0.0.1:5433/sync?application_name=x&sslmode=require",
+            ),
+            (
+                "postgres://a@db.example/sync?sslmode=disable",
+                "postgres://a@db.example/sync?sslmode=disable",
+            ),
+            ("postgres://a@localhost/sync", "postgres://a@localhost/sync"),
+            ("postgres://a@127.0.0.1/sync", "postgres://a@127.0.0.1/sync"),
+            ("postgres://a@[::1]/sync", "postgres://a@[::1]/sync"),
+        ] {
+            let found = checked(&Secret::new(url)).unwrap();
+            assert_eq!(found.reveal(), expected);
+        }
+    }
+
+    #[test]
+    fn a_url_that_cannot_be_read_is_not_shown() {
+        for url in ["mysql://a:canary@db/sync", "canary", "postgres:///canary"] {
+            assert_eq!(
+                checked(&Secret::new(url)).unwrap_err(),
+                "expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE, found something else; \
+                 percent-encode characters such as @ / : # in user and password"
+            );
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! A store in a table, for any database that runs one statement atomically.
+
+use integration_gateway::Refused;
+use integration_gateway::StoreError;
+use integration_gateway::contract::Entry;
+use integration_gateway::contract::KeyedEntry;
+use integration_gateway::contract::Page;
+use integration_gateway::contract::Precondition;
+use integration_gateway::contract::Scan;
+use integration_gateway::contract::Write;
+
+/// A database with a table `servicenow_sync_keys (key, value, revision)`, whose
+/// keys compare by their bytes, and where no two writes make the same revision.
+pub(crate) trait Database {
+    /// Creates the key `$1` with the value `$2` unless there is one; returns its
+    /// revision.
+    const CREATE_KEY: &str;
+    /// Replaces the value of the key `$1` by `$2` if it stands at the revision
+    /// `$3`; returns the new one.
+    const REPLACE_KEY: &str;
+
+    /// Runs one statement, whose parameters are written `$1`, `$2`.
+    fn query(&self, statement: &str, parameters: Vec<Value>)
+    -> Result<Vec<Vec<Value>>, StoreError>;
+}
+
+/// What goes into a statement and comes out of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Value {
+    Integer(i64),
+    Text(String),
+    Blob(Vec<u8>),
+    /// What no statement of ours has to do with.
+    Other,
+}
+
+const DELETE_KEY: &str =
+    "DELETE FROM servicenow_sync_keys WHERE key = $1 AND revision = $2 RETURNING revision";
+const FIND_KEY: &str = "SELECT revision FROM servicenow_sync_keys WHERE key = $1";
+
+/// The most entries of a page.
+const PAGE_ENTRIES: u32 = 1000;
+/// A page ends behind this many bytes of values, whatever its limit.
+const PAGE_BYTES: i64 = 4 << 20;
+
+/// A store in such a database.
+pub(crate) struct SqlStore<D>(pub(crate) D);
+
+impl<D: Database> SqlStore<D> {
+    pub(crate) fn get(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let places: Vec<_> = (1..=keys.len()).map(|place| format!("${place}")).collect();
+        let places = places.join(", ");
+        let statement = format!(
+            "SELECT key, value, revision FROM servicenow_sync_keys WHERE key IN ({places})"
+        );
+        let parameters = keys.iter().cloned().map(Value::Text).collect();
+        let rows = self.0.query(&statement, parameters)?;
+        let found: Vec<KeyedEntry> = rows
+            .into_iter()
+            .map(keyed_entry)
+            .collect::<Result<_, _>>()?;
+        let entry = |key: &String| {
+            let keyed = found.iter().find(|keyed| keyed.key == *key)?;
+            Some(keyed.entry.clone())
+        };
+        Ok(keys.iter().map(entry).collect())
+    }
+
+    pub(crate) fn scan(&self, scan: &Scan) -> Result<Page, StoreError> {
+        let (comparison, from) = match &scan.after {
+            Some(after) if *after >= scan.prefix => (">", after),
+            _ => (">=", &scan.prefix),
+        };
+        let mut parameters = vec![
+            Value::Text(from.clone()),
+            Value::Integer(scan.limit.clamp(1, PAGE_ENTRIES).into()),
+            Value::Integer(PAGE_BYTES),
+        ];
+        let mut end = "";
+        if let Some(behind) = behind(&scan.prefix) {
+            parameters.push(Value::Text(behind));
+            end = "AND key < $4";
+        }
+        // One entry more than asked for is looked at, to know whether there is
+        // more; values are added up before any is read.
+        let statement = format!(
+            "SELECT key, value, revision, seen FROM ( \
+                SELECT key, value, revision, \
+                    count(*) OVER () AS seen, \
+                    row_number() OVER (ORDER BY key) AS place, \
+                    sum(length(value)) OVER (ORDER BY key) - length(value) AS ahead \
+                FROM ( \
+                    SELECT key, value, revision FROM servicenow_sync_keys \
+                    WHERE key {comparison} $1 {end} ORDER BY key LIMIT CAST($2 AS bigint) + 1 \
+                ) AS found \
+            ) AS page WHERE place <= CAST($2 AS bigint) AND ahead <= CAST($3 AS bigint) \
+            ORDER BY key"
+        );
+        let rows = self.0.query(&statement, parameters)?;
+        let seen = match rows.first().and_then(|row| row.get(3)) {
+            Some(Value::Integer(seen)) => usize::try_from(*seen).unwrap_or_default(),
+            _ => 0,
+        };
+        let entries: Vec<_> = rows
+            .into_iter()
+            .map(keyed_entry)
+            .collect::<Result<_, _>>()?;
+        let next = match entries.last() {
+            Some(last) if entries.len() < seen => Some(last.key.clone()),
+            _ => None,
+        };
+        Ok(Page { entries, next })
+    }
+
+    pub(crate) fn write(&self, write: Write) -> Result<Result<u64, Refused>, StoreError> {
+        let key = Value::Text(write.key);
+        let expected = match write.precondition {
+            Precondition::Absent => None,
+            Precondition::Revision(revision) => match i64::try_from(revision) {
+                Ok(revision) => Some(Value::Integer(revision)),
+                // A revision that no key of this store ever had.
+                Err(_) => return Ok(Err(Refused)),
+            },
+        };
+        let (value, deletes) = match write.value {
+            Some(value) => (Some(Value::Blob(value)), false),
+            None => (None, true),
+        };
+        let rows = match (value, expected) {
+            (Some(value), None) => self.0.query(D::CREATE_KEY, vec![key, value]),
+            (Some(value), Some(expected)) => {
+                self.0.query(D::REPLACE_KEY, vec![key, value, expected])
+            }
+            (None, Some(expected)) => self.0.query(DELETE_KEY, vec![key, expected]),
+            // Deleting what is not there succeeds by doing nothing.
+            (None, None) => {
+                let found = self.0.query(FIND_KEY, vec![key])?;
+                return Ok(if found.is_empty() {
+                    Ok(0)
+                } else {
+                    Err(Refused)
+                });
+            }
+        }?;
+        match rows.first() {
+            None => Ok(Err(Refused)),
+            Some(_) if deletes => Ok(Ok(0)),
+            Some(row) => revision(row.first()).map(Ok),
+        }
+    }
+}
+
+fn keyed_entry(row: Vec<Value>) -> Result<KeyedEntry, StoreError> {
+    let mut row = row.into_iter();
+    match (row.next(), row.next(), row.next()) {
+        (Some(Value::Text(key)), Some(Value::Blob(value)), number) => Ok(KeyedEntry {
+            key,
+            entry: Entry {
+                value,
+                revision: revision(number.as_ref())?,
+            },
+        }),
+        _ => Err(StoreError(
+            "expected a text and bytes in servicenow_sync_keys, found something else".to_owned(),
+        )),
+    }
+}
+
+fn revision(value: Option<&Value>) -> Result<u64, StoreError> {
+    match value {
+        Some(Value::Integer(number)) if *number > 0 => Ok(number.unsigned_abs()),
+        found => Err(StoreError(format!(
+            "expected a revision in servicenow_sync_keys, found {found:?}"
+        ))),
+    }
+}
+
+/// The first key behind all that begin with a prefix; none if there is nothing
+/// behind them.
+fn behind(prefix: &str) -> Option<String> {
+    let mut prefix = prefix.to_owned();
+    while let Some(last) = prefix.pop() {
+        // In UTF-8 the order of bytes is that of characters.
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            prefix.push(next);
+            return Some(prefix);
+        }
+    }
+    None
+}

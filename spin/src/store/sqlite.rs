@@ -1,0 +1,133 @@
+//! The default store: a SQLite database that Spin keeps in a file of its own.
+//!
+//! A revision is the row's id, and SQLite never gives an id twice in a table
+//! that says AUTOINCREMENT. So a key is replaced by a new row, and a key that is
+//! deleted and created again never returns to a revision that it once had.
+
+use crate::bindings::sqlite;
+use crate::bindings::sqlite::Connection;
+use crate::store::sql::Database;
+use crate::store::sql::Value;
+use integration_gateway::StoreError;
+use std::cell::OnceCell;
+
+/// As `sqlite_databases` in `spin.toml` names it.
+const NAME: &str = "default";
+/// Of the tables below. It grows when an older program could not use them.
+const SCHEMA: i64 = 1;
+const EXISTS: &str = "SELECT 1 FROM sqlite_master WHERE name = 'servicenow_sync_meta'";
+const READ_SCHEMA: &str = "SELECT value FROM servicenow_sync_meta WHERE name = 'schema'";
+/// Each of them changes nothing the second time, and the last one makes the
+/// store whole. So two instances may do it at the same time, and one may stop
+/// in between.
+const CREATE: [&str; 3] = [
+    "CREATE TABLE IF NOT EXISTS servicenow_sync_keys ( \
+        revision integer PRIMARY KEY AUTOINCREMENT, \
+        key text NOT NULL UNIQUE, \
+        value blob NOT NULL \
+    )",
+    "CREATE TABLE IF NOT EXISTS servicenow_sync_meta (name text PRIMARY KEY, value integer NOT NULL)",
+    "INSERT INTO servicenow_sync_meta VALUES ('schema', 1) ON CONFLICT DO NOTHING",
+];
+
+#[derive(Default)]
+pub(crate) struct Sqlite(OnceCell<Connection>);
+
+impl Sqlite {
+    fn connection(&self) -> Result<&Connection, StoreError> {
+        if self.0.get().is_none() {
+            let connection = Connection::open(NAME).map_err(error)?;
+            prepare(|statement| run(&connection, statement, Vec::new()))?;
+            let _ = self.0.set(connection);
+        }
+        let opened = self.0.get();
+        opened.ok_or_else(|| StoreError("the SQLite database was not opened".to_owned()))
+    }
+}
+
+impl Database for Sqlite {
+    const CREATE_KEY: &str = "INSERT INTO servicenow_sync_keys (key, value) VALUES ($1, $2) \
+        ON CONFLICT (key) DO NOTHING RETURNING revision";
+    const REPLACE_KEY: &str = "INSERT OR REPLACE INTO servicenow_sync_keys (key, value) \
+        SELECT key, $2 FROM servicenow_sync_keys WHERE key = $1 AND revision = $3 \
+        RETURNING revision";
+
+    fn query(
+        &self,
+        statement: &str,
+        parameters: Vec<Value>,
+    ) -> Result<Vec<Vec<Value>>, StoreError> {
+        run(self.connection()?, &numbered(statement), parameters)
+    }
+}
+
+/// SQLite counts parameters by `?1`; what it calls `$1` is a name.
+fn numbered(statement: &str) -> String {
+    statement.replace('$', "?")
+}
+
+/// Creates what is not there yet, and checks that what is there can be used.
+fn prepare(run: impl Fn(&str) -> Result<Vec<Vec<Value>>, StoreError>) -> Result<(), StoreError> {
+    let mut schema = Vec::new();
+    if !run(EXISTS)?.is_empty() {
+        schema = run(READ_SCHEMA)?;
+    }
+    if schema.is_empty() {
+        for statement in CREATE {
+            run(statement)?;
+        }
+        schema = run(READ_SCHEMA)?;
+    }
+    match schema.first().and_then(|row| row.first()) {
+        Some(Value::Integer(SCHEMA)) => Ok(()),
+        found => Err(StoreError(format!(
+            "expected a SQLite database of schema {SCHEMA}, found {found:?}; nothing was changed; \
+             run the version that created it, or give the application another database"
+        ))),
+    }
+}
+
+fn run(
+    connection: &Connection,
+    statement: &str,
+    parameters: Vec<Value>,
+) -> Result<Vec<Vec<Value>>, StoreError> {
+    let parameters: Vec<_> = parameters.into_iter().map(to_sqlite).collect();
+    let found = connection.execute(statement, &parameters).map_err(error)?;
+    let rows = found.rows.into_iter();
+    Ok(rows
+        .map(|row| row.values.into_iter().map(from_sqlite).collect())
+        .collect())
+}
+
+fn to_sqlite(value: Value) -> sqlite::Value {
+    match value {
+        Value::Integer(number) => sqlite::Value::Integer(number),
+        Value::Text(text) => sqlite::Value::Text(text),
+        Value::Blob(bytes) => sqlite::Value::Blob(bytes),
+        Value::Other => sqlite::Value::Null,
+    }
+}
+
+fn from_sqlite(value: sqlite::Value) -> Value {
+    match value {
+        sqlite::Value::Integer(number) => Value::Integer(number),
+        sqlite::Value::Text(text) => Value::Text(text),
+        sqlite::Value::Blob(bytes) => Value::Blob(bytes),
+        sqlite::Value::Real(_) | sqlite::Value::Null => Value::Other,
+    }
+}
+
+fn error(error: sqlite::Error) -> StoreError {
+    StoreError(match error {
+        sqlite::Error::NoSuchDatabase => {
+            format!("Spin has no SQLite database {NAME:?}; see --runtime-config-file")
+        }
+        sqlite::Error::AccessDenied => {
+            format!("expected sqlite_databases = [{NAME:?}] in spin.toml, found no such name")
+        }
+        sqlite::Error::InvalidConnection => "the connection to SQLite is gone".to_owned(),
+        sqlite::Error::DatabaseFull => "the SQLite database is full".to_owned(),
+        sqlite::Error::Io(why) => format!("SQLite: {why}"),
+    })
+}

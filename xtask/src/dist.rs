@@ -1,0 +1,141 @@
+//! Builds what is handed out, into `dist`.
+//!
+//! The plugin's bytes are the same everywhere. The Spin gateway is a component
+//! of its own; composed with the plugin it is the one file that Spin loads, and
+//! holds the plugin's bytes as they are, which is checked here.
+
+use crate::checkout;
+use crate::component;
+use crate::component::Places;
+use crate::component::Source;
+use crate::stage::say;
+use crate::stage::stage;
+use crate::toolchain;
+use crate::toolchain::Toolchain;
+use crate::toolchain::Way;
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::bail;
+use std::fmt::Write as _;
+use wac_graph::CompositionGraph;
+use wac_graph::EncodeOptions;
+use wac_graph::plug;
+use wac_graph::types::Package;
+
+/// The Spin gateway without a plugin.
+const SPIN: Source = Source {
+    package: "servicenow-sync-spin",
+    module: "servicenow_sync_spin.wasm",
+    component: "servicenow_sync_spin_gateway.wasm",
+};
+/// The two in one.
+const COMPOSED: &str = "servicenow_sync_spin.wasm";
+/// The gateway and what the conformance suite puts in the plugin's place.
+const WITH_PROBE: &str = "integration_probe_spin.wasm";
+const CHECKSUMS: &str = "SHA256SUMS";
+
+/// A file of `dist`.
+struct Artifact {
+    name: &'static str,
+    bytes: Vec<u8>,
+}
+
+pub(crate) fn run(way: Option<Way>) -> Result<()> {
+    let artifacts = build(way)?;
+    for Artifact { name, bytes } in &artifacts {
+        component::write(&checkout::dist().join(name), bytes)?;
+        let digest = component::digest(bytes);
+        say(&format!(
+            "dist/{name}: {} bytes, SHA-256 {digest}",
+            bytes.len()
+        ));
+    }
+    let checksums = checksums(&artifacts);
+    component::write(&checkout::dist().join(CHECKSUMS), checksums.as_bytes())
+}
+
+/// Composes the gateway with the probe of the conformance suite, which is for
+/// tests and not handed out.
+pub(crate) fn with_probe(way: Option<Way>) -> Result<()> {
+    let probe = component::build(&component::PROBE, way)?;
+    let gateway = gateway(&toolchain::prepare(way)?, &Places::here()?)?;
+    let composed = compose(&probe, &gateway)?;
+    component::write(&checkout::dist().join(WITH_PROBE), &composed)
+}
+
+/// Everything that is handed out.
+fn build(way: Option<Way>) -> Result<Vec<Artifact>> {
+    let plugin = component::build(&component::PLUGIN, way)?;
+    let toolchain = toolchain::prepare(way)?;
+    let gateway = stage("building the Spin gateway", || {
+        gateway(&toolchain, &Places::here()?)
+    })?;
+    let composed = compose(&plugin, &gateway)?;
+    let artifact = |name, bytes| Artifact { name, bytes };
+    Ok(vec![
+        artifact(component::PLUGIN.component, plugin),
+        artifact(COMPOSED, composed),
+        artifact(SPIN.component, gateway),
+    ])
+}
+
+fn gateway(toolchain: &Toolchain, places: &Places) -> Result<Vec<u8>> {
+    let flags = toolchain.std_build_flags;
+    let module = component::compile_module(&SPIN, toolchain, flags, places)?;
+    component::encode(&module)
+}
+
+/// Gives the gateway the plugin that it imports.
+fn compose(plugin: &[u8], gateway: &[u8]) -> Result<Vec<u8>> {
+    let mut graph = CompositionGraph::new();
+    let mut register = |name, bytes: &[u8]| {
+        let package = Package::from_bytes(name, None, bytes.to_vec(), graph.types_mut())?;
+        anyhow::Ok(graph.register_package(package)?)
+    };
+    let part = register("integration:plugin-part", plugin)?;
+    let socket = register("integration:gateway-part", gateway)?;
+    plug(&mut graph, vec![part], socket).context("the gateway does not import the plugin")?;
+    let composed = graph.encode(EncodeOptions::default())?;
+    if !holds(&composed, plugin) {
+        bail!("the composed component does not hold the plugin's bytes as they are");
+    }
+    let (imports, _) = component::interface(&composed)?;
+    if let Some(left) = imports.iter().find(|name| name.starts_with("integration:")) {
+        bail!("the composed component still imports {left}");
+    }
+    Ok(composed)
+}
+
+fn holds(whole: &[u8], part: &[u8]) -> bool {
+    whole.windows(part.len()).any(|window| window == part)
+}
+
+/// As `sha256sum --check` reads it.
+fn checksums(artifacts: &[Artifact]) -> String {
+    let mut lines = String::new();
+    for Artifact { name, bytes } in artifacts {
+        let _ = writeln!(lines, "{}  {name}", component::digest(bytes));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checksums_are_written_as_the_usual_tool_reads_them() {
+        let bytes = b"abc".to_vec();
+        let name = "a.wasm";
+        assert_eq!(
+            checksums(&[Artifact { name, bytes }]),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  a.wasm\n"
+        );
+    }
+
+    #[test]
+    fn a_part_is_found_only_whole() {
+        assert!(holds(b"xabcx", b"abc"));
+        assert!(!holds(b"xab cx", b"abc"));
+    }
+}
