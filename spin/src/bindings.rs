@@ -3,9 +3,9 @@
 
 // The generated imports and exports read and write what lies in linear memory,
 // which is the one thing here that needs `unsafe`.
+#[allow(unsafe_code)]
 #[allow(
     missing_docs,
-    unsafe_code,
     unreachable_pub,
     dead_code,
     clippy::all,

@@ -7,6 +7,7 @@
 
 use crate::checkout;
 use crate::command::run;
+use crate::metadata;
 use crate::stage::say;
 use crate::stage::stage;
 use crate::toolchain;
@@ -148,7 +149,8 @@ pub(crate) fn build(source: &Source, way: Option<Way>) -> Result<Vec<u8>> {
 /// The component's bytes, built from the sources in `places`.
 pub(crate) fn compile(source: &Source, toolchain: &Toolchain, places: &Places) -> Result<Vec<u8>> {
     let module = compile_module(source, toolchain, toolchain.build_flags, places)?;
-    wrap(source.package, &module)
+    let component = wrap(source.package, &module)?;
+    metadata::describe(&component, source.package, cargo(toolchain, places))
 }
 
 /// The core module of which a component is made.
@@ -184,7 +186,7 @@ pub(crate) fn compile_module(
 }
 
 /// A cargo on which nothing of the user's environment leaves a trace.
-fn cargo(toolchain: &Toolchain, places: &Places) -> std::process::Command {
+pub(crate) fn cargo(toolchain: &Toolchain, places: &Places) -> std::process::Command {
     let mut cargo = toolchain.cargo();
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(shapes_the_build) {

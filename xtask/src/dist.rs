@@ -1,22 +1,29 @@
-//! Builds what is handed out, into `dist`.
+//! Builds what is handed out, into `dist`; `docs/distribution.md` says what each
+//! file is.
 //!
 //! The plugin's bytes are the same everywhere. The Spin gateway is a component
 //! of its own; composed with the plugin it is the one file that Spin loads, and
 //! holds the plugin's bytes as they are, which is checked here.
 
 use crate::checkout;
+use crate::command::output;
 use crate::component;
 use crate::component::Places;
 use crate::component::Source;
+use crate::metadata;
+use crate::sbom;
 use crate::stage::say;
 use crate::stage::stage;
 use crate::toolchain;
 use crate::toolchain::Toolchain;
 use crate::toolchain::Way;
+use crate::wit_package;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::bail;
 use std::fmt::Write as _;
+use std::fs;
+use std::process::Command;
 use wac_graph::CompositionGraph;
 use wac_graph::EncodeOptions;
 use wac_graph::plug;
@@ -40,9 +47,74 @@ struct Artifact {
     bytes: Vec<u8>,
 }
 
+/// Everything that is handed out, with the revision of the sources in it.
 pub(crate) fn run(way: Option<Way>) -> Result<()> {
-    let artifacts = build(way)?;
-    for Artifact { name, bytes } in &artifacts {
+    let revision = revision();
+    if revision.is_none() {
+        say("not everything is committed, so the components tell no revision");
+    }
+    let mut artifacts = components(way, revision.as_deref())?;
+    let text = fs::read(checkout::root().join("wit/plugin.wit"))?;
+    artifacts.push(artifact("integration_plugin.wasm", wit_package::encode()?));
+    artifacts.push(artifact("integration_plugin.wit", text));
+    for (name, text) in sbom::bills()? {
+        artifacts.push(artifact(name, text.into_bytes()));
+    }
+    artifacts.push(artifact(CHECKSUMS, checksums(&artifacts).into_bytes()));
+    write(&artifacts)
+}
+
+/// The components alone; and with the probe of the conformance suite in the
+/// plugin's place, which is not handed out.
+pub(crate) fn for_tests(way: Option<Way>) -> Result<()> {
+    write(&components(way, None)?)?;
+    let probe = component::build(&component::PROBE, way)?;
+    let gateway = gateway(&toolchain::prepare(way)?, &Places::here()?)?;
+    let composed = compose(&probe, &gateway)?;
+    component::write(&checkout::dist().join(WITH_PROBE), &composed)
+}
+
+/// The commit that is checked out, if there is nothing else in the checkout.
+fn revision() -> Option<String> {
+    let git = |arguments: &[&str]| {
+        let mut git = Command::new("git");
+        output(git.args(arguments).current_dir(checkout::root())).ok()
+    };
+    let is_clean = git(&["status", "--porcelain"])?.is_empty();
+    is_clean.then(|| git(&["rev-parse", "HEAD"]))?
+}
+
+fn components(way: Option<Way>, revision: Option<&str>) -> Result<Vec<Artifact>> {
+    let toolchain = toolchain::prepare(way)?;
+    let places = Places::here()?;
+    let stamped = |component: Vec<u8>| match revision {
+        Some(revision) => metadata::stamp(&component, revision),
+        None => Ok(component),
+    };
+    let plugin = stage("building the plugin", || {
+        component::compile(&component::PLUGIN, &toolchain, &places)
+    })?;
+    let plugin = stamped(plugin)?;
+    let gateway = stage("building the Spin gateway", || gateway(&toolchain, &places))?;
+    let described = |component: &[u8]| {
+        let cargo = component::cargo(&toolchain, &places);
+        stamped(metadata::describe(component, SPIN.package, cargo)?)
+    };
+    let composed = described(&compose(&plugin, &gateway)?)?;
+    let gateway = described(&gateway)?;
+    Ok(vec![
+        artifact(component::PLUGIN.component, plugin),
+        artifact(COMPOSED, composed),
+        artifact(SPIN.component, gateway),
+    ])
+}
+
+fn artifact(name: &'static str, bytes: Vec<u8>) -> Artifact {
+    Artifact { name, bytes }
+}
+
+fn write(artifacts: &[Artifact]) -> Result<()> {
+    for Artifact { name, bytes } in artifacts {
         component::write(&checkout::dist().join(name), bytes)?;
         let digest = component::digest(bytes);
         say(&format!(
@@ -50,33 +122,7 @@ pub(crate) fn run(way: Option<Way>) -> Result<()> {
             bytes.len()
         ));
     }
-    let checksums = checksums(&artifacts);
-    component::write(&checkout::dist().join(CHECKSUMS), checksums.as_bytes())
-}
-
-/// Composes the gateway with the probe of the conformance suite, which is for
-/// tests and not handed out.
-pub(crate) fn with_probe(way: Option<Way>) -> Result<()> {
-    let probe = component::build(&component::PROBE, way)?;
-    let gateway = gateway(&toolchain::prepare(way)?, &Places::here()?)?;
-    let composed = compose(&probe, &gateway)?;
-    component::write(&checkout::dist().join(WITH_PROBE), &composed)
-}
-
-/// Everything that is handed out.
-fn build(way: Option<Way>) -> Result<Vec<Artifact>> {
-    let plugin = component::build(&component::PLUGIN, way)?;
-    let toolchain = toolchain::prepare(way)?;
-    let gateway = stage("building the Spin gateway", || {
-        gateway(&toolchain, &Places::here()?)
-    })?;
-    let composed = compose(&plugin, &gateway)?;
-    let artifact = |name, bytes| Artifact { name, bytes };
-    Ok(vec![
-        artifact(component::PLUGIN.component, plugin),
-        artifact(COMPOSED, composed),
-        artifact(SPIN.component, gateway),
-    ])
+    Ok(())
 }
 
 fn gateway(toolchain: &Toolchain, places: &Places) -> Result<Vec<u8>> {

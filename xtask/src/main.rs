@@ -22,6 +22,7 @@ mod dist;
 mod endure;
 mod fuzz;
 mod lint;
+mod metadata;
 mod mutants;
 mod postgres;
 mod reproducible;
@@ -31,6 +32,7 @@ mod simulate;
 mod stage;
 mod test;
 mod toolchain;
+mod wit_package;
 
 use anyhow::Result;
 use clap::Parser;

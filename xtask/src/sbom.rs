@@ -42,18 +42,31 @@ const PLUGIN: Program = Program {
     file: "servicenow_sync.wasm.cdx.json",
 };
 
+const SPIN: Program = Program {
+    package: "servicenow-sync-spin",
+    target: "wasm32-unknown-unknown",
+    file: "servicenow_sync_spin_gateway.wasm.cdx.json",
+};
+
 pub(crate) fn run() -> Result<()> {
-    let dist = checkout::root().join("dist");
+    let dist = checkout::dist();
     fs::create_dir_all(&dist)?;
-    for program in [GATEWAY, PLUGIN] {
-        let bill = bill(&program)?;
-        let count = bill["components"].as_array().map_or(0, Vec::len);
-        let text = serde_json::to_string_pretty(&bill)? + "\n";
-        let file = dist.join(program.file);
-        fs::write(&file, text)?;
-        say(&format!("dist/{}: {count} components", program.file));
+    for (file, text) in bills()? {
+        fs::write(dist.join(file), text)?;
+        say(&format!("dist/{file}"));
     }
     Ok(())
+}
+
+/// All bills, with the names of their files.
+pub(crate) fn bills() -> Result<Vec<(&'static str, String)>> {
+    let programs = [GATEWAY, PLUGIN, SPIN].into_iter();
+    programs
+        .map(|program| {
+            let text = serde_json::to_string_pretty(&bill(&program)?)?;
+            Ok((program.file, text + "\n"))
+        })
+        .collect()
 }
 
 fn bill(program: &Program) -> Result<Value> {
@@ -337,6 +350,19 @@ mod tests {
             assert!(names.contains(linked), "{linked} is missing");
         }
         for not_linked in ["wasmtime", "regex", "schemars"] {
+            assert!(!names.contains(not_linked), "{not_linked} is no part of it");
+        }
+    }
+
+    #[test]
+    fn the_spin_gateways_bill_is_without_the_plugin_and_without_another_runtime() {
+        let bill = bill(&SPIN).expect("a bill");
+        keeps_the_rules(&bill);
+        let names = names(&bill);
+        for linked in ["integration-gateway", "wit-bindgen", "url"] {
+            assert!(names.contains(linked), "{linked} is missing");
+        }
+        for not_linked in ["servicenow-sync-plugin", "wasmtime", "redb"] {
             assert!(!names.contains(not_linked), "{not_linked} is no part of it");
         }
     }

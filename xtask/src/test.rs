@@ -10,8 +10,7 @@ use crate::toolchain::Way;
 use anyhow::Result;
 
 pub(crate) fn run(way: Option<Way>, all_gateways: bool, filters: &[String]) -> Result<()> {
-    dist::run(way)?;
-    dist::with_probe(way)?;
+    dist::for_tests(way)?;
     postgres::prepare();
     if all_gateways {
         runtimes::prepare();

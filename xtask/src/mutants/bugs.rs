@@ -343,8 +343,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "a note written again",
         file: "sync/notes.rs",
-        text: ".filter(|(mark, _)| !record.journals_contain(mark))",
-        instead: ".filter(|(mark, _)| !record.journals_contain(mark) || true)",
+        text: ".partition(|(mark, _)| record.journals_contain(mark));",
+        instead: ".partition(|(mark, _)| record.journals_contain(mark) && false);",
         noticed_by: Tests::In("sessions"),
     },
     Bug {
@@ -357,8 +357,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "a comment not looked for before it is written",
         file: "sync/comments.rs",
-        text: "if !there {",
-        instead: "if !there || self.record.is_some() {",
+        text: "if there {",
+        instead: "if there && self.record.is_none() {",
         noticed_by: Tests::In("sessions"),
     },
     Bug {
