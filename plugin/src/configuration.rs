@@ -265,7 +265,7 @@ impl Configuration {
         let mut integrations: Vec<Integration> = Vec::new();
         for (index, value) in list.iter().enumerate() {
             let at = format!("/integration/{index}");
-            match json::from_value::<Integration>(value) {
+            match json::from_document::<Integration>(value) {
                 Ok(mut integration) => {
                     integration.complete();
                     problems.extend(integration.problems(&at));
