@@ -31,7 +31,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::future::Future;
-use core::future::pending;
 use core::mem;
 use core::pin::Pin;
 use core::task::Context as Task;
@@ -56,45 +55,52 @@ struct Queue {
     waiting: Vec<(u64, Waker)>,
 }
 
-/// An effect that has been asked for and whose reply is awaited.
-struct Asked<'a> {
+/// An effect that has been asked for, and becomes what its reply holds.
+///
+/// Where a gateway's answer does not fit what was asked, that never comes. The
+/// session ends without a verdict then, which the gateway counts as a failed
+/// attempt, and nothing here has to pretend to handle it.
+#[must_use = "where the reply tells nothing, there is no need to wait"]
+pub struct Asked<'a, T> {
     effects: &'a Effects,
     ticket: u64,
+    /// None if it is a reply of another kind.
+    content: fn(Reply) -> Option<T>,
 }
 
-impl Future for Asked<'_> {
-    type Output = Reply;
+impl<T> Future for Asked<'_, T> {
+    type Output = T;
 
-    fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Reply> {
-        let mut queue = self.effects.0.borrow_mut();
-        let ours = |(ticket, _): &(u64, Reply)| *ticket == self.ticket;
-        match queue.replies.iter().position(ours) {
-            Some(index) => Poll::Ready(queue.replies.swap_remove(index).1),
-            None => {
-                queue.waiting.push((self.ticket, task.waker().clone()));
-                Poll::Pending
-            }
+    fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<T> {
+        let reply = self.effects.reply(self.ticket, task);
+        match reply.and_then(self.content) {
+            Some(content) => Poll::Ready(content),
+            None => Poll::Pending,
         }
     }
 }
 
-/// What a gateway answered does not fit what was asked. The session then waits
-/// for ever, which ends it without a verdict: the gateway counts that as a
-/// failed attempt, and nothing here has to pretend to handle it.
-macro_rules! expect {
-    ($effects:expr, $effect:expr, $pattern:pat => $value:expr) => {
-        match $effects.ask($effect).await {
-            $pattern => $value,
-            _ => pending().await,
-        }
-    };
-}
-
 impl Effects {
-    fn ask(&self, effect: Effect) -> Asked<'_> {
+    // No `async fn`, here and below: what is asked for would be kept in each
+    // future that awaits it.
+    fn ask<T>(&self, effect: Effect, content: fn(Reply) -> Option<T>) -> Asked<'_, T> {
         Asked {
             effects: self,
             ticket: self.tell(effect),
+            content,
+        }
+    }
+
+    /// The reply of that ticket; if it has not come, `task` is woken when it does.
+    fn reply(&self, ticket: u64, task: &Task<'_>) -> Option<Reply> {
+        let mut queue = self.0.borrow_mut();
+        let ours = |(known, _): &(u64, Reply)| *known == ticket;
+        match queue.replies.iter().position(ours) {
+            Some(index) => Some(queue.replies.swap_remove(index).1),
+            None => {
+                queue.waiting.push((ticket, task.waker().clone()));
+                None
+            }
         }
     }
 
@@ -120,47 +126,64 @@ impl Effects {
     }
 
     /// Sends a request to a far end.
-    pub async fn http(&self, request: HttpRequest) -> Result<Response, HttpFailure> {
-        expect!(self, Effect::Http(request), Reply::Http(result) => result)
+    pub fn http(&self, request: HttpRequest) -> Asked<'_, Result<Response, HttpFailure>> {
+        self.ask(Effect::Http(request), |reply| match reply {
+            Reply::Http(result) => Some(result),
+            _ => None,
+        })
     }
 
     /// Reads keys, in order.
-    pub async fn get<const N: usize>(&self, keys: [String; N]) -> [Option<Entry>; N] {
-        match self.get_all(keys.into()).await.try_into() {
-            Ok(entries) => entries,
-            Err(_) => pending().await,
-        }
+    pub fn get<const N: usize>(&self, keys: [String; N]) -> Asked<'_, [Option<Entry>; N]> {
+        self.ask(Effect::Get(keys.into()), |reply| match reply {
+            Reply::Entries(entries) => entries.try_into().ok(),
+            _ => None,
+        })
     }
 
     /// Reads any number of keys, in order.
-    pub async fn get_all(&self, keys: Vec<String>) -> Vec<Option<Entry>> {
-        expect!(self, Effect::Get(keys), Reply::Entries(entries) => entries)
+    pub fn get_all(&self, keys: Vec<String>) -> Asked<'_, Vec<Option<Entry>>> {
+        self.ask(Effect::Get(keys), |reply| match reply {
+            Reply::Entries(entries) => Some(entries),
+            _ => None,
+        })
     }
 
     /// Returns once everything that was asked for before has been carried out.
     pub async fn carried_out(&self) {
-        self.get_all(Vec::new()).await;
+        self.get([]).await;
     }
 
     /// Reads a page of the keys that begin with `prefix`.
-    pub async fn scan(&self, prefix: String, after: Option<String>, limit: u32) -> Page {
-        expect!(self, Effect::Scan(Scan { prefix, after, limit }), Reply::Page(page) => page)
+    pub fn scan(&self, prefix: String, after: Option<String>, limit: u32) -> Asked<'_, Page> {
+        let scan = Scan {
+            prefix,
+            after,
+            limit,
+        };
+        self.ask(Effect::Scan(scan), |reply| match reply {
+            Reply::Page(page) => Some(page),
+            _ => None,
+        })
     }
 
     /// Writes a key and returns its new revision, or `None` if the precondition
     /// did not hold.
-    pub async fn write(
+    pub fn write(
         &self,
         key: String,
         precondition: Precondition,
         value: Option<Vec<u8>>,
-    ) -> Option<u64> {
+    ) -> Asked<'_, Option<u64>> {
         let write = Write {
             key,
             precondition,
             value,
         };
-        expect!(self, Effect::Write(write), Reply::Written(result) => result.ok())
+        self.ask(Effect::Write(write), |reply| match reply {
+            Reply::Written(result) => Some(result.ok()),
+            _ => None,
+        })
     }
 
     /// Writes a key if its precondition holds, and does not care if it does not.
@@ -196,9 +219,12 @@ impl Effects {
 
     /// Waits until work of a key has nothing left to do at once, for so long at
     /// most.
-    pub async fn await_work(&self, key: String, timeout_ms: u32) -> Standing {
+    pub fn await_work(&self, key: String, timeout_ms: u32) -> Asked<'_, Standing> {
         let awaiting = Awaiting { key, timeout_ms };
-        expect!(self, Effect::AwaitWork(awaiting), Reply::Standing(standing) => standing)
+        self.ask(Effect::AwaitWork(awaiting), |reply| match reply {
+            Reply::Standing(standing) => Some(standing),
+            _ => None,
+        })
     }
 
     /// Logs a fixed message with fields.
@@ -296,9 +322,9 @@ mod tests {
     #[test]
     fn what_is_asked_for_together_goes_out_together_and_gets_its_own_replies() {
         let mut driver = Driver::start(|effects| async move {
-            let a = effects.ask(Effect::Get(vec!["a".into()]));
-            let b = effects.ask(Effect::Get(vec!["b".into()]));
-            let (b, a) = (b.await, a.await);
+            let a = effects.get_all(vec!["a".into()]);
+            let b = effects.get_all(vec!["b".into()]);
+            let (b, a) = (Reply::Entries(b.await), Reply::Entries(a.await));
             assert_eq!((a, b), (entry(b"1"), entry(b"2")));
             effects.delete(vec![("x".into(), 1), ("y".into(), 2)]);
             Some(Verdict::Done)
