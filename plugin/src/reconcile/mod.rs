@@ -66,13 +66,13 @@ const OVERLAP_S: u64 = 300;
 enum Pause {
     /// It has done its share.
     Enough,
-    /// A call failed.
-    Trouble(Trouble),
+    /// A call failed. Boxed, since every result that is passed on has room for it.
+    Trouble(Box<Trouble>),
 }
 
 impl From<Trouble> for Pause {
     fn from(trouble: Trouble) -> Self {
-        Self::Trouble(trouble)
+        Self::Trouble(Box::new(trouble))
     }
 }
 
@@ -106,7 +106,7 @@ pub(crate) async fn run(effects: &Effects, integration: &Integration, side: Side
         }
         // Nothing that a far end says is a reason to give up asking.
         Err(Pause::Trouble(trouble)) => Verdict::Retry(Retry {
-            not_before_ms: match trouble {
+            not_before_ms: match *trouble {
                 Trouble::NotBefore(until_ms, _) => Some(until_ms),
                 _ => None,
             },

@@ -13,6 +13,7 @@
 //! by the signature under its description.
 
 use super::Stop;
+use super::Why;
 use super::case::Case;
 use super::rehearsal::shown_columns;
 use crate::Level;
@@ -95,8 +96,10 @@ impl Case<'_> {
         let incident = match self.read_incident().await {
             Ok(Some(incident)) => incident.clone(),
             Ok(None) => return Ok(Birth::NotWanted("no webhook has shown the incident".into())),
-            Err(Stop::Trouble(Trouble::Missing(why))) => return Ok(Birth::NotWanted(why)),
-            Err(stop) => return Err(stop),
+            Err(stop) => match stop.missing() {
+                Some(why) => return Ok(Birth::NotWanted(why.into())),
+                None => return Err(stop),
+            },
         };
         if let Some(sys_id) = signed_with(incident.text("description"))
             && self.belongs_to(&sys_id, id).await?
@@ -420,10 +423,8 @@ impl Case<'_> {
             return Ok(());
         }
         let reason = "this store is new, and an earlier one may have begun to create it";
-        Err(Stop::Wait {
-            until_ms,
-            reason: reason.into(),
-        })
+        let reason = reason.into();
+        Err(Why::Wait { until_ms, reason }.into())
     }
 
     async fn create_incident(&mut self, view: &ServiceNowView) -> Result<IncidentId, Stop> {
@@ -436,10 +437,11 @@ impl Case<'_> {
             .grade
             .and_then(|g| self.integration.severity.severity(g.urgency))
         else {
-            return Err(Stop::Park(format!(
+            let why = format!(
                 "{number} has no urgency that the integration's severity map knows; \
                  set one in ServiceNow or in [integration.severity]"
-            )));
+            );
+            return Err(Why::Park(why).into());
         };
         let title = view
             .title
@@ -548,7 +550,7 @@ impl Case<'_> {
                 introduced,
                 ..Pair::default()
             };
-            let value = json::write(&pair).map_err(|e| Stop::Park(e.to_string()))?;
+            let value = json::write(&pair).map_err(|e| Why::Park(e.to_string()))?;
             let key = keys::pair(integration, &owner);
             self.effects
                 .write(key, Precondition::Absent, Some(value))
@@ -618,7 +620,7 @@ impl Case<'_> {
         }
         let until_ms = self.effects.now_ms() + settled_ms.saturating_sub(now_ms);
         let reason = format!("{system} may still carry out a creation whose answer was lost");
-        Err(Stop::Wait { until_ms, reason })
+        Err(Why::Wait { until_ms, reason }.into())
     }
 
     /// Stores that two incidents belong together. The way back to the pair is
@@ -646,9 +648,8 @@ impl Case<'_> {
                 let [entry] = self.effects.get([key]).await;
                 if let Some(entry) = entry.filter(|entry| entry.value != value) {
                     let owner = String::from_utf8_lossy(&entry.value).into_owned();
-                    return Err(Stop::Park(format!(
-                        "{other} already belongs to pair {owner}"
-                    )));
+                    let why = format!("{other} already belongs to pair {owner}");
+                    return Err(Why::Park(why).into());
                 }
             }
         }

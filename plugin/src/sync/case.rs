@@ -1,6 +1,7 @@
 //! What a session knows about the pair it works on.
 
 use super::Stop;
+use super::Why;
 use super::rehearsal::Supposed;
 use crate::KeyedEntry;
 use crate::Level;
@@ -106,7 +107,7 @@ impl<'a> Case<'a> {
             let text = String::from_utf8_lossy(&member.value);
             let other = Entity::parse(&text).filter(|other| *other != name);
             let other = other.ok_or_else(|| {
-                Stop::Park(format!(
+                Why::Park(format!(
                     "the record of where {name} belongs is unreadable: \"{text}\""
                 ))
             })?;
@@ -402,13 +403,13 @@ impl<'a> Case<'a> {
             return Ok(());
         }
         let value = json::write(&self.pair)
-            .map_err(|e| Stop::Park(format!("the pair cannot be written: {e}")))?;
+            .map_err(|e| Why::Park(format!("the pair cannot be written: {e}")))?;
         let precondition = self
             .revision
             .map_or(Precondition::Absent, Precondition::Revision);
         let key = keys::pair(&self.integration.id, &self.name);
         let revision = self.effects.write(key, precondition, Some(value)).await;
-        self.revision = Some(revision.ok_or(Stop::Overtaken)?);
+        self.revision = Some(revision.ok_or(Why::Overtaken)?);
         Ok(())
     }
 
@@ -504,13 +505,14 @@ impl<'a> Case<'a> {
 
 fn read_pair(name: &Entity, stored: &[u8]) -> Result<Pair, Stop> {
     let pair: Pair = json::read(stored)
-        .map_err(|e| Stop::Park(format!("the record of pair {name} is unreadable: {e}")))?;
+        .map_err(|e| Why::Park(format!("the record of pair {name} is unreadable: {e}")))?;
     if pair.schema != SCHEMA {
         let found = pair.schema;
-        return Err(Stop::Park(format!(
+        let why = format!(
             "the record of pair {name} has layout {found}, expected {SCHEMA}; it was written by \
              another version"
-        )));
+        );
+        return Err(Why::Park(why).into());
     }
     Ok(pair)
 }

@@ -5,6 +5,7 @@
 //! not before the lost one has had time to appear.
 
 use super::Stop;
+use super::Why;
 use super::case::Case;
 use crate::Level;
 use crate::comment;
@@ -327,7 +328,7 @@ impl Case<'_> {
         let left_ms = until_ms.min(latest_ms).saturating_sub(now_ms);
         let until_ms = self.effects.now_ms() + left_ms;
         let reason = "a comment whose answer was lost may still appear".into();
-        Err(Stop::Wait { until_ms, reason })
+        Err(Why::Wait { until_ms, reason }.into())
     }
 
     /// Stores that a comment with this mark is about to be sent.

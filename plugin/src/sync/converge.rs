@@ -6,6 +6,7 @@
 //! hold at that moment.
 
 use super::Stop;
+use super::Why;
 use super::case::Case;
 use crate::Level;
 use crate::far_end::Trouble;
@@ -212,10 +213,8 @@ impl Case<'_> {
         let reason = "fields were written to and fro within ten minutes; look for a rule on \
                       either side that changes them back";
         self.log(Level::Error, "brake", &[("reason", reason)]);
-        Err(Stop::Wait {
-            until_ms: a.min(b),
-            reason: reason.into(),
-        })
+        let (until_ms, reason) = (a.min(b), reason.into());
+        Err(Why::Wait { until_ms, reason }.into())
     }
 
     /// What ServiceNow holds: as read, else as the newest webhook shows it.

@@ -2,6 +2,7 @@
 //! so that neither is created again.
 
 use super::Stop;
+use super::Why;
 use super::case::Case;
 use crate::Level;
 use crate::Precondition;
@@ -57,11 +58,11 @@ impl Case<'_> {
             ended: Some(why.to_owned()),
             ..Pair::default()
         };
-        let value = json::write(&tombstone).map_err(|e| Stop::Park(e.to_string()))?;
+        let value = json::write(&tombstone).map_err(|e| Why::Park(e.to_string()))?;
         let precondition =
             entry.map_or(Precondition::Absent, |e| Precondition::Revision(e.revision));
         let written = self.effects.write(key, precondition, Some(value)).await;
-        written.ok_or(Stop::Overtaken)?;
+        written.ok_or(Why::Overtaken)?;
         let member = member.map(|member| (member_key, member.revision));
         self.effects.delete(member.into_iter().collect());
         Ok(true)
@@ -78,10 +79,10 @@ impl Case<'_> {
             }
             Side::Flashduty => self.tell_flashduty(&notes).await,
         };
-        match told {
-            Err(Stop::Trouble(Trouble::Refused(_) | Trouble::Missing(_))) => Ok(()),
-            told => told,
-        }
+        told.or_else(|Stop(why)| match *why {
+            Why::Trouble(Trouble::Refused(_) | Trouble::Missing(_)) => Ok(()),
+            why => Err(why.into()),
+        })
     }
 
     /// Takes down that both incidents are there, if one was missing.
@@ -115,12 +116,12 @@ impl Case<'_> {
             }
             let until_ms = until_ms.min(now_ms + LOOK_AGAIN_MS);
             let reason = why.to_owned();
-            return Err(Stop::Wait { until_ms, reason });
+            return Err(Why::Wait { until_ms, reason }.into());
         }
         (self.incident, self.record) = (None, None);
         let is_gone = |read: Result<(), Stop>| match read {
             Ok(()) => Ok(false),
-            Err(Stop::Trouble(Trouble::Missing(_))) => Ok(true),
+            Err(stop) if stop.missing().is_some() => Ok(true),
             Err(stop) => Err(stop),
         };
         let incident_is_gone = is_gone(self.read_incident().await.map(drop))?;

@@ -33,6 +33,7 @@ use crate::keys;
 use crate::keys::Job;
 use crate::reconcile;
 use crate::session::Effects;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use birth::Birth;
@@ -44,9 +45,14 @@ use rehearsal::Supposed;
 /// after each: business rules and locks pass, missing rights do not.
 const PATIENCE_MS: [u64; 4] = [15_000, 60_000, 180_000, 600_000];
 
-/// Why the work ends before it is done.
+/// The work ends before it is done. Boxed, since every result that is passed on
+/// has room for it.
 #[derive(Debug)]
-pub(crate) enum Stop {
+pub(crate) struct Stop(Box<Why>);
+
+/// Why the work ends.
+#[derive(Debug)]
+pub(crate) enum Why {
     /// A call failed.
     Trouble(Trouble),
     /// Something that may still happen must have happened or not by then.
@@ -62,13 +68,27 @@ pub(crate) enum Stop {
     Elsewhere,
 }
 
+impl From<Why> for Stop {
+    fn from(why: Why) -> Self {
+        Self(Box::new(why))
+    }
+}
+
 impl From<Trouble> for Stop {
     fn from(trouble: Trouble) -> Self {
-        Self::Trouble(trouble)
+        Why::Trouble(trouble).into()
     }
 }
 
 impl Stop {
+    /// What is missing, if that is why.
+    fn missing(&self) -> Option<&str> {
+        match &*self.0 {
+            Why::Trouble(Trouble::Missing(what)) => Some(what),
+            _ => None,
+        }
+    }
+
     /// What the gateway is told, at the given attempt.
     fn verdict(self, now_ms: u64, attempt: u32) -> Verdict {
         let wait = |not_before_ms, reason| {
@@ -78,12 +98,12 @@ impl Stop {
                 reason,
             })
         };
-        match self {
-            Self::Trouble(Trouble::NotNow(reason) | Trouble::Unknown(reason)) => wait(None, reason),
-            Self::Trouble(Trouble::NotBefore(until_ms, reason)) => wait(Some(until_ms), reason),
-            Self::Wait { until_ms, reason } => wait(Some(until_ms), reason),
-            Self::Overtaken => wait(None, "the pair was written by another session".into()),
-            Self::Trouble(Trouble::Refused(reason) | Trouble::Missing(reason)) => {
+        match *self.0 {
+            Why::Trouble(Trouble::NotNow(reason) | Trouble::Unknown(reason)) => wait(None, reason),
+            Why::Trouble(Trouble::NotBefore(until_ms, reason)) => wait(Some(until_ms), reason),
+            Why::Wait { until_ms, reason } => wait(Some(until_ms), reason),
+            Why::Overtaken => wait(None, "the pair was written by another session".into()),
+            Why::Trouble(Trouble::Refused(reason) | Trouble::Missing(reason)) => {
                 match usize::try_from(attempt)
                     .ok()
                     .and_then(|n| PATIENCE_MS.get(n))
@@ -96,8 +116,8 @@ impl Stop {
                     None => Verdict::Park(reason),
                 }
             }
-            Self::Trouble(Trouble::Forbidden(reason)) | Self::Park(reason) => Verdict::Park(reason),
-            Self::Rehearsed | Self::Elsewhere => Verdict::Done,
+            Why::Trouble(Trouble::Forbidden(reason)) | Why::Park(reason) => Verdict::Park(reason),
+            Why::Rehearsed | Why::Elsewhere => Verdict::Done,
         }
     }
 }
@@ -139,19 +159,18 @@ pub async fn run(
                     case.conclude();
                     Ok(())
                 }
-                Err(Stop::Rehearsed) => {
-                    case.conclude();
-                    Ok(())
-                }
-                Err(Stop::Trouble(Trouble::Missing(why))) => {
-                    let ended = case.ends_with_one(&why).await?;
-                    if !ended {
-                        return Err(Trouble::Missing(why).into());
+                Err(Stop(why)) => {
+                    let is_over = match &*why {
+                        Why::Rehearsed => true,
+                        Why::Trouble(Trouble::Missing(why)) => case.ends_with_one(why).await?,
+                        _ => false,
+                    };
+                    if !is_over {
+                        return Err(Stop(why));
                     }
                     case.conclude();
                     Ok(())
                 }
-                stopped => stopped,
             },
             Loaded::Elsewhere => Ok(()),
         }
@@ -171,7 +190,7 @@ async fn bring_in_step(case: &mut Case<'_>) -> Result<(), Stop> {
     if !case.pair.is_linked() {
         match case.give_birth().await? {
             Birth::Linked => newly_linked = true,
-            Birth::Elsewhere => return Err(Stop::Elsewhere),
+            Birth::Elsewhere => return Err(Why::Elsewhere.into()),
             Birth::NotWanted(why) => return case.turn_down(&why).await,
         }
     }
@@ -197,7 +216,7 @@ mod tests {
     use super::*;
 
     fn refused(attempt: u32) -> Verdict {
-        Stop::Trouble(Trouble::Refused("no".into())).verdict(1000, attempt)
+        Stop::from(Trouble::Refused("no".into())).verdict(1000, attempt)
     }
 
     #[test]
@@ -221,7 +240,7 @@ mod tests {
             Trouble::NotBefore(5, "x".into()),
             Trouble::Unknown("x".into()),
         ] {
-            let verdict = Stop::Trouble(trouble).verdict(1000, 99);
+            let verdict = Stop::from(trouble).verdict(1000, 99);
             assert!(
                 matches!(verdict, Verdict::Retry(Retry { counts: false, .. })),
                 "{verdict:?}"

@@ -79,8 +79,10 @@ impl Case<'_> {
             let number = self.pair.number.as_deref().unwrap_or("a record");
             return Ok(Err(format!("it belongs to {number}; unlink it first")));
         }
-        if let Err(Stop::Trouble(Trouble::Missing(why))) = self.read_incident().await {
-            return Ok(Err(why));
+        if let Err(stop) = self.read_incident().await
+            && let Some(why) = stop.missing()
+        {
+            return Ok(Err(why.into()));
         }
         let number = match self.servicenow.record(sys_id).await {
             Ok(record) => record.number().into(),

@@ -2,6 +2,7 @@
 //! integration says `dry-run`, and where the gateway only rehearses.
 
 use super::Stop;
+use super::Why;
 use super::case::Case;
 use crate::Level;
 use crate::comment;
@@ -127,7 +128,7 @@ impl Case<'_> {
     pub(super) fn would_create(&self, system: &str, request: &str, columns: Columns) -> Stop {
         self.would_send(system, request, &columns.into());
         self.rehearse_comments();
-        Stop::Rehearsed
+        Why::Rehearsed.into()
     }
 
     fn would_send(&self, system: &str, request: &str, body: &Value) {
