@@ -6,45 +6,61 @@ use crate::Response;
 use crate::date;
 use crate::json;
 use crate::text;
+use alloc::boxed::Box;
 use alloc::string::String;
 use serde_json::Value;
 
-/// Why a call did not bring what was asked for. The texts are for operators.
+/// Why a call did not bring what was asked for. Boxed, since every result that
+/// is passed on has room for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub struct Trouble(Box<(Kind, String)>);
+
+/// What may be done next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
     /// Certainly not carried out, and not the incident's fault: no connection,
     /// rate limit, credential, gate. Wait, and do not count it.
-    NotNow(String),
+    NotNow,
     /// As `NotNow`, and the gateway knows until when (Unix milliseconds).
-    NotBefore(u64, String),
+    NotBefore(u64),
     /// Perhaps carried out. What is absolute may be sent again at once; what
     /// adds something (a record, a comment) must be looked for first.
-    Unknown(String),
+    Unknown,
     /// Understood and declined: trying again without a change is unlikely to
     /// help.
-    Refused(String),
+    Refused,
     /// No such record, or none that may be seen.
-    Missing(String),
+    Missing,
     /// The operator's policy forbids the call itself.
-    Forbidden(String),
+    Forbidden,
+}
+
+impl Kind {
+    /// Trouble of this kind. The reason is for operators.
+    pub(crate) fn because(self, reason: String) -> Trouble {
+        Trouble(Box::new((self, reason)))
+    }
 }
 
 impl Trouble {
     /// An answer to a read that makes no sense: nothing has happened.
     pub(crate) fn unreadable(why: String) -> Self {
-        Self::NotNow(why)
+        Kind::NotNow.because(why)
+    }
+
+    /// What may be done next.
+    pub fn kind(&self) -> Kind {
+        self.0.0
     }
 
     /// The text for operators.
     pub fn reason(&self) -> &str {
-        match self {
-            Self::NotNow(why)
-            | Self::NotBefore(_, why)
-            | Self::Unknown(why)
-            | Self::Refused(why)
-            | Self::Missing(why)
-            | Self::Forbidden(why) => why,
-        }
+        &self.0.1
+    }
+
+    /// Whether it was declined, and would be again.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(self.kind(), Kind::Refused | Kind::Missing)
     }
 }
 
@@ -69,13 +85,14 @@ pub(crate) fn json_answer(
     result: Result<Response, HttpFailure>,
     what: &str,
 ) -> Result<(u16, Value), Trouble> {
-    let response = result.map_err(|failure| match failure {
-        HttpFailure::Refused(why) => Trouble::Forbidden(format!("{what}: {why}")),
-        HttpFailure::Held(hold) => {
-            Trouble::NotBefore(hold.until_ms, format!("{what}: {}", hold.reason))
-        }
-        HttpFailure::Unreachable(why) => Trouble::NotNow(format!("{what}: {why}")),
-        HttpFailure::Unknown(why) => Trouble::Unknown(format!("{what}: {why}")),
+    let response = result.map_err(|failure| {
+        let (kind, why) = match failure {
+            HttpFailure::Refused(why) => (Kind::Forbidden, why),
+            HttpFailure::Held(hold) => (Kind::NotBefore(hold.until_ms), hold.reason),
+            HttpFailure::Unreachable(why) => (Kind::NotNow, why),
+            HttpFailure::Unknown(why) => (Kind::Unknown, why),
+        };
+        kind.because(format!("{what}: {why}"))
     })?;
     let status = response.status;
     let content_type = header(&response, "content-type").unwrap_or_default();
@@ -95,12 +112,13 @@ pub(crate) fn json_answer(
                     &kind
                 }
             );
-            Err(match status {
+            let kind = match status {
                 // Declined before anything was done.
-                300..=399 | 401 | 403 | 404 | 407 | 429 => Trouble::NotNow(why),
-                400..=499 => Trouble::Refused(why),
-                _ => Trouble::Unknown(why),
-            })
+                300..=399 | 401 | 403 | 404 | 407 | 429 => Kind::NotNow,
+                400..=499 => Kind::Refused,
+                _ => Kind::Unknown,
+            };
+            Err(kind.because(why))
         }
     }
 }
@@ -124,19 +142,15 @@ mod tests {
         let html = "<title>Instance Hibernating page</title>";
         assert_eq!(
             answer(200, "text/html", html),
-            Err(Trouble::Unknown(
-                "it answered 200 with text/html instead of JSON".into()
-            ))
+            Err(Kind::Unknown.because("it answered 200 with text/html instead of JSON".into()))
         );
-        assert!(matches!(
-            answer(200, "application/json", html),
-            Err(Trouble::Unknown(_))
-        ));
+        let kind = answer(200, "application/json", html).unwrap_err().kind();
+        assert_eq!(kind, Kind::Unknown);
     }
 
     #[test]
     fn a_redirect_is_waited_out_and_never_followed() {
-        assert!(matches!(answer(302, "", ""), Err(Trouble::NotNow(_))));
+        assert_eq!(answer(302, "", "").unwrap_err().kind(), Kind::NotNow);
     }
 
     #[test]
@@ -147,7 +161,7 @@ mod tests {
         });
         assert_eq!(
             json_answer(Err(hold), "it"),
-            Err(Trouble::NotBefore(9, "it: rate limit".into()))
+            Err(Kind::NotBefore(9).because("it: rate limit".into()))
         );
     }
 }

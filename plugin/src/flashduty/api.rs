@@ -10,6 +10,7 @@ use super::IncidentId;
 use super::Person;
 use crate::HttpRequest;
 use crate::configuration::FlashdutySide;
+use crate::far_end::Kind;
 use crate::far_end::Trouble;
 use crate::far_end::clock_ms;
 use crate::far_end::json_answer;
@@ -158,7 +159,7 @@ impl<'a> FlashdutyApi<'a> {
         }
         let data = self.call("/incident/create", &body).await?;
         json::from_value(&data["incident_id"])
-            .map_err(|e| Trouble::Unknown(format!("Flashduty's /incident/create: {e}")))
+            .map_err(|e| Kind::Unknown.because(format!("Flashduty's /incident/create: {e}")))
     }
 
     /// The incidents of a channel that started in a time, in seconds: when they
@@ -180,7 +181,7 @@ impl<'a> FlashdutyApi<'a> {
                 return Ok(found);
             }
         }
-        Err(Trouble::Refused(format!(
+        Err(Kind::Refused.because(format!(
             "expected at most {} incidents in channel {channel} while one is looked for",
             MAX_PAGES * 100
         )))
@@ -372,13 +373,14 @@ impl<'a> FlashdutyApi<'a> {
             200,
         );
         let why = format!("{what} answered {status} {code}: {message}");
-        Err(match (code, status) {
-            ("ResourceNotFound", _) => Trouble::Missing(why),
+        let kind = match (code, status) {
+            ("ResourceNotFound", _) => Kind::Missing,
             ("Unauthorized" | "RequestTooFrequently" | "RequestLocked", _)
-            | (_, 401 | 423 | 429) => Trouble::NotNow(why),
-            ("InternalError" | "ServiceUnavailable", _) | (_, 500..) => Trouble::Unknown(why),
-            _ => Trouble::Refused(why),
-        })
+            | (_, 401 | 423 | 429) => Kind::NotNow,
+            ("InternalError" | "ServiceUnavailable", _) | (_, 500..) => Kind::Unknown,
+            _ => Kind::Refused,
+        };
+        Err(kind.because(why))
     }
 }
 

@@ -23,6 +23,7 @@ use crate::Precondition;
 use crate::Retry;
 use crate::Verdict;
 use crate::configuration::Integration;
+use crate::far_end::Kind;
 use crate::far_end::Trouble;
 use crate::first_look::FirstLook;
 use crate::flashduty::FlashdutyApi;
@@ -66,13 +67,13 @@ const OVERLAP_S: u64 = 300;
 enum Pause {
     /// It has done its share.
     Enough,
-    /// A call failed. Boxed, since every result that is passed on has room for it.
-    Trouble(Box<Trouble>),
+    /// A call failed.
+    Trouble(Trouble),
 }
 
 impl From<Trouble> for Pause {
     fn from(trouble: Trouble) -> Self {
-        Self::Trouble(Box::new(trouble))
+        Self::Trouble(trouble)
     }
 }
 
@@ -106,8 +107,8 @@ pub(crate) async fn run(effects: &Effects, integration: &Integration, side: Side
         }
         // Nothing that a far end says is a reason to give up asking.
         Err(Pause::Trouble(trouble)) => Verdict::Retry(Retry {
-            not_before_ms: match *trouble {
-                Trouble::NotBefore(until_ms, _) => Some(until_ms),
+            not_before_ms: match trouble.kind() {
+                Kind::NotBefore(until_ms) => Some(until_ms),
                 _ => None,
             },
             counts: false,

@@ -10,6 +10,7 @@ use super::Record;
 use super::SysId;
 use crate::HttpRequest;
 use crate::configuration::Integration;
+use crate::far_end::Kind;
 use crate::far_end::Trouble;
 use crate::far_end::clock_ms;
 use crate::far_end::header;
@@ -116,7 +117,7 @@ impl<'a> ServiceNowApi<'a> {
         let rows = list(&result).iter().cloned();
         let records: Vec<Record> = rows.filter_map(Record::from_result).collect();
         if records.iter().any(|r| r.raw("sys_updated_on") < since) {
-            return Err(Trouble::Refused(format!(
+            return Err(Kind::Refused.because(format!(
                 "{what} answered with a record that was not changed since {since}; the \
                  integration user must be able to read sys_updated_on"
             )));
@@ -167,7 +168,9 @@ impl<'a> ServiceNowApi<'a> {
         let query = Query::equals("sys_id", id.as_str())
             .zip(Query::equals("correlation_id", correlation))
             .map(|(a, b)| a.or(&b).ascending("sys_created_on"))
-            .ok_or_else(|| Trouble::Refused(format!("\"{correlation}\" cannot be looked up")))?;
+            .ok_or_else(|| {
+                Kind::Refused.because(format!("\"{correlation}\" cannot be looked up"))
+            })?;
         let path = format!(
             "incident?sysparm_query={}&sysparm_limit=10&{}",
             query.encoded(),
@@ -190,7 +193,7 @@ impl<'a> ServiceNowApi<'a> {
             .find(|r| r.sys_id != *id && r.raw("correlation_id") != correlation)
         {
             None if records.len() == rows.len() => Ok(records),
-            _ => Err(Trouble::Refused(format!(
+            _ => Err(Kind::Refused.because(format!(
                 "ServiceNow answered a look-up of correlation_id {correlation} with another \
                  record; the integration user must be able to read sys_id and correlation_id"
             ))),
@@ -202,7 +205,7 @@ impl<'a> ServiceNowApi<'a> {
     pub async fn find_by(&self, table: &str, by: &str, value: &str) -> Result<Found, Trouble> {
         let query = Query::text(by, value).ok_or_else(|| {
             let value = text::cut(value, 40);
-            Trouble::Refused(format!("\"{value}\" cannot be looked up"))
+            Kind::Refused.because(format!("\"{value}\" cannot be looked up"))
         })?;
         let path = format!(
             "{table}?sysparm_query={}&sysparm_limit=2&sysparm_fields=sys_id,{by}",
@@ -229,7 +232,7 @@ impl<'a> ServiceNowApi<'a> {
     /// where the user may not read them.
     pub async fn choices(&self, column: &str) -> Result<Vec<Choice>, Trouble> {
         let query = Query::choices(column)
-            .ok_or_else(|| Trouble::Refused(format!("\"{column}\" cannot be looked up")))?;
+            .ok_or_else(|| Kind::Refused.because(format!("\"{column}\" cannot be looked up")))?;
         let path = format!(
             "sys_choice?sysparm_query={}&sysparm_limit=1000&sysparm_fields=element,value,label",
             query.encoded()
@@ -275,7 +278,7 @@ impl<'a> ServiceNowApi<'a> {
         let query = Query::equals("element_id", id.as_str())
             .map(|of| of.and(&Query::one_of("element", journals)))
             .map(|query| query.ascending("sys_created_on"))
-            .ok_or_else(|| Trouble::Refused(format!("\"{id}\" cannot be looked up")))?;
+            .ok_or_else(|| Kind::Refused.because(format!("\"{id}\" cannot be looked up")))?;
         let path = format!(
             "sys_journal_field?sysparm_query={}&sysparm_limit=1000\
              &sysparm_fields=sys_id,element_id,element,value,sys_created_on,sys_created_by",
@@ -309,7 +312,7 @@ impl<'a> ServiceNowApi<'a> {
         let (what, result) = self.call(method, path, columns).await?;
         // What was written may well be there; it only cannot be seen.
         Record::from_result(result)
-            .ok_or_else(|| Trouble::Unknown(format!("{what} answered without a sys_id")))
+            .ok_or_else(|| Kind::Unknown.because(format!("{what} answered without a sys_id")))
     }
 
     async fn call(
@@ -357,11 +360,12 @@ impl<'a> ServiceNowApi<'a> {
             part("message"),
             part("detail")
         );
-        Err(match status {
-            404 => Trouble::Missing(why),
-            401 | 429 => Trouble::NotNow(why),
-            400..=499 => Trouble::Refused(why),
-            _ => Trouble::Unknown(why),
-        })
+        let kind = match status {
+            404 => Kind::Missing,
+            401 | 429 => Kind::NotNow,
+            400..=499 => Kind::Refused,
+            _ => Kind::Unknown,
+        };
+        Err(kind.because(why))
     }
 }

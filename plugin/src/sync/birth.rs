@@ -23,6 +23,7 @@ use crate::comment::Origin;
 use crate::condition;
 use crate::configuration::Trigger;
 use crate::date;
+use crate::far_end::Kind;
 use crate::far_end::Trouble;
 use crate::first_look::FirstLook;
 use crate::flashduty;
@@ -202,7 +203,7 @@ impl Case<'_> {
         self.about_to_create(Side::ServiceNow).await?;
         let record = match self.servicenow.create(&columns).await {
             Ok(record) => record,
-            Err(Trouble::Refused(why)) => {
+            Err(trouble) if trouble.kind() == Kind::Refused => {
                 // Perhaps because the record exists: how an instance says that
                 // is not known, so look instead of reading the message.
                 match self
@@ -213,7 +214,7 @@ impl Case<'_> {
                     .next()
                 {
                     Some(record) => return Ok(record),
-                    None => return Err(self.not_created(Trouble::Refused(why)).await),
+                    None => return Err(self.not_created(trouble).await),
                 }
             }
             Err(trouble) => return Err(self.not_created(trouble).await),
@@ -485,7 +486,11 @@ impl Case<'_> {
         let flashduty = &self.flashduty;
         let create = |to| flashduty.create(&title, &description, severity, channel, to);
         let mut created = create(people.as_ref()).await;
-        if let (Err(Trouble::Refused(why) | Trouble::Missing(why)), Some(_)) = (&created, &people) {
+        if let Err(trouble) = &created
+            && trouble.is_final()
+            && people.is_some()
+        {
+            let why = trouble.reason();
             self.log(Level::Warn, "nobody is assigned", &[("why", why)]);
             created = create(None).await;
         }
@@ -535,7 +540,7 @@ impl Case<'_> {
                     }
                     theirs => theirs == correlation(integration, id),
                 },
-                Err(Trouble::Missing(_)) => false,
+                Err(trouble) if trouble.kind() == Kind::Missing => false,
                 Err(trouble) => return Err(trouble.into()),
             },
             None => false,
@@ -581,7 +586,7 @@ impl Case<'_> {
 
     /// Stores what is known after a creation that brought no record.
     async fn not_created(&mut self, trouble: Trouble) -> Stop {
-        if !matches!(trouble, Trouble::Unknown(_))
+        if trouble.kind() != Kind::Unknown
             && let Some(creating) = &mut self.pair.creating
         {
             // Certainly not carried out. An earlier one may still be.

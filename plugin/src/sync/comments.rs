@@ -12,6 +12,7 @@ use crate::comment;
 use crate::comment::Origin;
 use crate::configuration::Journal;
 use crate::configuration::Journals;
+use crate::far_end::Kind;
 use crate::far_end::Trouble;
 use crate::flashduty;
 use crate::flashduty::IncidentId;
@@ -354,7 +355,8 @@ impl Case<'_> {
     /// Takes the outcome of a comment. Unless its answer was lost there is
     /// nothing to wait for, and that is stored with whatever is stored next.
     pub(super) async fn settled<T>(&mut self, sent: Result<T, Trouble>) -> Result<T, Stop> {
-        if !matches!(sent, Err(Trouble::Unknown(_))) {
+        let kind = sent.as_ref().err().map(Trouble::kind);
+        if kind != Some(Kind::Unknown) {
             self.nothing_is_unsettled();
         }
         match sent {

@@ -9,7 +9,7 @@ use super::Stop;
 use super::Why;
 use super::case::Case;
 use crate::Level;
-use crate::far_end::Trouble;
+use crate::far_end::Kind;
 use crate::flashduty::IncidentId;
 use crate::flashduty::Step;
 use crate::pair::Base;
@@ -170,16 +170,20 @@ impl Case<'_> {
     /// Takes one step in Flashduty. A custom field or a person that Flashduty
     /// does not take must not hold up everything else.
     async fn take(&mut self, id: &IncidentId, step: &Step) -> Result<(), Stop> {
-        let (what, why) = match (self.flashduty.step(id, step).await, step) {
-            (Ok(()), _) => return Ok(()),
-            (Err(Trouble::Refused(why)), Step::Field { name, .. }) => (name.as_str(), why),
-            (Err(Trouble::Refused(why)), Step::Assign { .. }) => ("assignee", why),
-            (Err(trouble), _) => return Err(trouble.into()),
+        let Err(trouble) = self.flashduty.step(id, step).await else {
+            return Ok(());
         };
+        let what = match step {
+            _ if trouble.kind() != Kind::Refused => return Err(trouble.into()),
+            Step::Field { name, .. } => name.as_str(),
+            Step::Assign { .. } => "assignee",
+            _ => return Err(trouble.into()),
+        };
+        let why = trouble.reason();
         let now_ms = self.effects.now_ms();
         self.pair
             .note(now_ms, format!("{what} is left alone: {why}"));
-        let fields = [("field", what), ("why", &why)];
+        let fields = [("field", what), ("why", why)];
         self.log(Level::Warn, "a field is left alone", &fields);
         Ok(())
     }

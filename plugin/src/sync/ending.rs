@@ -6,7 +6,6 @@ use super::Why;
 use super::case::Case;
 use crate::Level;
 use crate::Precondition;
-use crate::far_end::Trouble;
 use crate::json;
 use crate::keys;
 use crate::keys::Entity;
@@ -80,7 +79,7 @@ impl Case<'_> {
             Side::Flashduty => self.tell_flashduty(&notes).await,
         };
         told.or_else(|Stop(why)| match *why {
-            Why::Trouble(Trouble::Refused(_) | Trouble::Missing(_)) => Ok(()),
+            Why::Trouble(trouble) if trouble.is_final() => Ok(()),
             why => Err(why.into()),
         })
     }

@@ -5,7 +5,7 @@ use super::Stop;
 use super::case::Case;
 use crate::Level;
 use crate::Precondition;
-use crate::far_end::Trouble;
+use crate::far_end::Kind;
 use crate::flashduty::short_hash;
 use crate::json;
 use crate::keys;
@@ -71,7 +71,9 @@ impl Case<'_> {
                     plan.columns.insert(column, json!(known));
                 }
                 // Without it ServiceNow refuses to resolve, and says less why.
-                Err(why) if column == "close_code" => return Err(Trouble::Refused(why).into()),
+                Err(why) if column == "close_code" => {
+                    return Err(Kind::Refused.because(why).into());
+                }
                 Err(why) => {
                     self.give_up(&column, &why);
                     plan.columns.remove(&column);
@@ -108,7 +110,7 @@ impl Case<'_> {
             }
             Ok(Found::None) => Ok(Err(format!("no {table} has {by} \"{value}\""))),
             Ok(Found::Several) => Ok(Err(format!("several {table} have {by} \"{value}\""))),
-            Err(Trouble::Refused(why) | Trouble::Missing(why)) => Ok(Err(why)),
+            Err(trouble) if trouble.is_final() => Ok(Err(trouble.reason().into())),
             Err(trouble) => Err(trouble.into()),
         }
     }
@@ -124,7 +126,7 @@ impl Case<'_> {
         }
         let choices = match self.servicenow.choices(column).await {
             Ok(choices) => choices,
-            Err(Trouble::Refused(_) | Trouble::Missing(_)) => Vec::new(),
+            Err(trouble) if trouble.is_final() => Vec::new(),
             Err(trouble) => return Err(trouble.into()),
         };
         if given.is_empty() || choices.is_empty() {

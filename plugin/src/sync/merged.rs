@@ -6,7 +6,7 @@
 use super::Stop;
 use super::case::Case;
 use crate::configuration::Ending;
-use crate::far_end::Trouble;
+use crate::far_end::Kind;
 use crate::flashduty::IncidentId;
 use crate::intake::pair_of;
 use crate::json;
@@ -38,7 +38,7 @@ impl Case<'_> {
         }
         let merges = match self.flashduty.timeline(&id, MERGE).await {
             // Whoever reads the incident itself will find that out.
-            Err(Trouble::Missing(_)) => return Ok(notes),
+            Err(trouble) if trouble.kind() == Kind::Missing => return Ok(notes),
             merges => merges?,
         };
         let id_of = |incident: &Value| incident["incident_id"].as_str().and_then(IncidentId::parse);

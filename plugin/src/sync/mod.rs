@@ -28,6 +28,7 @@ use crate::Retry;
 use crate::Verdict;
 use crate::Work;
 use crate::configuration::Configuration;
+use crate::far_end::Kind;
 use crate::far_end::Trouble;
 use crate::keys;
 use crate::keys::Job;
@@ -84,7 +85,7 @@ impl Stop {
     /// What is missing, if that is why.
     fn missing(&self) -> Option<&str> {
         match &*self.0 {
-            Why::Trouble(Trouble::Missing(what)) => Some(what),
+            Why::Trouble(trouble) if trouble.kind() == Kind::Missing => Some(trouble.reason()),
             _ => None,
         }
     }
@@ -98,12 +99,18 @@ impl Stop {
                 reason,
             })
         };
-        match *self.0 {
-            Why::Trouble(Trouble::NotNow(reason) | Trouble::Unknown(reason)) => wait(None, reason),
-            Why::Trouble(Trouble::NotBefore(until_ms, reason)) => wait(Some(until_ms), reason),
-            Why::Wait { until_ms, reason } => wait(Some(until_ms), reason),
-            Why::Overtaken => wait(None, "the pair was written by another session".into()),
-            Why::Trouble(Trouble::Refused(reason) | Trouble::Missing(reason)) => {
+        let trouble = match *self.0 {
+            Why::Trouble(trouble) => trouble,
+            Why::Wait { until_ms, reason } => return wait(Some(until_ms), reason),
+            Why::Overtaken => return wait(None, "the pair was written by another session".into()),
+            Why::Park(reason) => return Verdict::Park(reason),
+            Why::Rehearsed | Why::Elsewhere => return Verdict::Done,
+        };
+        let reason = trouble.reason().into();
+        match trouble.kind() {
+            Kind::NotNow | Kind::Unknown => wait(None, reason),
+            Kind::NotBefore(until_ms) => wait(Some(until_ms), reason),
+            Kind::Refused | Kind::Missing => {
                 match usize::try_from(attempt)
                     .ok()
                     .and_then(|n| PATIENCE_MS.get(n))
@@ -116,8 +123,7 @@ impl Stop {
                     None => Verdict::Park(reason),
                 }
             }
-            Why::Trouble(Trouble::Forbidden(reason)) | Why::Park(reason) => Verdict::Park(reason),
-            Why::Rehearsed | Why::Elsewhere => Verdict::Done,
+            Kind::Forbidden => Verdict::Park(reason),
         }
     }
 }
@@ -159,14 +165,13 @@ pub async fn run(
                     case.conclude();
                     Ok(())
                 }
-                Err(Stop(why)) => {
-                    let is_over = match &*why {
-                        Why::Rehearsed => true,
-                        Why::Trouble(Trouble::Missing(why)) => case.ends_with_one(why).await?,
-                        _ => false,
+                Err(stop) => {
+                    let is_over = match stop.missing() {
+                        Some(what) => case.ends_with_one(what).await?,
+                        None => matches!(*stop.0, Why::Rehearsed),
                     };
                     if !is_over {
-                        return Err(Stop(why));
+                        return Err(stop);
                     }
                     case.conclude();
                     Ok(())
@@ -216,7 +221,7 @@ mod tests {
     use super::*;
 
     fn refused(attempt: u32) -> Verdict {
-        Stop::from(Trouble::Refused("no".into())).verdict(1000, attempt)
+        Stop::from(Kind::Refused.because("no".into())).verdict(1000, attempt)
     }
 
     #[test]
@@ -235,12 +240,8 @@ mod tests {
 
     #[test]
     fn waiting_for_a_far_end_never_counts() {
-        for trouble in [
-            Trouble::NotNow("x".into()),
-            Trouble::NotBefore(5, "x".into()),
-            Trouble::Unknown("x".into()),
-        ] {
-            let verdict = Stop::from(trouble).verdict(1000, 99);
+        for kind in [Kind::NotNow, Kind::NotBefore(5), Kind::Unknown] {
+            let verdict = Stop::from(kind.because("x".into())).verdict(1000, 99);
             assert!(
                 matches!(verdict, Verdict::Retry(Retry { counts: false, .. })),
                 "{verdict:?}"

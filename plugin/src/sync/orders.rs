@@ -5,7 +5,7 @@
 use super::Stop;
 use super::case::Case;
 use crate::Level;
-use crate::far_end::Trouble;
+use crate::far_end::Kind;
 use crate::hint::Hint;
 use crate::keys::Entity;
 use crate::pair::Base;
@@ -86,7 +86,9 @@ impl Case<'_> {
         }
         let number = match self.servicenow.record(sys_id).await {
             Ok(record) => record.number().into(),
-            Err(Trouble::Missing(why)) => return Ok(Err(why)),
+            Err(trouble) if trouble.kind() == Kind::Missing => {
+                return Ok(Err(trouble.reason().into()));
+            }
             Err(trouble) => return Err(trouble.into()),
         };
         let record = Entity::ServiceNow(sys_id.clone());

@@ -210,8 +210,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "an unknown close code sent",
         file: "sync/lookup.rs",
-        text: r#"Err(why) if column == "close_code" => return Err(Trouble::Refused(why).into()),"#,
-        instead: r#"Err(_) if column == "close_code" => {}"#,
+        text: "return Err(Kind::Refused.because(why).into());",
+        instead: "drop(why);",
         noticed_by: Tests::In("sessions"),
     },
     Bug {

@@ -54,8 +54,8 @@ pub(super) const PLANTED: &[Planted] = &[
     Planted {
         name: "401 parks",
         file: "plugin/src/servicenow/api.rs",
-        text: "401 | 429 => Trouble::NotNow(why),",
-        instead: "401 => Trouble::Forbidden(why),\n            429 => Trouble::NotNow(why),",
+        text: "401 | 429 => Kind::NotNow,",
+        instead: "401 => Kind::Forbidden,\n            429 => Kind::NotNow,",
     },
     Planted {
         name: "an agreed value counts as changed",
