@@ -48,7 +48,7 @@ pub fn is_carried(text: &str) -> bool {
     [Origin::Flashduty, Origin::ServiceNow]
         .iter()
         .any(|origin| {
-            last.rsplit_once(origin.tag()).is_some_and(|(_, name)| {
+            text::rsplit_once(last, origin.tag()).is_some_and(|(_, name)| {
                 !name.is_empty() && name.bytes().all(|b| b.is_ascii_hexdigit())
             })
         })

@@ -17,6 +17,7 @@
 //! | `num:gt:90`, `num:ge:`, `num:lt:`, `num:le:` | a number compared with that one |
 //! | anything else | exactly that |
 
+use crate::address::Address;
 use crate::flashduty::Incident;
 use crate::json;
 use crate::regex::Fault;
@@ -27,7 +28,6 @@ use alloc::string::String;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::fmt;
-use core::net::IpAddr;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -61,7 +61,7 @@ pub enum Operator {
 enum Pattern<'a> {
     Regex(Regex),
     Wildcard(&'a str),
-    Network(IpAddr, u32),
+    Network(Address, u32),
     Number(Order, f64),
     Exact(&'a str),
 }
@@ -106,10 +106,8 @@ impl<'a> Pattern<'a> {
         match self {
             Self::Regex(regex) => regex.is_match(attribute),
             Self::Wildcard(pattern) => wildcard(pattern, attribute),
-            Self::Network(network, bits) => attribute
-                .trim()
-                .parse()
-                .is_ok_and(|address| prefix(address, *bits) == prefix(*network, *bits)),
+            Self::Network(network, bits) => Address::parse(attribute.trim())
+                .is_some_and(|address| address.prefix(*bits) == network.prefix(*bits)),
             Self::Number(order, bound) => number(attribute).is_some_and(|n| match order {
                 Order::Greater => n > *bound,
                 Order::GreaterOrEqual => n >= *bound,
@@ -123,22 +121,8 @@ impl<'a> Pattern<'a> {
 
 fn parse_network<'a>(text: &str) -> Option<Pattern<'a>> {
     let (address, bits) = text.split_once('/')?;
-    let (address, bits): (IpAddr, u32) = (address.parse().ok()?, bits.parse().ok()?);
-    let most = if address.is_ipv4() { 32 } else { 128 };
-    (bits <= most).then_some(Pattern::Network(address, bits))
-}
-
-/// The first `bits` of an address, and of which family it is.
-fn prefix(address: IpAddr, bits: u32) -> (bool, u128) {
-    let (is_v4, all, width) = match address {
-        IpAddr::V4(v4) => (true, u128::from(u32::from(v4)), 32_u32),
-        IpAddr::V6(v6) => (false, u128::from(v6), 128),
-    };
-    // Without any bits, nothing is left; a shift by the whole width is none.
-    (
-        is_v4,
-        all.checked_shr(width.saturating_sub(bits)).unwrap_or(0),
-    )
+    let (address, bits) = (Address::parse(address)?, bits.parse().ok()?);
+    (bits <= address.width()).then_some(Pattern::Network(address, bits))
 }
 
 fn parse_comparison<'a>(text: &str) -> Option<Pattern<'a>> {

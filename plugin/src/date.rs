@@ -43,12 +43,13 @@ pub(crate) fn minute(unix_ms: i64) -> String {
 /// Reads the form of HTTP's headers, `Sun, 06 Nov 1994 08:49:37 GMT`, as Unix
 /// milliseconds.
 pub(crate) fn http_ms(text: &str) -> Option<i64> {
-    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
     let mut parts = text.split(' ').skip(1);
     let (day, month) = (parts.next()?, parts.next()?);
     let (year, time) = (parts.next()?, parts.next()?);
-    let at = MONTHS.find(month);
-    let month = at.filter(|at| at % 3 == 0 && month.len() == 3)? / 3 + 1;
+    let month = MONTHS.iter().position(|known| *known == month)? + 1;
     unix_ms(&format!("{year}-{month:02}-{day} {time}"))
 }
 

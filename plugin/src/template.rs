@@ -5,7 +5,9 @@
 //! conditions, nothing that could run long or fail. A template engine would be
 //! larger than the whole plugin.
 
+use crate::text;
 use alloc::string::String;
+use core::iter::successors;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -67,7 +69,7 @@ impl Template {
             let found = self.0.len();
             return Some(format!("expected at most {TEMPLATE} bytes, found {found}"));
         }
-        if self.0.matches("{{").count() != self.0.matches("}}").count() {
+        if count(&self.0, "{{") != count(&self.0, "}}") {
             return Some(format!(
                 "expected a }}}} for every {{{{, found \"{}\"",
                 self.0
@@ -85,7 +87,7 @@ impl Template {
             }
             if let Some((place, behind)) = rest
                 .strip_prefix("{{")
-                .and_then(|inside| inside.split_once("}}"))
+                .and_then(|inside| text::split_once(inside, "}}"))
             {
                 rest = behind;
                 let (name, otherwise) = place.split_once('|').unwrap_or((place, ""));
@@ -102,6 +104,12 @@ impl Template {
             Some(Part::Text(text))
         })
     }
+}
+
+/// How often a part stands in a text.
+fn count(text: &str, part: &str) -> usize {
+    let behind = |(_, rest)| text::split_once(rest, part);
+    successors(text::split_once(text, part), |split| behind(*split)).count()
 }
 
 enum Part<'a> {

@@ -30,6 +30,11 @@ pub(crate) fn lower_case(text: &str) -> String {
         .collect()
 }
 
+/// Bytes as text, or words in its place.
+pub(crate) fn of(bytes: &[u8]) -> &str {
+    core::str::from_utf8(bytes).unwrap_or("bytes that are no text")
+}
+
 /// At most `max` characters, with a visible mark where something was cut off.
 pub(crate) fn cut(text: &str, max: usize) -> String {
     if text.chars().count() <= max {
@@ -44,13 +49,17 @@ pub(crate) fn cut(text: &str, max: usize) -> String {
 /// at the ends, no control characters but line feed and tab. Both systems
 /// rewrite some of these, and none of them is a change that a person made.
 pub(crate) fn normal(text: &str) -> String {
-    text.replace("\r\n", "\n")
-        .chars()
-        .map(|c| if c == '\r' { '\n' } else { c })
-        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
-        .collect::<String>()
-        .trim()
-        .into()
+    let mut before = ' ';
+    let kept = text.chars().filter_map(|c| {
+        let is_second = core::mem::replace(&mut before, c) == '\r' && c == '\n';
+        match c {
+            _ if is_second => None,
+            '\r' => Some('\n'),
+            '\n' | '\t' => Some(c),
+            c => (!c.is_control()).then_some(c),
+        }
+    });
+    kept.collect::<String>().trim().into()
 }
 
 /// As [`normal`], and without characters that are not seen but reorder or hide
@@ -67,6 +76,38 @@ pub(crate) fn visible(text: &str) -> String {
 /// Without the joiners that [`visible`] leaves.
 pub(crate) fn without_joiners(text: &str) -> String {
     text.replace(['\u{200c}', '\u{200d}'], "")
+}
+
+/// Where a part stands first in a text. The search of the standard library takes
+/// no long time whatever it is given, and is 5 kB of the component: what is
+/// looked for here is short.
+pub(crate) fn find(text: &str, part: &str) -> Option<usize> {
+    windows(text, part).position(|is_part| is_part)
+}
+
+/// Whether a part stands in a text.
+pub(crate) fn contains(text: &str, part: &str) -> bool {
+    find(text, part).is_some()
+}
+
+/// What stands before and behind the first such part.
+pub(crate) fn split_once<'a>(text: &'a str, part: &str) -> Option<(&'a str, &'a str)> {
+    let at = find(text, part)?;
+    Some((text.get(..at)?, text.get(at + part.len()..)?))
+}
+
+/// What stands before and behind the last such part.
+pub(crate) fn rsplit_once<'a>(text: &'a str, part: &str) -> Option<(&'a str, &'a str)> {
+    let at = windows(text, part).rposition(|is_part| is_part)?;
+    Some((text.get(..at)?, text.get(at + part.len()..)?))
+}
+
+/// For each place in a text, whether the part stands there; an empty one never
+/// does.
+fn windows(text: &str, part: &str) -> impl DoubleEndedIterator<Item = bool> + ExactSizeIterator {
+    let part = part.as_bytes();
+    let windows = text.as_bytes().windows(part.len().max(1));
+    windows.map(move |window| window.first() == part.first() && window == part)
 }
 
 /// As [`normal`], on one line.

@@ -46,7 +46,7 @@ impl FlashdutyView {
         now_ms: u64,
     ) -> Self {
         let mut description = text::normal(incident.text("description"));
-        if let Some(at) = signature.and_then(|signature| description.find(signature)) {
+        if let Some(at) = signature.and_then(|signature| text::find(&description, signature)) {
             description.truncate(at);
         }
         let value = |name: &str| incident.value(name);

@@ -19,6 +19,7 @@ use crate::flashduty::Incident;
 use crate::flashduty::IncidentId;
 use crate::keys;
 use crate::keys::Entity;
+use crate::text;
 use crate::watch::CLOSE_MS;
 use crate::watch::LONG_MS;
 use crate::watch::Watch;
@@ -71,7 +72,7 @@ impl Poll<'_> {
     fn may_be_new(&self, incident: &Incident) -> bool {
         let integration = self.integration;
         // Signed: it came from ServiceNow, and its pair is not known any more.
-        incident.text("description").contains("[snow:")
+        text::contains(incident.text("description"), "[snow:")
             // Who sends by hand sees whether that went wrong.
             || integration.trigger == Trigger::Auto
                 && condition::refusal(&integration.conditions, incident).is_none()

@@ -151,7 +151,7 @@ struct Head<'a> {
 
 impl<'a> Head<'a> {
     fn read(line: &'a str) -> Option<Self> {
-        let (at, rest) = line.trim_end().strip_suffix(')')?.split_once(" - ")?;
+        let (at, rest) = text::split_once(line.trim_end().strip_suffix(')')?, " - ")?;
         let (author, label) = rest.rsplit_once('(')?;
         let author = author.trim();
         let is_date =
@@ -164,9 +164,12 @@ impl<'a> Head<'a> {
     }
 }
 
-/// The separators of a date: its numbers and names vary in length.
-fn shape(date: &str) -> impl Iterator<Item = char> {
-    date.chars().filter(|c| !c.is_alphanumeric())
+/// The separators of a date: its numbers and names vary in length. What is not
+/// ASCII is taken for a part of a name; the tables of Unicode would be 3 kB of the
+/// component.
+fn shape(date: &str) -> impl Iterator<Item = u8> {
+    date.bytes()
+        .filter(|b| b.is_ascii() && !b.is_ascii_alphanumeric())
 }
 
 #[cfg(test)]

@@ -81,8 +81,8 @@ impl Query {
         let ok = (1..=1000).contains(&text.len())
             && text.contains(|c: char| !c.is_ascii_alphanumeric())
             && !text.contains(char::is_control)
-            && !text.contains("^NQ")
-            && !text.contains("ORDERBY");
+            && !text::contains(text, "^NQ")
+            && !text::contains(text, "ORDERBY");
         ok.then(|| Self(text.trim_end_matches("^EQ").into()))
     }
 

@@ -172,7 +172,7 @@ impl Record {
     pub fn journals_contain(&self, text: &str) -> bool {
         ["comments", "work_notes"]
             .iter()
-            .any(|column| self.display(column).contains(text))
+            .any(|column| text::contains(self.display(column), text))
     }
 }
 

@@ -652,7 +652,7 @@ impl Case<'_> {
             if written.is_none() {
                 let [entry] = self.effects.get([key]).await;
                 if let Some(entry) = entry.filter(|entry| entry.value != value) {
-                    let owner = String::from_utf8_lossy(&entry.value).into_owned();
+                    let owner = text::of(&entry.value);
                     let why = format!("{other} already belongs to pair {owner}");
                     return Err(Why::Park(why).into());
                 }
@@ -706,7 +706,7 @@ pub(super) fn correlation(integration: &str, id: &IncidentId) -> String {
 
 /// The `sys_id` in a signature, if a description ends in one.
 fn signed_with(description: &str) -> Option<SysId> {
-    let (_, rest) = description.rsplit_once("[snow:")?;
+    let (_, rest) = text::rsplit_once(description, "[snow:")?;
     let (id, _) = rest.split_once(']')?;
     SysId::parse(id)
 }

@@ -104,8 +104,8 @@ impl<'a> Case<'a> {
         if let Some(member) = member
             && (entry.is_none() || pair.ended.is_some())
         {
-            let text = String::from_utf8_lossy(&member.value);
-            let other = Entity::parse(&text).filter(|other| *other != name);
+            let text = text::of(&member.value);
+            let other = Entity::parse(text).filter(|other| *other != name);
             let other = other.ok_or_else(|| {
                 Why::Park(format!(
                     "the record of where {name} belongs is unreadable: \"{text}\""

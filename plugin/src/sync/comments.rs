@@ -27,6 +27,7 @@ use crate::servicenow::Entry;
 use crate::servicenow::Record;
 use crate::servicenow::SysId;
 use crate::servicenow::WORK_NOTES;
+use crate::text;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde_json::json;
@@ -123,7 +124,10 @@ impl Case<'_> {
         };
         for entry in entries {
             let mark = comment::mark(Origin::ServiceNow, &entry.mark);
-            if there.iter().any(|comment| comment.text.contains(&mark)) {
+            if there
+                .iter()
+                .any(|comment| text::contains(&comment.text, &mark))
+            {
                 self.has_arrived(&mark);
             } else {
                 self.write_comment(&id, &comment::for_flashduty(&entry), &mark)

@@ -7,6 +7,7 @@ use crate::comment;
 use crate::flashduty::short_hash;
 use crate::plan::Side;
 use crate::servicenow::Columns;
+use crate::text;
 use serde_json::json;
 
 impl Case<'_> {
@@ -45,7 +46,10 @@ impl Case<'_> {
             sys_id.link(&self.integration.servicenow.url)
         );
         let comments = self.flashduty.comments(&id).await?;
-        if comments.iter().any(|comment| comment.text.contains(&mark)) {
+        if comments
+            .iter()
+            .any(|comment| text::contains(&comment.text, &mark))
+        {
             self.has_arrived(&mark);
         } else {
             self.write_comment(&id, &text, &mark).await?;

@@ -26,7 +26,10 @@ impl Case<'_> {
         }
         let there = self.flashduty.comments(&id).await?;
         for (mark, text) in marked {
-            if there.iter().any(|comment| comment.text.contains(&mark)) {
+            if there
+                .iter()
+                .any(|comment| text::contains(&comment.text, &mark))
+            {
                 self.has_arrived(&mark);
             } else {
                 self.write_comment(&id, &text, &mark).await?;
