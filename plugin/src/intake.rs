@@ -20,6 +20,7 @@ use crate::flashduty::short_hash;
 use crate::hint::Hint;
 use crate::hint::Kept;
 use crate::json;
+use crate::json::object;
 use crate::keys;
 use crate::keys::Entity;
 use crate::outcome::Asked;
@@ -33,7 +34,6 @@ use alloc::string::String;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use serde_json::Value;
-use serde_json::json;
 
 /// How long Flashduty's custom action is kept waiting: it gives up after one second.
 const PATIENCE_MS: u32 = 650;
@@ -57,10 +57,10 @@ pub async fn receive(
     request: Request,
 ) {
     let response = match accept(effects, configuration, rehearsed, request).await {
-        Ok(body) => answer(200, &body),
+        Ok(body) => answer(200, body),
         Err((status, message)) => {
             effects.log(Level::Warn, "webhook refused", &[("reason", &message)]);
-            answer(status, &json!({ "error": message }))
+            answer(status, object! { "error": message })
         }
     };
     effects.respond(response);
@@ -121,7 +121,7 @@ async fn accept(
     // Even if the hint was there: nobody knows whether that happened then.
     effects.schedule(keys::work(id, &pair), 0, &notice.reason);
     if !is_trigger || rehearsed {
-        return Ok(json!({ "status": "accepted" }));
+        return Ok(object! { "status": "accepted" }.into());
     }
     let asked = Asked {
         effects,
@@ -195,10 +195,10 @@ fn servicenow(now_ms: u64, body: &[u8]) -> Result<Notice, String> {
 }
 
 /// An answer in JSON.
-pub(crate) fn answer(status: u16, body: &Value) -> Response {
+pub(crate) fn answer(status: u16, body: impl Into<Value>) -> Response {
     Response {
         status,
         headers: vec![("content-type".into(), "application/json".into())],
-        body: (json::text(body) + "\n").into_bytes(),
+        body: (json::text(&body.into()) + "\n").into_bytes(),
     }
 }

@@ -73,6 +73,39 @@ pub(crate) fn text(value: &Value) -> String {
     String::from_utf8(write(value).unwrap_or_default()).unwrap_or_default()
 }
 
+/// An object of JSON.
+pub(crate) type Object = Map<String, Value>;
+
+/// An object with these entries. What is done for each of them stands in [`set`],
+/// and not, as with `json!`, wherever an object is made.
+macro_rules! object {
+    ($($name:literal: $value:expr),* $(,)?) => {{
+        let mut object = $crate::json::Object::new();
+        $($crate::json::set(&mut object, $name, $value);)*
+        object
+    }};
+}
+
+pub(crate) use object;
+
+/// Puts a value into an object.
+#[inline(never)]
+pub(crate) fn set(object: &mut Object, name: &str, value: impl Into<Value>) {
+    object.insert(name.into(), value.into());
+}
+
+/// The entries of an object that shall stay. They are put into a new one: to take
+/// something out of a map would be 4 kB of the component.
+pub(crate) fn kept(object: Object, stays: &dyn Fn(&str, &Value) -> bool) -> Object {
+    let mut kept = Object::new();
+    kept.extend(
+        object
+            .into_iter()
+            .filter(|(name, value)| stays(name, value)),
+    );
+    kept
+}
+
 /// The elements of a list; none of anything else.
 pub(crate) fn list(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
@@ -400,7 +433,7 @@ impl<'de> de::SeqAccess<'de> for &mut Elements<'de> {
 struct Fields<'a> {
     /// Of the struct; after a field of its value.
     reader: Reader<'a>,
-    map: &'a Map<String, Value>,
+    map: &'a Object,
     rest: slice::Iter<'static, &'static str>,
     /// The field that was read last.
     name: &'static str,

@@ -21,6 +21,7 @@ use crate::hint::Hint;
 use crate::hint::Kept;
 use crate::intake::answer;
 use crate::json;
+use crate::json::object;
 use crate::keys;
 use crate::keys::Entity;
 use crate::outcome::Asked;
@@ -35,7 +36,6 @@ use alloc::borrow::ToOwned;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use serde_json::Value;
-use serde_json::json;
 
 /// How long an operator waits for the outcome.
 const PATIENCE_MS: u32 = 20_000;
@@ -47,8 +47,8 @@ pub(crate) async fn receive(
     request: Request,
 ) {
     let response = match carry_out(effects, configuration, &request).await {
-        Ok(body) => answer(200, &body),
-        Err((status, message)) => answer(status, &json!({ "error": message })),
+        Ok(body) => answer(200, body),
+        Err((status, message)) => answer(status, object! { "error": message }),
     };
     effects.respond(response);
 }

@@ -5,6 +5,7 @@ use crate::configuration::Integration;
 use crate::date;
 use crate::intake::pair_of;
 use crate::json;
+use crate::json::object;
 use crate::keys;
 use crate::keys::Entity;
 use crate::pair::Pair;
@@ -13,7 +14,6 @@ use crate::session::Effects;
 use alloc::string::String;
 use alloc::string::ToString;
 use serde_json::Value;
-use serde_json::json;
 
 /// Why a request is not answered with 200: the status and a sentence.
 pub(crate) type Refusal = (u16, String);
@@ -41,19 +41,20 @@ impl Asked<'_> {
         // Anew: it may have turned out to belong to another pair.
         let (name, pair) = self.read().await?;
         if is_done(&pair) {
-            let mut body = json!({
+            let mut body = object! {
                 "status": status,
                 "pair": name,
                 "work": told(&standing),
-            });
+            };
             if let Some(id) = &pair.servicenow {
-                body["number"] = json!(pair.number);
-                body["link"] = json!(id.link(&self.integration.servicenow.url));
+                json::set(&mut body, "number", pair.number);
+                let link = id.link(&self.integration.servicenow.url);
+                json::set(&mut body, "link", link);
             }
-            return Ok(body);
+            return Ok(body.into());
         }
         Err(match standing {
-            Standing::UnderWay => return Ok(json!({ "status": "under way" })),
+            Standing::UnderWay => return Ok(object! { "status": "under way" }.into()),
             Standing::Waiting(why) => (503, format!("not yet, it is tried again: {why}")),
             Standing::Parked(why) => (502, format!("given up: {why}")),
             Standing::None => {
@@ -74,12 +75,12 @@ impl Asked<'_> {
         let work = keys::work(id, &name);
         let standing = self.effects.await_work(work, 0).await;
         for line in shown["history"].as_array_mut().into_iter().flatten() {
-            line["at"] = json!(date::stamp(line["at_ms"].as_i64().unwrap_or_default()));
+            line["at"] = date::stamp(line["at_ms"].as_i64().unwrap_or_default()).into();
         }
-        shown["pair"] = json!(name.to_string());
-        shown["work"] = json!(told(&standing));
+        shown["pair"] = name.to_string().into();
+        shown["work"] = told(&standing).into();
         if let Some(id) = shown["servicenow"].as_str().and_then(SysId::parse) {
-            shown["link"] = json!(id.link(&self.integration.servicenow.url));
+            shown["link"] = id.link(&self.integration.servicenow.url).into();
         }
         Some(shown)
     }

@@ -30,6 +30,7 @@ use crate::configuration::Integration;
 use crate::configuration::WriteMode;
 use crate::flashduty;
 use crate::flashduty::Step;
+use crate::json;
 use crate::pair::Agreed;
 use crate::pair::Base;
 use crate::servicenow;
@@ -43,7 +44,6 @@ use alloc::vec::Vec;
 use merge::Field;
 use merge::Merge;
 use merge::Merged;
-use serde_json::json;
 
 /// One of the two systems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -244,7 +244,7 @@ pub fn plan(situation: Situation<'_>) -> Plan {
         ..
     } = &mut plan;
     let mut set = |column: &str, value: &str| {
-        columns.insert(column.into(), value.into());
+        json::set(columns, column, value);
     };
     if let Some(title) = &title.to_servicenow {
         set("short_description", title);
@@ -295,7 +295,7 @@ pub fn plan(situation: Situation<'_>) -> Plan {
                     value: value.clone(),
                 }),
                 _ => {
-                    columns.insert(column.clone(), json!(value));
+                    json::set(columns, column, value.as_str());
                     if rule.kind == ColumnType::Choice {
                         choices.push(column.clone());
                     }

@@ -81,6 +81,7 @@ pub(crate) fn without_joiners(text: &str) -> String {
 /// Where a part stands first in a text. The search of the standard library takes
 /// no long time whatever it is given, and is 5 kB of the component: what is
 /// looked for here is short.
+#[inline(never)]
 pub(crate) fn find(text: &str, part: &str) -> Option<usize> {
     windows(text, part).position(|is_part| is_part)
 }

@@ -15,7 +15,9 @@ use crate::far_end::Trouble;
 use crate::far_end::clock_ms;
 use crate::far_end::json_answer;
 use crate::json;
+use crate::json::Object;
 use crate::json::list;
+use crate::json::object;
 use crate::session::Effects;
 use crate::severity::Severity;
 use crate::text;
@@ -24,7 +26,6 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 use core::ops::Range;
 use serde_json::Value;
-use serde_json::json;
 
 /// Longer than any answer takes; a comment or a creation that is given up
 /// earlier might still come about.
@@ -125,7 +126,7 @@ impl<'a> FlashdutyApi<'a> {
     /// The incident as it is now.
     pub async fn incident(&self, id: &IncidentId) -> Result<Incident, Trouble> {
         let data = self
-            .call("/incident/info", &json!({ "incident_id": id }))
+            .call("/incident/info", object! { "incident_id": id.as_str() })
             .await?;
         let incident = Incident::try_from(data)
             .map_err(|e| Trouble::unreadable(format!("Flashduty's /incident/info: {e}")))?;
@@ -148,16 +149,16 @@ impl<'a> FlashdutyApi<'a> {
         channel: i64,
         assigned_to: Option<&Value>,
     ) -> Result<IncidentId, Trouble> {
-        let mut body = json!({
+        let mut body = object! {
             "title": title,
             "description": description,
             "incident_severity": severity.as_str(),
             "channel_id": channel,
-        });
+        };
         if let Some(assigned_to) = assigned_to {
-            body["assigned_to"] = assigned_to.clone();
+            json::set(&mut body, "assigned_to", assigned_to.clone());
         }
-        let data = self.call("/incident/create", &body).await?;
+        let data = self.call("/incident/create", body).await?;
         json::from_value(&data["incident_id"])
             .map_err(|e| Kind::Unknown.because(format!("Flashduty's /incident/create: {e}")))
     }
@@ -197,19 +198,19 @@ impl<'a> FlashdutyApi<'a> {
         after: Option<&str>,
         text: Option<&str>,
     ) -> Result<Listed, Trouble> {
-        let mut body = json!({
+        let mut body = object! {
             "start_time": seconds.start,
             "end_time": seconds.end,
             "channel_ids": channels,
             "asc": true,
             "limit": 100,
-        });
+        };
         for (name, value) in [("search_after_ctx", after), ("query", text)] {
             if let Some(value) = value {
-                body[name] = json!(value);
+                json::set(&mut body, name, value);
             }
         }
-        let data = self.call("/incident/list", &body).await?;
+        let data = self.call("/incident/list", body).await?;
         let next = match data["has_next_page"] == true {
             true => Some(json::from_value(&data["search_after_ctx"]).map_err(|e| {
                 Trouble::unreadable(format!("Flashduty's /incident/list: where to go on: {e}"))
@@ -222,71 +223,72 @@ impl<'a> FlashdutyApi<'a> {
 
     /// Those of some incidents that can be seen; 100 may be asked for.
     pub(crate) async fn by_ids(&self, ids: &[&str]) -> Result<Vec<Incident>, Trouble> {
-        let body = json!({ "incident_ids": ids });
-        let data = self.call("/incident/list-by-ids", &body).await?;
+        let body = object! { "incident_ids": ids };
+        let data = self.call("/incident/list-by-ids", body).await?;
         Ok(incidents(&data))
     }
 
     /// Carries out one step.
     pub async fn step(&self, id: &IncidentId, step: &Step) -> Result<(), Trouble> {
         let (path, body) = Self::request(id, step);
-        self.call(path, &body).await.map(drop)
+        self.call(path, body).await.map(drop)
     }
 
     /// What a step sends: the path and the body.
-    pub fn request(id: &IncidentId, step: &Step) -> (&'static str, Value) {
-        let ids = [id];
+    pub fn request(id: &IncidentId, step: &Step) -> (&'static str, Object) {
+        let id = id.as_str();
+        let ids = Value::from(vec![id]);
         match step {
             Step::Reset {
                 title,
                 description,
                 severity,
             } => {
-                let mut body = json!({ "incident_id": id });
+                let mut body = object! { "incident_id": id };
                 for (name, value) in [("title", title), ("description", description)] {
                     if let Some(value) = value {
-                        body[name] = json!(value);
+                        json::set(&mut body, name, value.as_str());
                     }
                 }
                 if let Some(severity) = severity {
-                    body["incident_severity"] = json!(severity.as_str());
+                    json::set(&mut body, "incident_severity", severity.as_str());
                 }
                 ("/incident/reset", body)
             }
-            Step::Acknowledge => ("/incident/ack", json!({ "incident_ids": ids })),
-            Step::Unacknowledge => ("/incident/unack", json!({ "incident_ids": ids })),
+            Step::Acknowledge => ("/incident/ack", object! { "incident_ids": ids }),
+            Step::Unacknowledge => ("/incident/unack", object! { "incident_ids": ids }),
             Step::Snooze { minutes } => (
                 "/incident/snooze",
-                json!({ "incident_ids": ids, "minutes": minutes }),
+                object! { "incident_ids": ids, "minutes": *minutes },
             ),
-            Step::Wake => ("/incident/wake", json!({ "incident_ids": ids })),
+            Step::Wake => ("/incident/wake", object! { "incident_ids": ids }),
             Step::Reopen { reason } => (
                 "/incident/reopen",
-                json!({ "incident_ids": ids, "reason": reason }),
+                object! { "incident_ids": ids, "reason": reason.as_str() },
             ),
             Step::Resolve {
                 resolution,
                 root_cause,
             } => {
-                let mut body = json!({ "incident_ids": ids });
+                let mut body = object! { "incident_ids": ids };
                 for (name, text) in [("resolution", resolution), ("root_cause", root_cause)] {
                     if !text.is_empty() {
-                        body[name] = json!(text::cut(text, super::NOTE));
+                        json::set(&mut body, name, text::cut(text, super::NOTE));
                     }
                 }
                 ("/incident/resolve", body)
             }
             Step::Assign { email } => (
                 "/incident/assign",
-                json!({
+                object! {
                     "incident_id": id,
-                    "assigned_to": { "type": "reassign", "emails": [email] },
-                }),
+                    "assigned_to": object! { "type": "reassign", "emails": vec![email.as_str()] },
+                },
             ),
             Step::Field { name, value } => {
-                let mut body = json!({ "incident_id": id, "field_name": name });
+                let mut body = object! { "incident_id": id, "field_name": name.as_str() };
                 if let Some(value) = value {
-                    body["field_value"] = value.clone();
+                    json::set(&mut body, "field_value", value.clone());
                 }
                 ("/incident/field/reset", body)
             }
@@ -295,13 +297,13 @@ impl<'a> FlashdutyApi<'a> {
 
     /// Writes a comment. Asking twice writes two.
     pub async fn comment(&self, id: &IncidentId, text: &str) -> Result<(), Trouble> {
-        let body = json!({
-            "incident_ids": [id],
+        let body = object! {
+            "incident_ids": vec![id.as_str()],
             "comment": text,
             // Spares people the notification that a mirrored remark would cause.
             "mute_reply": true,
-        });
-        self.call("/incident/comment", &body).await.map(drop)
+        };
+        self.call("/incident/comment", body).await.map(drop)
     }
 
     /// All comments, oldest first.
@@ -320,13 +322,13 @@ impl<'a> FlashdutyApi<'a> {
     pub async fn timeline(&self, id: &IncidentId, kind: &str) -> Result<Vec<Value>, Trouble> {
         let mut found = Vec::new();
         for page in 1..=MAX_PAGES {
-            let body = json!({
-                "incident_id": id,
-                "types": [kind],
+            let body = object! {
+                "incident_id": id.as_str(),
+                "types": vec![kind],
                 "p": page,
                 "limit": 100,
-            });
-            let data = self.call("/incident/feed", &body).await?;
+            };
+            let data = self.call("/incident/feed", body).await?;
             let items = list(&data["items"]).iter();
             found.extend(items.filter(|item| item["type"] == kind).cloned());
             if data["has_next_page"] != Value::Bool(true) {
@@ -339,7 +341,7 @@ impl<'a> FlashdutyApi<'a> {
     /// Names of members.
     pub async fn people(&self, ids: &[i64]) -> Result<Vec<Person>, Trouble> {
         let data = self
-            .call("/person/infos", &json!({ "person_ids": ids }))
+            .call("/person/infos", object! { "person_ids": ids })
             .await?;
         let items = list(&data["items"]);
         Ok(items
@@ -348,12 +350,12 @@ impl<'a> FlashdutyApi<'a> {
             .collect())
     }
 
-    async fn call(&self, path: &str, body: &Value) -> Result<Value, Trouble> {
+    async fn call(&self, path: &str, body: Object) -> Result<Value, Trouble> {
         let request = HttpRequest {
             method: "POST".into(),
             url: format!("{}{path}", self.side.url),
             headers: vec![("content-type".into(), "application/json".into())],
-            body: json::text(body).into_bytes(),
+            body: json::text(&body.into()).into_bytes(),
             credential: self.side.credential.clone(),
             timeout_ms: TIMEOUT_MS,
         };

@@ -83,7 +83,12 @@ impl Query {
             && !text.contains(char::is_control)
             && !text::contains(text, "^NQ")
             && !text::contains(text, "ORDERBY");
-        ok.then(|| Self(text.trim_end_matches("^EQ").into()))
+        let mut text = text;
+        // It ends a query, so nothing could be joined behind it.
+        while let Some(rest) = text.strip_suffix("^EQ") {
+            text = rest;
+        }
+        ok.then(|| Self(text.into()))
     }
 
     /// Either of two conditions.

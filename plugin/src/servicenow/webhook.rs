@@ -2,6 +2,8 @@ use super::Columns;
 use super::Record;
 use super::SysId;
 use crate::json;
+use crate::json::Object;
+use crate::json::object;
 use crate::text;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -9,7 +11,6 @@ use alloc::vec::Vec;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
-use serde_json::json;
 
 /// What a business rule or a UI action pushes: labels, no version, no author,
 /// and whatever columns the operator added.
@@ -76,17 +77,18 @@ impl Body {
         if rules.is_empty() && emails.is_empty() {
             return None;
         }
-        let mut assigned_to = json!({});
+        let mut assigned_to = Object::new();
         if let Some(rule) = rules.first() {
-            assigned_to["escalate_rule_id"] = json!(rule);
+            json::set(&mut assigned_to, "escalate_rule_id", *rule);
         }
         if !emails.is_empty() {
-            assigned_to["emails"] = json!(emails);
+            json::set(&mut assigned_to, "emails", emails);
         }
         if !channels.is_empty() {
-            assigned_to["notify"] = json!({ "personal_channels": channels });
+            let notify = object! { "personal_channels": channels };
+            json::set(&mut assigned_to, "notify", notify);
         }
-        Some(assigned_to)
+        Some(assigned_to.into())
     }
 
     /// What a record would show that holds just this. Labels stand for values,
@@ -94,8 +96,9 @@ impl Body {
     pub fn as_record(&self) -> Record {
         let mut columns = Columns::new();
         columns.extend(self.values.iter().map(|(name, value)| {
-            let both = json!({ "value": value, "display_value": value });
-            (name.clone(), both)
+            let value = value.as_str();
+            let both = object! { "value": value, "display_value": value };
+            (name.clone(), both.into())
         }));
         Record::new(self.sys_id.clone(), Value::Object(columns))
     }
@@ -121,6 +124,7 @@ fn field(value: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     const ID: &str = "0123456789abcdef0123456789ABCDEF";
 

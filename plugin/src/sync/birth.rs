@@ -31,6 +31,7 @@ use crate::flashduty::Incident;
 use crate::flashduty::IncidentId;
 use crate::flashduty::short_hash;
 use crate::json;
+use crate::json::object;
 use crate::keys;
 use crate::keys::Entity;
 use crate::pair::Base;
@@ -53,7 +54,6 @@ use alloc::string::String;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::ops::Range;
-use serde_json::json;
 
 /// ServiceNow cancels a transaction after 60 s; add queueing and a margin.
 const SERVICENOW_SETTLES_MS: u64 = 150_000;
@@ -184,8 +184,8 @@ impl Case<'_> {
         correlation: &str,
     ) -> Result<Record, Stop> {
         let mut columns = self.columns_of_creation(incident).await?;
-        columns.insert("sys_id".into(), json!(derived.as_str()));
-        columns.insert("correlation_id".into(), json!(correlation));
+        json::set(&mut columns, "sys_id", derived.as_str());
+        json::set(&mut columns, "correlation_id", correlation);
         if self.is_dry {
             return Err(self.would_create("ServiceNow", "POST incident", columns));
         }
@@ -269,8 +269,8 @@ impl Case<'_> {
                 plan.columns
             }
         };
-        columns.insert("correlation_display".into(), json!("Flashduty"));
-        columns.insert("work_notes".into(), json!(introduction(incident)));
+        json::set(&mut columns, "correlation_display", "Flashduty");
+        json::set(&mut columns, "work_notes", introduction(incident));
         Ok(columns)
     }
 
@@ -472,13 +472,14 @@ impl Case<'_> {
                 explain: false,
             });
             self.report(&plan.decisions);
-            let mut columns = Columns::new();
-            columns.insert("title".into(), json!(title));
-            columns.insert("description".into(), json!(description));
-            columns.insert("incident_severity".into(), json!(severity.as_str()));
-            columns.insert("channel_id".into(), json!(channel));
+            let mut columns = object! {
+                "title": title,
+                "description": description,
+                "incident_severity": severity.as_str(),
+                "channel_id": channel,
+            };
             if let Some(people) = people {
-                columns.insert("assigned_to".into(), people);
+                json::set(&mut columns, "assigned_to", people);
             }
             return Err(self.would_create("Flashduty", "POST /incident/create", columns));
         }

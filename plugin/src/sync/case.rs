@@ -288,13 +288,17 @@ impl<'a> Case<'a> {
     }
 
     /// People whose names are known without asking.
-    pub(super) fn people(&self) -> impl Iterator<Item = Person> {
-        let persons = self.hints().filter_map(|hint| match hint {
-            Hint::Flashduty { person, .. } => person.clone(),
-            _ => None,
-        });
-        let responders = self.incident.iter().flat_map(Incident::responders);
-        persons.chain(responders)
+    pub(super) fn people(&self) -> Vec<Person> {
+        let mut people = Vec::new();
+        for hint in self.hints() {
+            if let Hint::Flashduty { person, .. } = hint {
+                people.extend(person.clone());
+            }
+        }
+        if let Some(incident) = &self.incident {
+            people.extend(incident.responders());
+        }
+        people
     }
 
     /// Reads the Flashduty incident unless that has been done. Without access

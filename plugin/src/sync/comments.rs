@@ -17,6 +17,7 @@ use crate::far_end::Trouble;
 use crate::flashduty;
 use crate::flashduty::IncidentId;
 use crate::flashduty::short_hash;
+use crate::json;
 use crate::pair::Carried;
 use crate::plan::Side;
 use crate::servicenow;
@@ -30,7 +31,6 @@ use crate::servicenow::WORK_NOTES;
 use crate::text;
 use alloc::string::String;
 use alloc::vec::Vec;
-use serde_json::json;
 
 /// As long as ServiceNow may take to carry a request out; Flashduty is faster.
 const SETTLES_MS: u64 = 150_000;
@@ -87,7 +87,7 @@ impl Case<'_> {
                     .map_or("Somebody", |(_, name)| name.as_str());
                 let text = comment::for_servicenow(&comment, author);
                 let mut columns = Columns::new();
-                columns.insert(column.into(), json!(text));
+                json::set(&mut columns, column, text);
                 let record = self.write_journal(&sys_id, &columns, &mark).await?;
                 self.take_record(record, true);
                 self.pair.note(
@@ -263,11 +263,12 @@ impl Case<'_> {
 
     /// Names of the authors, as far as they can be found out.
     async fn names(&self, comments: &[flashduty::Comment]) -> Vec<(i64, String)> {
-        let mut names: Vec<(i64, String)> = self
-            .people()
-            .filter(|person| !person.person_name.is_empty())
-            .map(|person| (person.person_id, person.person_name))
-            .collect();
+        let mut names: Vec<(i64, String)> = Vec::new();
+        for person in self.people() {
+            if !person.person_name.is_empty() {
+                names.push((person.person_id, person.person_name));
+            }
+        }
         let mut unknown: Vec<i64> = Vec::new();
         for id in comments.iter().map(|comment| comment.creator_id) {
             let is_known = names.iter().any(|(known, _)| *known == id);
@@ -278,11 +279,9 @@ impl Case<'_> {
         if !unknown.is_empty() {
             // A comment without its author's name is better than none.
             let people = self.flashduty.people(&unknown).await.unwrap_or_default();
-            names.extend(
-                people
-                    .into_iter()
-                    .map(|person| (person.person_id, person.person_name)),
-            );
+            for person in people {
+                names.push((person.person_id, person.person_name));
+            }
         }
         names
     }

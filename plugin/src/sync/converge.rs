@@ -12,6 +12,7 @@ use crate::Level;
 use crate::far_end::Kind;
 use crate::flashduty::IncidentId;
 use crate::flashduty::Step;
+use crate::json;
 use crate::pair::Base;
 use crate::plan::Decision;
 use crate::plan::FlashdutyView;
@@ -26,7 +27,6 @@ use crate::servicenow::Columns;
 use crate::state::Progress;
 use alloc::string::ToString;
 use alloc::vec::Vec;
-use serde_json::json;
 
 /// A pair whose fields are written this often on *each* side within the window
 /// is held up: three times to and fro are six writes, and the next is one too
@@ -132,12 +132,14 @@ impl Case<'_> {
         };
         if let Some(record) = &self.record {
             // A label or a name may have turned out to be what stands there.
-            columns.retain(|column, value| record.stored(column) != value.as_str());
+            columns = json::kept(columns, &|column, value| {
+                record.stored(column) != value.as_str()
+            });
         }
         let told = self.notes_for_servicenow(notes).await?;
         let record = match told {
             Some((mark, told)) => {
-                columns.insert("work_notes".into(), json!(told));
+                json::set(&mut columns, "work_notes", told);
                 self.write_journal(&id, &columns, &mark).await?
             }
             None if columns.is_empty() => return Ok(()),

@@ -5,10 +5,10 @@ use super::birth;
 use super::case::Case;
 use crate::comment;
 use crate::flashduty::short_hash;
+use crate::json;
 use crate::plan::Side;
 use crate::servicenow::Columns;
 use crate::text;
-use serde_json::json;
 
 impl Case<'_> {
     /// Leaves a link on the side on which the pair was not born at creation,
@@ -74,8 +74,8 @@ impl Case<'_> {
         // Another integration may own the correlation; it is theirs then.
         if record.raw("correlation_id").is_empty() {
             let correlation = birth::correlation(&self.integration.id, &id);
-            columns.insert("correlation_id".into(), json!(correlation));
-            columns.insert("correlation_display".into(), json!("Flashduty"));
+            json::set(&mut columns, "correlation_id", correlation);
+            json::set(&mut columns, "correlation_display", "Flashduty");
         }
         let text = birth::introduction(&incident);
         if record.journals_contain(&text) {
@@ -83,7 +83,7 @@ impl Case<'_> {
         } else {
             self.wait_for_comment(Side::ServiceNow).await?;
             self.about_to_comment(Side::ServiceNow, &text).await?;
-            columns.insert("work_notes".into(), json!(text));
+            json::set(&mut columns, "work_notes", text);
         }
         if !columns.is_empty() {
             let sent = self.servicenow.update(&sys_id, &columns).await;

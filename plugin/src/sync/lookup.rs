@@ -20,7 +20,6 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use serde::Deserialize;
 use serde::Serialize;
-use serde_json::json;
 
 /// How long an answer is believed.
 const FRESH_MS: u64 = 24 * 60 * 60 * 1000;
@@ -53,11 +52,11 @@ impl Case<'_> {
             };
             match found {
                 Ok(sys_id) => {
-                    plan.columns.insert(column.clone(), json!(sys_id));
+                    json::set(&mut plan.columns, column, sys_id);
                 }
                 Err(why) => {
                     self.give_up(column, &why);
-                    unknown.insert(column.clone(), json!(value));
+                    json::set(&mut unknown, column, value.as_str());
                 }
             }
         }
@@ -68,7 +67,7 @@ impl Case<'_> {
             let value = value.to_owned();
             match self.choice(&column, &value).await? {
                 Ok(known) => {
-                    plan.columns.insert(column, json!(known));
+                    json::set(&mut plan.columns, &column, known);
                 }
                 // Without it ServiceNow refuses to resolve, and says less why.
                 Err(why) if column == "close_code" => {
@@ -76,8 +75,9 @@ impl Case<'_> {
                 }
                 Err(why) => {
                     self.give_up(&column, &why);
-                    plan.columns.remove(&column);
-                    unknown.insert(column, json!(value));
+                    let columns = core::mem::take(&mut plan.columns);
+                    plan.columns = json::kept(columns, &|name, _| name != column);
+                    json::set(&mut unknown, &column, value);
                 }
             }
         }

@@ -9,6 +9,7 @@ use crate::comment;
 use crate::flashduty::FlashdutyApi;
 use crate::flashduty::Incident;
 use crate::json;
+use crate::json::object;
 use crate::pair::Base;
 use crate::plan::Note;
 use crate::plan::Plan;
@@ -18,7 +19,6 @@ use crate::servicenow::Record;
 use alloc::string::String;
 use alloc::string::ToString;
 use serde_json::Value;
-use serde_json::json;
 
 /// What the far ends shall be taken to hold, as far as somebody has said.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -87,11 +87,11 @@ impl Case<'_> {
         }
         let id = self.incident_id().map(|id| id.to_string());
         for entry in self.comments_of_webhooks() {
-            let body = json!({
+            let body = object! {
                 "incident_id": id.as_deref().unwrap_or("<the new incident>"),
                 "comment": comment::for_flashduty(&entry),
-            });
-            self.would_send("Flashduty", "POST /incident/comment", &body);
+            };
+            self.would_send("Flashduty", "POST /incident/comment", &body.into());
         }
     }
 
@@ -108,7 +108,7 @@ impl Case<'_> {
         if let Some(id) = self.incident_id() {
             for step in &plan.steps {
                 let (path, body) = FlashdutyApi::request(&id, step);
-                self.would_send("Flashduty", &format!("POST {path}"), &body);
+                self.would_send("Flashduty", &format!("POST {path}"), &body.into());
             }
         }
         if plan.successor {

@@ -224,8 +224,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "a record without a correlation id",
         file: "sync/birth.rs",
-        text: r#"columns.insert("correlation_id".into(), json!(correlation));"#,
-        instead: r#"columns.insert("correlation_id".into(), json!(""));"#,
+        text: r#"json::set(&mut columns, "correlation_id", correlation);"#,
+        instead: r#"json::set(&mut columns, "correlation_id", "");"#,
         noticed_by: Tests::In("sessions"),
     },
     Bug {
