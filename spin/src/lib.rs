@@ -25,5 +25,6 @@ mod log;
 mod reactor;
 mod runtime;
 mod store;
+mod toml;
 mod variables;
 mod work;
