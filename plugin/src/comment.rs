@@ -89,7 +89,7 @@ fn written(author: &str, system: &str, at: &str, text: &str, mark: &str, max: us
         "{} ({system}, {at}):\n",
         text::cut(&text::single_line(&text::visible(author)), AUTHOR)
     );
-    let room = max.saturating_sub(head.chars().count() + mark.len() + 1);
+    let room = max.saturating_sub(text::length(&head) + mark.len() + 1);
     format!("{head}{}\n{mark}", text::cut(text, room))
 }
 

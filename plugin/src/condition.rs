@@ -121,7 +121,8 @@ impl<'a> Pattern<'a> {
 
 fn parse_network<'a>(text: &str) -> Option<Pattern<'a>> {
     let (address, bits) = text.split_once('/')?;
-    let (address, bits) = (Address::parse(address)?, bits.parse().ok()?);
+    let (address, bits) = (Address::parse(address)?, text::number(bits)?);
+    let bits = u32::try_from(bits).ok()?;
     (bits <= address.width()).then_some(Pattern::Network(address, bits))
 }
 
@@ -179,7 +180,12 @@ impl fmt::Display for Condition {
             Operator::In => "IN",
             Operator::NotIn => "NOTIN",
         };
-        write!(f, "{} {oper} [{}]", self.key, self.vals.join(", "))
+        write!(
+            f,
+            "{} {oper} [{}]",
+            self.key,
+            text::joined(&self.vals, ", ")
+        )
     }
 }
 
@@ -255,7 +261,7 @@ pub fn refusal(groups: &[Vec<Condition>], incident: &Incident) -> Option<String>
         };
         failed.push(format!("{condition} found {found}"));
     }
-    (!failed.is_empty()).then(|| format!("no conditions hold: {}", failed.join("; ")))
+    (!failed.is_empty()).then(|| format!("no conditions hold: {}", text::joined(&failed, "; ")))
 }
 
 /// Each condition, what was found for it, and whether it holds; groups are
@@ -265,12 +271,12 @@ pub fn explained(groups: &[Vec<Condition>], incident: &Incident) -> String {
         .iter()
         .map(|group| {
             let told: Vec<String> = group.iter().map(|c| c.told(incident)).collect();
-            told.join(" and ")
+            text::joined(&told, " and ")
         })
         .collect();
     match groups.is_empty() {
         true => "none, so every incident".into(),
-        false => groups.join(" or "),
+        false => text::joined(&groups, " or "),
     }
 }
 

@@ -4,6 +4,7 @@
 //! Days are counted by the civil calendar with the year beginning in March,
 //! which puts the leap day last; good for the years 1970 to 9999.
 
+use crate::text;
 use alloc::string::String;
 
 /// Reads `YYYY-MM-DD HH:MM:SS`, which is UTC, as Unix milliseconds.
@@ -19,7 +20,7 @@ pub(crate) fn unix_ms(text: &str) -> Option<i64> {
     if !shape {
         return None;
     }
-    let number = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
+    let number = |from: usize, to: usize| text::integer(text.get(from..to)?);
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
     let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
     let valid = (1970..=9999).contains(&year)

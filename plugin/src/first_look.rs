@@ -10,6 +10,7 @@ use crate::Precondition;
 use crate::keys;
 use crate::plan::Side;
 use crate::session::Effects;
+use crate::text;
 
 /// When a store first looked at a side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +64,8 @@ impl FirstLook {
     fn parse(stored: &[u8]) -> Option<Self> {
         let (far, at) = core::str::from_utf8(stored).ok()?.split_once(' ')?;
         Some(Self {
-            far_ms: far.parse().ok()?,
-            at_ms: at.parse().ok()?,
+            far_ms: text::number(far)?,
+            at_ms: text::number(at)?,
         })
     }
 }

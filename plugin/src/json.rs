@@ -136,7 +136,7 @@ impl Error {
 
     fn unknown(noun: &str, found: &str, known: &[&str]) -> Self {
         let hint = nearest(found, known).map_or_else(
-            || format!("expected one of {}", known.join(", ")),
+            || format!("expected one of {}", text::joined(known, ", ")),
             |near| format!("did you mean \"{near}\"?"),
         );
         Self::new(format!("unknown {noun} \"{found}\"; {hint}"))

@@ -163,7 +163,7 @@ pub fn plan(situation: Situation<'_>) -> Plan {
         to_flashduty: &|title: &String| fit(title, flashduty::TITLE, 0),
         ..plain("title", &base.title, &flashduty.title, &servicenow.title)
     });
-    let signature_length = signature.map_or(0, |s| s.chars().count() + 2);
+    let signature_length = signature.map_or(0, |s| text::length(s) + 2);
     let description = merge.field(&Field {
         sends,
         conflict: conflict.description,
@@ -474,7 +474,7 @@ fn fit(
     reserved: usize,
 ) -> Result<String, String> {
     let (min, max) = limits.into_inner();
-    if text.chars().count() + reserved < min {
+    if text::length(text) + reserved < min {
         return Err(format!("Flashduty takes no fewer than {min} characters"));
     }
     Ok(text::cut(text, max - reserved))

@@ -37,7 +37,7 @@ pub(crate) fn of(bytes: &[u8]) -> &str {
 
 /// At most `max` characters, with a visible mark where something was cut off.
 pub(crate) fn cut(text: &str, max: usize) -> String {
-    if text.chars().count() <= max {
+    if length(text) <= max {
         return text.into();
     }
     let mut short: String = text.chars().take(max.saturating_sub(1)).collect();
@@ -78,6 +78,40 @@ pub(crate) fn without_joiners(text: &str) -> String {
     text.replace(['\u{200c}', '\u{200d}'], "")
 }
 
+/// How many characters a text has.
+pub(crate) fn length(text: &str) -> usize {
+    // The library's count is made for long texts, and long itself.
+    text.chars().fold(0, |length, _| length + 1)
+}
+
+/// Texts with a separator between them.
+pub(crate) fn joined(parts: &[impl AsRef<str>], separator: &str) -> String {
+    let mut all = String::new();
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            all.push_str(separator);
+        }
+        all.push_str(part.as_ref());
+    }
+    all
+}
+
+/// Decimal digits as a number.
+pub(crate) fn number(digits: &str) -> Option<u64> {
+    let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    let mut values = digits.bytes().map(|b| u64::from(b & 0xf));
+    let number = values.try_fold(0_u64, |n, digit| n.checked_mul(10)?.checked_add(digit));
+    number.filter(|_| is_number)
+}
+
+/// Decimal digits, with or without a sign, as a number.
+pub(crate) fn integer(text: &str) -> Option<i64> {
+    match text.strip_prefix('-') {
+        Some(digits) => 0_i64.checked_sub_unsigned(number(digits)?),
+        None => i64::try_from(number(text.strip_prefix('+').unwrap_or(text))?).ok(),
+    }
+}
+
 /// Where a part stands first in a text. The search of the standard library takes
 /// no long time whatever it is given, and is 5 kB of the component: what is
 /// looked for here is short.
@@ -113,10 +147,8 @@ fn windows(text: &str, part: &str) -> impl DoubleEndedIterator<Item = bool> + Ex
 
 /// As [`normal`], on one line.
 pub(crate) fn single_line(text: &str) -> String {
-    normal(text)
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
+    let text = normal(text);
+    joined(&text.split_whitespace().collect::<Vec<_>>(), " ")
 }
 
 /// Makes text harmless in a ServiceNow journal, which renders what stands

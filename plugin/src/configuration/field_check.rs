@@ -6,6 +6,7 @@ use super::FieldRule;
 use super::Integration;
 use crate::flashduty::Incident;
 use crate::servicenow::is_name;
+use crate::text;
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -65,7 +66,7 @@ impl Integration {
             && let Some(chain) = self.chain()
         {
             let is_cycle = chain.first() == chain.last();
-            let chain = chain.join(" -> ");
+            let chain = text::joined(&chain, " -> ");
             let message = match is_cycle {
                 true => format!("these values would feed each other for ever: {chain}; remove one"),
                 false => format!("a value is made from another value: {chain}; name its source"),

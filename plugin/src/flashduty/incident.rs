@@ -136,7 +136,7 @@ impl Incident {
         Some(match &fields[name] {
             Value::Array(options) => {
                 let options: Vec<&str> = options.iter().filter_map(Value::as_str).collect();
-                options.join(",")
+                text::joined(&options, ",")
             }
             value => plain(value).unwrap_or_default(),
         })
@@ -190,7 +190,7 @@ impl Incident {
             (_, "assignee") => self.assignee()?.into(),
             (_, "responders") => {
                 let names: Vec<String> = self.responders().map(|r| r.person_name).collect();
-                names.join(", ")
+                text::joined(&names, ", ")
             }
             (_, "id") => self.incident_id.to_string(),
             (_, "url") => self.text("detail_url").into(),
@@ -227,7 +227,7 @@ impl Incident {
         let lines: Vec<String> = lines
             .filter_map(|(name, value)| Some(format!("{name}: {}", plain(value)?)))
             .collect();
-        lines.join("\n")
+        text::joined(&lines, "\n")
     }
 
     /// How grave it is, if it says so in a word that is known.

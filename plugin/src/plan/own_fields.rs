@@ -76,9 +76,9 @@ impl FieldRule {
             ColumnType::Text => Ok(text::cut(mapped, usize::from(self.max_length))),
             ColumnType::Choice | ColumnType::Reference => Ok(mapped.trim().into()),
             ColumnType::Boolean => truth(mapped).map(|yes| yes.to_string()),
-            ColumnType::Integer => match mapped.trim().parse::<i64>() {
-                Ok(number) => Ok(number.to_string()),
-                Err(_) => Err(format!("expected a whole number, found \"{mapped}\"")),
+            ColumnType::Integer => match text::integer(mapped.trim()) {
+                Some(number) => Ok(number.to_string()),
+                None => Err(format!("expected a whole number, found \"{mapped}\"")),
             },
             ColumnType::DateTime => moment(mapped),
         }
@@ -97,7 +97,9 @@ impl FieldRule {
         match self.custom_field_type {
             CustomFieldType::Text => Ok(text::cut(mapped, CUSTOM_FIELD)),
             CustomFieldType::SingleSelect => Ok(mapped.into()),
-            CustomFieldType::MultiSelect => Ok(options(mapped).collect::<Vec<_>>().join(",")),
+            CustomFieldType::MultiSelect => {
+                Ok(text::joined(&options(mapped).collect::<Vec<_>>(), ","))
+            }
             CustomFieldType::Checkbox => truth(mapped).map(|yes| yes.to_string()),
         }
     }
@@ -139,7 +141,7 @@ fn moment(text: &str) -> Result<String, String> {
     let text = text.trim();
     // As RFC 3339 writes it, in UTC.
     let plain = text.trim_end_matches('Z').replacen('T', " ", 1);
-    let ms = date::unix_ms(&plain).or_else(|| text.parse::<i64>().ok()?.checked_mul(1000));
+    let ms = date::unix_ms(&plain).or_else(|| text::integer(text)?.checked_mul(1000));
     match ms {
         Some(ms) => Ok(date::stamp(ms)),
         None => Err(format!(

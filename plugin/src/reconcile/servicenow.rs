@@ -17,6 +17,7 @@ use crate::servicenow::Query;
 use crate::servicenow::SysId;
 use crate::state::Progress;
 use crate::state::State;
+use crate::text;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -33,7 +34,7 @@ impl Poll<'_> {
         let mut parts = after.split('|');
         let mut part = || parts.next().unwrap_or_default();
         let (time, skip, behind) = (part(), part(), part());
-        let (skip, behind) = (skip.parse().unwrap_or(0), SysId::parse(behind));
+        let (skip, behind) = (text::number(skip).unwrap_or(0), SysId::parse(behind));
         let changed = self.servicenow.changed(time, behind.as_ref(), skip).await?;
         let next = match changed.records.last() {
             Some(last) => format!("{}|0|{}", last.raw("sys_updated_on"), last.sys_id),

@@ -342,7 +342,7 @@ impl<'a> ServiceNowApi<'a> {
             total: result
                 .as_ref()
                 .ok()
-                .and_then(|response| header(response, "x-total-count")?.parse().ok()),
+                .and_then(|response| text::number(header(response, "x-total-count")?)),
         });
         let (status, mut answer) = json_answer(result, &what)?;
         let has_error = answer.get("error").is_some_and(|e| !e.is_null());

@@ -52,7 +52,7 @@ impl Query {
 
     /// `column` holds one of these values, which are part of the program.
     pub fn one_of(column: &'static str, values: &[&'static str]) -> Self {
-        Self(format!("{column}IN{}", values.join(",")))
+        Self(format!("{column}IN{}", text::joined(values, ",")))
     }
 
     /// What was changed at or after a time of the form `YYYY-MM-DD HH:MM:SS`;
@@ -72,7 +72,7 @@ impl Query {
     /// Records of these ids.
     pub(crate) fn ids(ids: &[SysId]) -> Self {
         let ids: Vec<&str> = ids.iter().map(SysId::as_str).collect();
-        Self(format!("sys_idIN{}", ids.join(",")))
+        Self(format!("sys_idIN{}", text::joined(&ids, ",")))
     }
 
     /// A query that an operator wrote. None if it could not be joined to

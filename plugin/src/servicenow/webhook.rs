@@ -115,7 +115,7 @@ fn field(value: &Value) -> Option<String> {
         // `notify_members`, in the newer manual script.
         Value::Array(people) => {
             let emails: Vec<&str> = people.iter().filter_map(|p| p["email"].as_str()).collect();
-            Some(emails.join(","))
+            Some(text::joined(&emails, ","))
         }
         Value::Object(_) => None,
     }

@@ -141,7 +141,7 @@ impl Case<'_> {
         };
         if found.len() > 1 {
             let numbers: Vec<_> = found.iter().map(Record::number).collect();
-            let numbers = numbers.join(", ");
+            let numbers = text::joined(&numbers, ", ");
             self.log(
                 Level::Error,
                 "several records of one incident",
@@ -451,7 +451,7 @@ impl Case<'_> {
             .unwrap_or(&number);
         let signature = self.signature();
         let room = flashduty::DESCRIPTION_AT_CREATION
-            .saturating_sub(signature.as_ref().map_or(0, |s| s.chars().count() + 2));
+            .saturating_sub(signature.as_ref().map_or(0, |s| text::length(s) + 2));
         let description = text::cut(view.description.as_deref().unwrap_or_default(), room);
         let description = plan::sign(&description, signature.as_deref());
         let title = text::cut(title, *flashduty::TITLE.end());

@@ -363,7 +363,7 @@ impl<'a> Case<'a> {
     /// Takes over the record as it was read, or as a write of ours left it.
     pub(super) fn take_record(&mut self, record: Record, written: bool) {
         let version = record.version();
-        let count = |version: &str| version.rsplit_once(' ')?.1.parse::<u64>().ok();
+        let count = |version: &str| text::number(version.rsplit_once(' ')?.1);
         let left = self.record_left.as_deref();
         let is_ours = match left {
             _ if self.record_read.is_none() => true,

@@ -172,7 +172,7 @@ impl Case<'_> {
             .iter()
             .map(|journal| record.display(journal).into())
             .collect();
-        let whole = shown.concat();
+        let whole = text::joined(&shown, "");
         let seen = Some(short_hash(whole.trim().as_bytes()));
         let is_empty = whole.trim().is_empty();
         // An empty one is worth remembering where the first look counts.

@@ -25,6 +25,7 @@ use crate::plan::confirm;
 use crate::plan::plan;
 use crate::servicenow::Columns;
 use crate::state::Progress;
+use crate::text;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
@@ -156,7 +157,7 @@ impl Case<'_> {
             .map(|(column, _)| column.as_str())
             .collect();
         if !dropped.is_empty() {
-            let dropped = dropped.join(", ");
+            let dropped = text::joined(&dropped, ", ");
             self.log(
                 Level::Warn,
                 "ServiceNow did not take a column as it was sent; may the user write it?",

@@ -145,7 +145,7 @@ impl Case<'_> {
             }
             return Ok(Err(format!(
                 "{column} has no choice \"{given}\" at the instance; it has {}",
-                values.join(", ")
+                text::joined(&values, ", ")
             )));
         };
         self.remember(place, &choice.value);
