@@ -36,7 +36,7 @@ use crate::keys;
 use crate::plan::Side;
 use crate::severity::SeverityMap;
 use crate::template::Template;
-use alloc::collections::BTreeMap;
+use crate::texts::Texts;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::Deserialize;
@@ -199,10 +199,12 @@ pub struct ServiceNowSide {
     /// Labels of states in other languages than English, or of the instance's own, and the
     /// value of each. Needed only without a credential: with it, values are read.
     #[serde(default)]
-    pub state_labels: BTreeMap<String, String>,
+    #[cfg_attr(test, schemars(with = "alloc::collections::BTreeMap<String, String>"))]
+    pub state_labels: Texts,
     /// Labels of urgencies, as `state-labels`.
     #[serde(default)]
-    pub urgency_labels: BTreeMap<String, String>,
+    #[cfg_attr(test, schemars(with = "alloc::collections::BTreeMap<String, String>"))]
+    pub urgency_labels: Texts,
 }
 
 fn two_hours() -> u16 {

@@ -68,6 +68,7 @@ pub mod severity;
 pub mod state;
 pub mod sync;
 pub mod template;
+pub mod texts;
 
 #[allow(missing_docs, unsafe_code, clippy::all, unreachable_pub)]
 mod contract {

@@ -6,8 +6,8 @@ use crate::severity::Grade;
 use crate::severity::Severity;
 use crate::state::Progress;
 use crate::state::State;
+use crate::texts::Texts;
 use alloc::borrow::ToOwned;
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::Deserialize;
@@ -116,10 +116,10 @@ pub struct Base {
     pub assignee: Agreed<String, String>,
     /// What Flashduty held of the operator's own fields, by their keys.
     #[serde(default)]
-    pub flashduty_fields: BTreeMap<String, String>,
+    pub flashduty_fields: Texts,
     /// The same of ServiceNow.
     #[serde(default)]
-    pub servicenow_fields: BTreeMap<String, String>,
+    pub servicenow_fields: Texts,
 }
 
 /// What each side held of one field.

@@ -37,8 +37,8 @@ use crate::servicenow;
 use crate::servicenow::Columns;
 use crate::severity::Grade;
 use crate::text;
+use crate::texts::Texts;
 use alloc::borrow::ToOwned;
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use merge::Field;
@@ -283,7 +283,7 @@ pub fn plan(situation: Situation<'_>) -> Plan {
     if let Some(email) = assignee.to_flashduty {
         steps.push(Step::Assign { email });
     }
-    let mut fields = (BTreeMap::new(), BTreeMap::new());
+    let mut fields = (Texts::default(), Texts::default());
     for (rule, merged) in integration.field.iter().zip(own) {
         if let (Some(column), Some(value)) = (&rule.column, &merged.to_servicenow) {
             let looked_up = matches!(rule.kind, ColumnType::Reference) && rule.by != "sys_id";
@@ -406,7 +406,7 @@ pub fn held(servicenow: ServiceNowView, integration: &Integration) -> Base {
             servicenow,
         }
     }
-    let mut fields = BTreeMap::new();
+    let mut fields = Texts::default();
     for (rule, held) in integration.field.iter().zip(servicenow.fields) {
         if let Some(held) = held {
             fields.insert(rule.key().to_owned(), held);
@@ -418,7 +418,7 @@ pub fn held(servicenow: ServiceNowView, integration: &Integration) -> Base {
         severity: only(servicenow.grade),
         state: only(servicenow.state),
         assignee: only(servicenow.assignee),
-        flashduty_fields: BTreeMap::new(),
+        flashduty_fields: Texts::default(),
         servicenow_fields: fields,
     }
 }

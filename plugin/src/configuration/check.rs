@@ -157,7 +157,7 @@ impl Integration {
             ),
         ] {
             let is_state = pointer.ends_with("state-labels");
-            for (label, value) in labels {
+            for (label, value) in labels.iter() {
                 let known = match is_state {
                     true => State::parse(value).is_some(),
                     false => Step::parse(value).is_some(),

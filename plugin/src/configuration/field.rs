@@ -4,7 +4,7 @@
 use super::Direction;
 use super::Preference;
 use crate::template::Template;
-use alloc::collections::BTreeMap;
+use crate::texts::Texts;
 use alloc::string::String;
 use serde::Deserialize;
 use serde::Serialize;
@@ -45,7 +45,8 @@ pub struct FieldRule {
     /// Flashduty's values and what each is in ServiceNow. A value that is not among them is not
     /// written, unless there is a `default`.
     #[serde(default)]
-    pub map: BTreeMap<String, String>,
+    #[cfg_attr(test, schemars(with = "alloc::collections::BTreeMap<String, String>"))]
+    pub map: Texts,
     /// What ServiceNow gets for a value that is not in `map`.
     #[serde(default)]
     pub default: Option<String>,

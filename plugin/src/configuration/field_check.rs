@@ -160,7 +160,7 @@ impl Integration {
         if travels != (true, true) {
             return;
         }
-        for (from, to) in &rule.map {
+        for (from, to) in rule.map.iter() {
             let twin = rule.map.iter().find(|(_, other)| *other == to);
             if let Some((other, _)) = twin.filter(|(other, _)| *other != from) {
                 report(

@@ -8,7 +8,7 @@ use crate::severity::Severity;
 use crate::state::Progress;
 use crate::state::State;
 use crate::text;
-use alloc::collections::BTreeMap;
+use crate::texts::Texts;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -130,10 +130,9 @@ impl ServiceNowView {
 }
 
 /// The value of a label, where the operator has given one; else the text itself.
-fn labelled<'a>(text: &'a str, labels: &'a BTreeMap<String, String>) -> &'a str {
+fn labelled<'a>(text: &'a str, labels: &'a Texts) -> &'a str {
     let label = text::lower_case(text.trim());
-    let found = labels
-        .iter()
-        .find(|(known, _)| text::lower_case(known) == label);
+    let mut labels = labels.iter();
+    let found = labels.find(|(known, _)| text::lower_case(known) == label);
     found.map_or(text, |(_, value)| value)
 }

@@ -5,7 +5,7 @@ use crate::json;
 use crate::json::Object;
 use crate::json::object;
 use crate::text;
-use alloc::collections::BTreeMap;
+use crate::texts::Texts;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::Deserialize;
@@ -22,7 +22,7 @@ use serde_json::Value;
 pub struct Body {
     /// Names the record.
     pub sys_id: SysId,
-    values: BTreeMap<String, String>,
+    values: Texts,
 }
 
 impl Body {
@@ -42,9 +42,12 @@ impl Body {
             ));
         };
         let entries = body.as_object().into_iter().flatten();
-        // Extended, here and below: to collect a map would bring a sort.
-        let mut values = BTreeMap::new();
-        values.extend(entries.filter_map(|(name, value)| Some((name.clone(), field(value)?))));
+        let mut values = Texts::default();
+        for (name, value) in entries {
+            if let Some(text) = field(value) {
+                values.insert(name.clone(), text);
+            }
+        }
         Ok(Self { sys_id, values })
     }
 
@@ -52,7 +55,7 @@ impl Body {
     pub(crate) fn about(sys_id: SysId) -> Self {
         Self {
             sys_id,
-            values: BTreeMap::new(),
+            values: Texts::default(),
         }
     }
 
@@ -94,6 +97,7 @@ impl Body {
     /// What a record would show that holds just this. Labels stand for values,
     /// since nothing else is known of them.
     pub fn as_record(&self) -> Record {
+        // Extended: to collect a map would bring a sort.
         let mut columns = Columns::new();
         columns.extend(self.values.iter().map(|(name, value)| {
             let value = value.as_str();
