@@ -91,7 +91,12 @@ pub(crate) use object;
 /// Puts a value into an object.
 #[inline(never)]
 pub(crate) fn set(object: &mut Object, name: &str, value: impl Into<Value>) {
-    object.insert(name.into(), value.into());
+    put(object, name, value.into());
+}
+
+/// What does not depend on the type: so there is one of it.
+fn put(object: &mut Object, name: &str, value: Value) {
+    object.insert(name.into(), value);
 }
 
 /// The entries of an object that shall stay. They are put into a new one: to take

@@ -95,13 +95,11 @@ impl Template {
                 return Some(Part::Place { name, otherwise });
             }
             // Behind the first character, which may be the brace of no place.
-            let next = rest
-                .char_indices()
-                .skip(1)
-                .find(|(at, _)| rest.get(*at..).is_some_and(|r| r.starts_with("{{")));
-            let (text, behind) = rest.split_at(next.map_or(rest.len(), |(at, _)| at));
+            let first = rest.chars().next().map_or(0, char::len_utf8);
+            let next = text::find(rest.get(first..)?, "{{");
+            let (part, behind) = rest.split_at_checked(next.map_or(rest.len(), |at| first + at))?;
             rest = behind;
-            Some(Part::Text(text))
+            Some(Part::Text(part))
         })
     }
 }

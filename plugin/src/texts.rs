@@ -20,18 +20,22 @@ pub struct Texts(Vec<(String, String)>);
 impl Texts {
     /// The text of a name.
     pub fn get(&self, name: &str) -> Option<&String> {
-        self.iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, text)| text)
+        let (known, text) = self.0.get(self.place(name))?;
+        (known == name).then_some(text)
     }
 
     /// Puts a text in the place of what has its name.
     pub fn insert(&mut self, name: String, text: String) {
-        let at = self.0.partition_point(|(known, _)| *known < name);
+        let at = self.place(&name);
         match self.0.get_mut(at) {
             Some(held) if held.0 == name => held.1 = text,
             _ => self.0.insert(at, (name, text)),
         }
+    }
+
+    /// Where a name stands, or would.
+    fn place(&self, name: &str) -> usize {
+        self.0.partition_point(|(known, _)| known.as_str() < name)
     }
 
     /// Names and texts.

@@ -39,6 +39,7 @@ use crate::servicenow::Body;
 use crate::servicenow::ServiceNowApi;
 use crate::servicenow::SysId;
 use crate::session::Effects;
+use crate::text;
 use crate::watch::Watch;
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -282,17 +283,18 @@ impl Poll<'_> {
         let (effects, id) = (self.effects, &self.integration.id);
         let members = rows.iter().map(|row| keys::member(id, &row.about));
         let members = effects.get_all(members.collect()).await;
-        let named = rows.into_iter().zip(members).map(|(row, member)| {
-            let pair = member.and_then(|m| Entity::parse(core::str::from_utf8(&m.value).ok()?));
-            let pair = pair.unwrap_or_else(|| row.about.clone());
-            (row, pair)
-        });
-        let named: Vec<(Row, Entity)> = named.collect();
-        let watches = named.iter().map(|(_, pair)| keys::watch(id, pair));
+        let mut pairs = Vec::new();
+        for (row, member) in rows.iter().zip(&members) {
+            let pair = member
+                .as_ref()
+                .and_then(|m| Entity::parse(text::of(&m.value)));
+            pairs.push(pair.unwrap_or_else(|| row.about.clone()));
+        }
+        let watches = pairs.iter().map(|pair| keys::watch(id, pair));
         let watches = effects.get_all(watches.collect()).await;
         let mut looks = Vec::new();
         let mut strangers = Vec::new();
-        for ((row, pair), watch) in named.into_iter().zip(watches) {
+        for ((row, pair), watch) in rows.into_iter().zip(pairs).zip(watches) {
             let watch = watch.map(|entry| (entry.revision, Watch::read(&entry.value)));
             let is_known = match &watch {
                 Some((_, watch)) => watch.knows(self.side, &row.version),

@@ -182,19 +182,18 @@ impl Case<'_> {
         if is_empty {
             return Ok(Some((Vec::new(), seen)));
         }
-        let mut shown: Vec<Entry> = journals
-            .iter()
-            .zip(&shown)
-            .flat_map(|(journal, shown)| Entry::from_display(shown, *journal == WORK_NOTES))
-            .collect();
+        let mut listed = Vec::new();
+        for (journal, shown) in journals.iter().zip(&shown) {
+            listed.append(&mut Entry::from_display(shown, *journal == WORK_NOTES));
+        }
         let mut entries = self.servicenow.entries(sys_id, journals).await?;
         // An answer to a write shows what readers of the rows see a while later.
-        let seen = match entries.len() < shown.len() {
+        let seen = match entries.len() < listed.len() {
             true => looked_at.clone(),
             false => seen,
         };
         if entries.is_empty() {
-            let means = match shown.is_empty() {
+            let means = match listed.is_empty() {
                 true => "only the newest comment of each webhook is carried",
                 false => "comments are taken from what the record shows",
             };
@@ -203,7 +202,7 @@ impl Case<'_> {
                  to sys_journal_field"
             );
             self.log(Level::Warn, &message, &[]);
-            entries.append(&mut shown);
+            entries.append(&mut listed);
         }
         if entries.is_empty() {
             // Not to be remembered as seen: the webhook that tells of what the
