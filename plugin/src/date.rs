@@ -47,8 +47,8 @@ pub(crate) fn http_ms(text: &str) -> Option<i64> {
     const MONTHS: [&str; 12] = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ];
-    let mut parts = text.split(' ').skip(1);
-    let (day, month) = (parts.next()?, parts.next()?);
+    let mut parts = text.split(' ');
+    let (_weekday, day, month) = (parts.next()?, parts.next()?, parts.next()?);
     let (year, time) = (parts.next()?, parts.next()?);
     let month = MONTHS.iter().position(|known| *known == month)? + 1;
     unix_ms(&format!("{year}-{month:02}-{day} {time}"))

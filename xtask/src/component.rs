@@ -33,6 +33,8 @@ pub(crate) struct Source {
     pub(crate) module: &'static str,
     /// The component's name in `dist`.
     pub(crate) component: &'static str,
+    /// How many bytes the component may have: nothing large is let in unseen.
+    pub(crate) most_bytes: usize,
 }
 
 /// The plugin.
@@ -40,6 +42,7 @@ pub(crate) const PLUGIN: Source = Source {
     package: "servicenow-sync-plugin",
     module: "servicenow_sync_plugin.wasm",
     component: "servicenow_sync.wasm",
+    most_bytes: 400_000,
 };
 
 /// What the conformance suite puts in the plugin's place.
@@ -47,6 +50,7 @@ pub(crate) const PROBE: Source = Source {
     package: "integration-probe",
     module: "integration_probe.wasm",
     component: "integration_probe.wasm",
+    most_bytes: 200_000,
 };
 
 /// What makes the component smaller beyond its profile.
@@ -150,7 +154,21 @@ pub(crate) fn build(source: &Source, way: Option<Way>) -> Result<Vec<u8>> {
 pub(crate) fn compile(source: &Source, toolchain: &Toolchain, places: &Places) -> Result<Vec<u8>> {
     let module = compile_module(source, toolchain, toolchain.build_flags, places)?;
     let component = wrap(source.package, &module)?;
-    metadata::describe(&component, source.package, cargo(toolchain, places))
+    let component = metadata::describe(&component, source.package, cargo(toolchain, places))?;
+    check_size(source, component.len())?;
+    Ok(component)
+}
+
+/// Refuses a component that has grown too large.
+pub(crate) fn check_size(source: &Source, bytes: usize) -> Result<()> {
+    let (name, most) = (source.component, source.most_bytes);
+    if bytes > most {
+        bail!(
+            "{name} has {bytes} bytes, and may have {most}: look for what made it larger, or raise \
+             the limit and say in the commit what it is for"
+        );
+    }
+    Ok(())
 }
 
 /// The core module of which a component is made.
@@ -309,6 +327,17 @@ mod tests {
         assert_eq!(
             error,
             "the component exports nothing: does probe call `export!`?"
+        );
+    }
+
+    #[test]
+    fn a_component_that_has_grown_too_large_is_refused() {
+        check_size(&PLUGIN, 400_000).expect("it is not too large");
+        let error = check_size(&PLUGIN, 400_001).expect_err("it is").to_string();
+        assert_eq!(
+            error,
+            "servicenow_sync.wasm has 400001 bytes, and may have 400000: look for what made it \
+             larger, or raise the limit and say in the commit what it is for"
         );
     }
 

@@ -34,6 +34,7 @@ const SPIN: Source = Source {
     package: "servicenow-sync-spin",
     module: "servicenow_sync_spin.wasm",
     component: "servicenow_sync_spin_gateway.wasm",
+    most_bytes: 850_000,
 };
 /// The two in one.
 const COMPOSED: &str = "servicenow_sync_spin.wasm";
@@ -102,6 +103,7 @@ fn components(way: Option<Way>, revision: Option<&str>) -> Result<Vec<Artifact>>
     };
     let composed = described(&compose(&plugin, &gateway)?)?;
     let gateway = described(&gateway)?;
+    component::check_size(&SPIN, gateway.len())?;
     Ok(vec![
         artifact(component::PLUGIN.component, plugin),
         artifact(COMPOSED, composed),
