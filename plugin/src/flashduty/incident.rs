@@ -12,7 +12,6 @@ use core::fmt;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
-use serde_json::json;
 
 /// The id of an incident: 24 hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,7 +106,10 @@ impl Incident {
     /// greater.
     pub(crate) fn version(&self) -> String {
         let responders = list(&self.values["responders"]).iter();
-        let responders = responders.map(|r| json!([r["person_id"], r["acknowledged_at"]]));
+        let responders = responders.map(|r| {
+            let what = [r["person_id"].clone(), r["acknowledged_at"].clone()];
+            Value::from(Vec::from(what))
+        });
         let mut state: Vec<Value> = responders.collect();
         state.extend(STATE.iter().map(|name| self.values[*name].clone()));
         let hash = short_hash(json::text(&state.into()).as_bytes());
@@ -168,7 +170,7 @@ impl Incident {
         let responders = self.values["responders"].as_array_mut();
         for responder in responders.into_iter().flatten() {
             if responder["person_id"] == person.person_id {
-                responder["email"] = json!(person.email);
+                responder["email"] = person.email.as_str().into();
             }
         }
     }

@@ -13,7 +13,6 @@ use alloc::string::String;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use serde_json::Value;
-use serde_json::json;
 
 /// The longest text of a custom field.
 const CUSTOM_FIELD: usize = 3000;
@@ -117,9 +116,9 @@ impl FieldRule {
             return None;
         }
         Some(match self.custom_field_type {
-            CustomFieldType::MultiSelect => json!(options(value).collect::<Vec<_>>()),
-            CustomFieldType::Checkbox => json!(value == "true"),
-            CustomFieldType::Text | CustomFieldType::SingleSelect => json!(value),
+            CustomFieldType::MultiSelect => options(value).collect::<Vec<_>>().into(),
+            CustomFieldType::Checkbox => (value == "true").into(),
+            CustomFieldType::Text | CustomFieldType::SingleSelect => value.into(),
         })
     }
 }
