@@ -154,7 +154,9 @@ pub(crate) fn build(source: &Source, way: Option<Way>) -> Result<Vec<u8>> {
 pub(crate) fn compile(source: &Source, toolchain: &Toolchain, places: &Places) -> Result<Vec<u8>> {
     let module = compile_module(source, toolchain, toolchain.build_flags, places)?;
     let component = wrap(source.package, &module)?;
-    let component = metadata::describe(&component, source.package, cargo(toolchain, places))?;
+    let compiler = &toolchain.rustc.version;
+    let cargo = cargo(toolchain, places);
+    let component = metadata::describe(&component, source.package, compiler, cargo)?;
     check_size(source, component.len())?;
     Ok(component)
 }

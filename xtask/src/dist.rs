@@ -99,7 +99,13 @@ fn components(way: Option<Way>, revision: Option<&str>) -> Result<Vec<Artifact>>
     let gateway = stage("building the Spin gateway", || gateway(&toolchain, &places))?;
     let described = |component: &[u8]| {
         let cargo = component::cargo(&toolchain, &places);
-        stamped(metadata::describe(component, SPIN.package, cargo)?)
+        let compiler = &toolchain.rustc.version;
+        stamped(metadata::describe(
+            component,
+            SPIN.package,
+            compiler,
+            cargo,
+        )?)
     };
     let composed = described(&compose(&plugin, &gateway)?)?;
     let gateway = described(&gateway)?;

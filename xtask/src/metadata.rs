@@ -16,8 +16,14 @@ use wasm_metadata::Description;
 use wasm_metadata::Revision;
 use wasm_metadata::Version;
 
-/// Adds what the manifest of a package says. `cargo` runs where the package is.
-pub(crate) fn describe(component: &[u8], package: &str, mut cargo: Command) -> Result<Vec<u8>> {
+/// Adds what the manifest of a package says, and which compiler made it: `rustc
+/// 1.95.0 (…)`. `cargo` runs where the package is.
+pub(crate) fn describe(
+    component: &[u8],
+    package: &str,
+    compiler: &str,
+    mut cargo: Command,
+) -> Result<Vec<u8>> {
     cargo.args([
         "metadata",
         "--no-deps",
@@ -30,10 +36,10 @@ pub(crate) fn describe(component: &[u8], package: &str, mut cargo: Command) -> R
     let manifest = packages
         .find(|found| found["name"] == package)
         .with_context(|| format!("the workspace has no package {package}"))?;
-    add(component, manifest)
+    add(component, manifest, compiler)
 }
 
-fn add(component: &[u8], manifest: &Value) -> Result<Vec<u8>> {
+fn add(component: &[u8], manifest: &Value, compiler: &str) -> Result<Vec<u8>> {
     let field = |key: &str| {
         let value = manifest[key].as_str();
         value.with_context(|| format!("the package's manifest has no {key}"))
@@ -45,6 +51,8 @@ fn add(component: &[u8], manifest: &Value) -> Result<Vec<u8>> {
         AddMetadataField::Set(Description::new(field("description")?.to_owned()));
     sections.licenses = AddMetadataField::Set(field("license")?.parse()?);
     sections.source = AddMetadataField::Set(field("repository")?.parse()?);
+    let (tool, version) = compiler.split_once(' ').unwrap_or((compiler, ""));
+    sections.processed_by = vec![(tool.to_owned(), version.to_owned())];
     sections.to_wasm(component)
 }
 
@@ -64,7 +72,7 @@ mod tests {
     const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
 
     #[test]
-    fn a_component_tells_its_name_version_licence_sources_and_revision() {
+    fn a_component_tells_its_name_version_licence_sources_revision_and_compiler() {
         let manifest = json!({
             "name": "a-plugin",
             "version": "1.2.3",
@@ -72,7 +80,7 @@ mod tests {
             "license": "Apache-2.0",
             "repository": "https://example.com/a-plugin",
         });
-        let described = add(EMPTY, &manifest).expect("it is a component");
+        let described = add(EMPTY, &manifest, "rustc 1.2.3 (abc)").expect("it is a component");
         let stamped = stamp(&described, "0123abc").expect("it is a component");
         let payload = Payload::from_binary(&stamped).expect("it is a component");
         let told = payload.metadata();
@@ -94,12 +102,14 @@ mod tests {
             text(told.revision.as_ref().map(ToString::to_string)),
             "0123abc"
         );
-        assert_eq!(add(EMPTY, &manifest).expect("it is a component"), described);
+        let producers = told.producers.as_ref().expect("it has a producer");
+        let tools = producers.get("processed-by").expect("a compiler");
+        assert_eq!(tools.get("rustc").map(String::as_str), Some("1.2.3 (abc)"));
     }
 
     #[test]
     fn a_package_that_leaves_something_out_is_refused() {
-        let error = add(EMPTY, &json!({ "name": "a-plugin" })).expect_err("no version");
+        let error = add(EMPTY, &json!({ "name": "a-plugin" }), "rustc").expect_err("no version");
         assert_eq!(error.to_string(), "the package's manifest has no version");
     }
 }

@@ -9,7 +9,7 @@ use wit_parser::Resolve;
 pub(crate) fn encode() -> Result<Vec<u8>> {
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_dir(checkout::root().join("wit"))?;
-    wit_component::encode(&mut resolve, package)
+    wit_component::encode(&resolve, package)
 }
 
 #[cfg(test)]
