@@ -8,9 +8,9 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 
-const settings = JSON.parse(await readFile(process.argv[3]));
-const configuration = JSON.stringify({ integration: settings.integration }); // all that the plugin is told: no secret
-const tokens = new Map(settings.webhook.map(({ path, bearer }) => [path, process.env[bearer[0].env]]));
+const { webhook: webhooks, credential: credentials, egress, ...plugins } = JSON.parse(await readFile(process.argv[3]));
+const configuration = JSON.stringify(plugins); // without any secret
+const tokens = new Map(webhooks.map(({ path, bearer }) => [path, process.env[bearer[0].env]]));
 let [store, queue, revisions] = [new Map(), new Map(), 0n];
 // jco makes of a component what JavaScript can run: core modules, and a module that joins them.
 const { files } = await transpileBytes(await readFile(process.argv[2]), { name: "plugin", instantiation: "sync" });
@@ -59,7 +59,7 @@ async function carryOut(effect, asked, respond) {
 
 // Adds the credential that the plugin names and never sees, if it belongs to the place that is asked.
 async function send(request) {
-  const [url, credential] = [new URL(request.url), settings.credential[request.credential]];
+  const [url, credential] = [new URL(request.url), credentials[request.credential]];
   const failed = (tag, val) => ({ tag: "err", val: { tag, val } });
   if (credential?.origin !== url.origin) return failed("refused", `no credential for ${url.origin}`);
   const [headers, secret] = [new Headers(request.headers), process.env[credential.value.env]];

@@ -1,7 +1,6 @@
-"""A gateway in miniature: the plugin, with Python's own HTTP and two dictionaries around it.
-
-It does one thing at a time: nothing comes between a look at the store and a write, and no work
-runs twice at once. ../README.md tells how to run it, and what a real one must add."""
+"""A gateway in miniature: the plugin, with Python's own HTTP and two dictionaries around it. It does one thing
+at a time: nothing comes between a look at the store and a write, and no work runs twice at once. ../README.md
+tells how to run it, and what a real one must add."""
 import contextlib, hmac, http.client, itertools, json, os, random, sys, time, urllib.parse, wsgiref.simple_server
 from wasmtime import Config, Engine, Store
 from wasmtime.component import Component, Linker, Record, Variant
@@ -11,8 +10,9 @@ config.consume_fuel = True
 engine = Engine(config)
 component = Component.from_file(engine, sys.argv[1])
 settings = json.load(open(sys.argv[2]))
-document = json.dumps({"integration": settings["integration"]})  # all that the plugin is told: no secret
-tokens = {webhook["path"]: os.environ[webhook["bearer"][0]["env"]] for webhook in settings["webhook"]}
+webhooks, credentials, _ = (settings.pop(ours, {}) for ours in ("webhook", "credential", "egress"))
+document = json.dumps(settings)  # the rest is the plugin's, without any secret
+tokens = {webhook["path"]: os.environ[webhook["bearer"][0]["env"]] for webhook in webhooks}
 store, queue, revisions = {}, {}, itertools.count(1)
 now = lambda: time.time_ns() // 1_000_000
 
@@ -64,7 +64,7 @@ def carry_out(effect, asked, respond):
 
 def send(request):
     """Adds the credential that the plugin names and never sees, if it belongs to the place that is asked."""
-    url, credential = urllib.parse.urlsplit(request.url), settings["credential"].get(request.credential)
+    url, credential = urllib.parse.urlsplit(request.url), credentials.get(request.credential)
     if credential is None or credential["origin"] != f"{url.scheme}://{url.netloc}":
         return Variant("refused", f"{request.credential} is no credential for {url.scheme}://{url.netloc}")
     headers, query = dict(request.headers), [url.query] if url.query else []
