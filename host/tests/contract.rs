@@ -5,15 +5,13 @@
 mod postgres;
 
 use conformance::OPERATOR_TOKEN;
-use conformance::OTHER_SECRET;
-use conformance::PROBE_SECRET;
-use conformance::WEBHOOK_TOKEN;
 use conformance::promises::Outcome;
 use conformance::promises::PROMISES;
 use conformance::site::FarEnds;
 use conformance::site::Options;
 use conformance::site::Place;
 use conformance::site::Restart;
+use conformance::site::SECRETS;
 use conformance::site::Site;
 use postgres::Postgres;
 use std::fs;
@@ -74,55 +72,26 @@ impl Drop for Gateway {
     }
 }
 
-/// The folder of a gateway between the far ends, as `docs/gateways.md` shows it.
+/// The folder of a gateway between the far ends.
 fn folder(far_ends: &FarEnds, store: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    for (name, secret) in [
-        ("webhook", WEBHOOK_TOKEN),
-        ("operator", OPERATOR_TOKEN),
-        ("probe", PROBE_SECRET),
-        ("other", OTHER_SECRET),
-        ("store", store),
-    ] {
+    for (name, secret) in SECRETS.into_iter().chain([("store", store)]) {
         fs::write(folder.path().join(name), secret).unwrap();
     }
-    let far_end = far_ends.far_end.origin();
-    let other = far_ends.other.origin();
     let dist = concat!(env!("CARGO_MANIFEST_DIR"), "/../dist");
-    let store = if store.is_empty() {
-        "path = \"sync.redb\""
-    } else {
-        "url = { file = \"store\" }"
+    let store = match store {
+        "" => "",
+        _ => "store.url = { file = \"store\" }",
     };
     let text = format!(
         r#"
 plugin.cache-directory = "{dist}/cache"
 server.listen = "127.0.0.1:0"
-admin = {{ listen = "127.0.0.1:0", token = [{{ file = "operator" }}] }}
-store = {{ {store} }}
-egress.private = ["127.0.0.0/8"]
+admin.listen = "127.0.0.1:0"
 limits.lease-seconds = 5
-
-[[webhook]]
-path = "/probe"
-bearer = [{{ file = "webhook" }}]
-
-[credential.probe]
-kind = "bearer"
-origin = "{far_end}"
-token = {{ file = "probe" }}
-pace = {{ per-minute = 600000, burst = 1000, at-once = 100 }}
-
-[credential.other]
-kind = "header"
-origin = "{other}"
-name = "x-key"
-value = {{ file = "other" }}
-
-[probe]
-far-end = "{far_end}"
-other = "{other}"
-"#
+{store}
+{}"#,
+        far_ends.configuration()
     );
     fs::write(folder.path().join("sync.toml"), text).unwrap();
     folder

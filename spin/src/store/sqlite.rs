@@ -30,6 +30,12 @@ const CREATE: [&str; 3] = [
     "INSERT INTO servicenow_sync_meta VALUES ('schema', 1) ON CONFLICT DO NOTHING",
 ];
 
+/// Every request writes, on a connection of its own. Readers do not hold up
+/// whoever writes, and writers wait for each other for longer than the five
+/// seconds that are usual: a webhook would be answered 503 otherwise. A database
+/// that is not a file of SQLite's own may know neither, and need neither.
+const MANY_WRITERS: [&str; 2] = ["PRAGMA busy_timeout = 25000", "PRAGMA journal_mode = WAL"];
+
 #[derive(Default)]
 pub(crate) struct Sqlite(OnceCell<Connection>);
 
@@ -37,6 +43,9 @@ impl Sqlite {
     fn connection(&self) -> Result<&Connection, StoreError> {
         if self.0.get().is_none() {
             let connection = Connection::open(NAME).map_err(error)?;
+            for pragma in MANY_WRITERS {
+                let _ = run(&connection, pragma, Vec::new());
+            }
             prepare(|statement| run(&connection, statement, Vec::new()))?;
             let _ = self.0.set(connection);
         }

@@ -139,5 +139,6 @@ promises! {
         a_body_of_256_kib_is_taken_and_one_of_8_mib_is_not
         what_breaks_the_contract_ends_the_session_and_nothing_of_that_step_is_done
         a_session_that_goes_over_a_limit_is_ended_and_no_other
+        a_session_that_calculates_for_ever_is_ended
         a_work_session_that_goes_over_a_limit_is_tried_again;
 }

@@ -1,5 +1,8 @@
 //! A gateway between the suite and its far ends.
 
+use crate::OPERATOR_TOKEN;
+use crate::OTHER_SECRET;
+use crate::PROBE_SECRET;
 use crate::WEBHOOK_TOKEN;
 use crate::far_end::Asked;
 use crate::far_end::FarEnd;
@@ -28,6 +31,14 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub const A_WHILE: Duration = Duration::from_millis(400);
 /// How often a gateway is told to look for work that is due, if it has to be.
 const TICK: Duration = Duration::from_millis(200);
+
+/// The secrets that a configuration names, by their names.
+pub const SECRETS: [(&str, &str); 4] = [
+    ("webhook", WEBHOOK_TOKEN),
+    ("operator", OPERATOR_TOKEN),
+    ("probe", PROBE_SECRET),
+    ("other", OTHER_SECRET),
+];
 
 /// Where a gateway is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +91,45 @@ impl FarEnds {
             elsewhere: FarEnd::start(somewhere, &run).await?,
             run,
         })
+    }
+
+    /// The part of a gateway's configuration that is the same for every gateway,
+    /// in the form that ours takes: to be put behind what is not. Secrets stand in
+    /// files that [`SECRETS`] names.
+    pub fn configuration(&self) -> String {
+        let far_end = self.far_end.origin();
+        let other = self.other.origin();
+        format!(
+            r#"
+admin.token = [{{ file = "operator" }}]
+egress.private = ["127.0.0.0/8"]
+
+[[webhook]]
+path = "/probe"
+bearer = [{{ file = "webhook" }}]
+
+[credential.probe]
+kind = "bearer"
+origin = "{far_end}"
+token = {{ file = "probe" }}
+pace = {{ per-minute = 600000, burst = 1000, at-once = 100 }}
+
+[credential.other]
+kind = "header"
+origin = "{other}"
+name = "x-key"
+value = {{ file = "other" }}
+
+[probe]
+far-end = "{far_end}"
+other = "{other}"
+"#
+        )
+    }
+
+    /// A key that no other run of the suite uses.
+    pub fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.run)
     }
 
     /// On loopback, wherever there is a free port.
@@ -136,7 +186,7 @@ impl Site {
 
     /// A key that no other run of the suite uses.
     pub fn key(&self, name: &str) -> String {
-        format!("{}{name}", self.far_ends.run)
+        self.far_ends.key(name)
     }
 
     /// The operator's token.

@@ -2,12 +2,14 @@
 //! them is true.
 
 use crate::far_end::FarEnd;
+use crate::site::A_WHILE;
 use crate::site::Site;
 use anyhow::ensure;
 use serde_json::Value;
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::Instant;
+use tokio::time::sleep;
 
 fn get(url: &str) -> Value {
     json!({ "http": { "method": "GET", "url": url, "timeout-ms": 5000 } })
@@ -93,9 +95,13 @@ pub(super) async fn bodies_arrive_as_they_were_sent(site: &Site) -> anyhow::Resu
 
 pub(super) async fn a_far_end_that_is_not_there_was_not_asked(site: &Site) -> anyhow::Result<()> {
     site.other().close().await;
+    // Of a connection that was kept, and is cut only now, nobody can say so.
+    let kept = site.ask(at(site.other(), "/status/200")).await;
+    sleep(A_WHILE).await;
     let reply = site.ask(at(site.other(), "/status/200")).await;
     site.other().open().await?;
-    let reply = reply?;
+    let (kept, reply) = (kept?, reply?);
+    ensure!(kept["status"].is_null(), "answered {kept}");
     ensure!(!reply["unreachable"].is_null(), "answered {reply}");
     Ok(())
 }

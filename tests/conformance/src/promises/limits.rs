@@ -94,19 +94,28 @@ pub(super) async fn what_breaks_the_contract_ends_the_session_and_nothing_of_tha
     Ok(())
 }
 
+pub(super) async fn a_session_that_calculates_for_ever_is_ended(site: &Site) -> anyhow::Result<()> {
+    no_other_is_ended(site, "for-ever", &[json!("loop")]).await
+}
+
 pub(super) async fn a_session_that_goes_over_a_limit_is_ended_and_no_other(
     site: &Site,
 ) -> anyhow::Result<()> {
-    let beside = site.key("beside-harm");
-    site.schedule(&beside, None, "to be left alone").await?;
-    let held = site.asked(&beside).await?;
-    for harm in [
-        json!("loop"),
+    let harms = [
         json!("recurse"),
         json!({ "grow": 2048 }),
         json!({ "flood": 100_000 }),
         json!("forever"),
-    ] {
+    ];
+    no_other_is_ended(site, "over", &harms).await
+}
+
+/// Does harm in a session of its own, beside one that does none.
+async fn no_other_is_ended(site: &Site, name: &str, harms: &[Value]) -> anyhow::Result<()> {
+    let beside = site.key(&format!("beside-{name}"));
+    site.schedule(&beside, None, "to be left alone").await?;
+    let held = site.asked(&beside).await?;
+    for harm in harms {
         let body = json!([[harm]]).to_string().into_bytes();
         let answer = site.post_with(WEBHOOK_TOKEN, body, LONG).await;
         let answer = answer.with_context(|| format!("{harm} was not ended"))?;
@@ -120,7 +129,7 @@ pub(super) async fn a_session_that_goes_over_a_limit_is_ended_and_no_other(
             .await
             .with_context(|| format!("after {harm}"))?;
     }
-    let written = site.key("beside-harm-written");
+    let written = site.key(&format!("beside-{name}-written"));
     held.tell(json!([
         [{ "write": { "key": written, "value": { "text": "" } } }],
         [{ "finish": "done" }]
@@ -141,7 +150,7 @@ pub(super) async fn a_work_session_that_goes_over_a_limit_is_tried_again(
     site: &Site,
 ) -> anyhow::Result<()> {
     for (name, harm) in [
-        ("loop", json!("loop")),
+        ("flood", json!({ "flood": 100_000 })),
         ("answer", json!({ "respond": 200 })),
         (
             "await",

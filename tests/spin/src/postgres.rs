@@ -1,0 +1,219 @@
+//! `fermyon:spin/postgres` over connections that all instances share, as Spin
+//! pools them.
+
+use crate::bindings::fermyon::spin::postgres;
+use crate::bindings::fermyon::spin::rdbms_types;
+use crate::bindings::fermyon::spin::rdbms_types::Column;
+use crate::bindings::fermyon::spin::rdbms_types::DbDataType;
+use crate::bindings::fermyon::spin::rdbms_types::DbValue;
+use crate::bindings::fermyon::spin::rdbms_types::Error;
+use crate::bindings::fermyon::spin::rdbms_types::ParameterValue;
+use crate::bindings::fermyon::spin::rdbms_types::RowSet;
+use crate::manifest::Application;
+use crate::state::State;
+use deadpool_postgres::Manager;
+use deadpool_postgres::Pool;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use tokio_postgres::Config;
+use tokio_postgres::NoTls;
+use tokio_postgres::Row;
+use tokio_postgres::config::Host;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::types::Type;
+use wasmtime::component::Resource;
+
+/// Connections to one address, as many as Spin has.
+const MOST: usize = 64;
+
+/// Pools by their addresses.
+#[derive(Default)]
+pub(crate) struct Pools(Mutex<BTreeMap<String, Pool>>);
+
+impl Pools {
+    fn get(&self, address: &str, config: Config) -> Result<Pool, Error> {
+        let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = pools.get(address) {
+            return Ok(pool.clone());
+        }
+        let pool = Pool::builder(Manager::new(config, NoTls))
+            .max_size(MOST)
+            .build();
+        let pool = pool.map_err(|error| Error::ConnectionFailed(error.to_string()))?;
+        pools.insert(address.to_owned(), pool.clone());
+        Ok(pool)
+    }
+}
+
+/// What a component takes for a connection.
+#[allow(unreachable_pub, reason = "the generated bindings name it")]
+pub struct Connection(Pool);
+
+impl rdbms_types::Host for State {}
+impl postgres::Host for State {}
+
+impl postgres::HostConnection for State {
+    async fn open(
+        &mut self,
+        address: String,
+    ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
+        let opened = async {
+            let failed = |error: String| Error::ConnectionFailed(error);
+            let config: Config = address.parse().map_err(|e| failed(format!("{e}")))?;
+            if !is_allowed(&self.application, &config) {
+                return Err(failed("the address is not allowed".to_owned()));
+            }
+            let pool = self.pools.get(&address, config)?;
+            // One that cannot be reached is told at once.
+            drop(pool.get().await.map_err(|e| failed(e.to_string()))?);
+            Ok(pool)
+        };
+        Ok(match opened.await {
+            Ok(pool) => Ok(self.table.push(Connection(pool))?),
+            Err(error) => Err(error),
+        })
+    }
+
+    async fn query(
+        &mut self,
+        connection: Resource<Connection>,
+        statement: String,
+        parameters: Vec<ParameterValue>,
+    ) -> wasmtime::Result<Result<RowSet, Error>> {
+        let pool = self.table.get(&connection)?.0.clone();
+        Ok(query(&pool, &statement, &parameters).await)
+    }
+
+    async fn execute(
+        &mut self,
+        connection: Resource<Connection>,
+        statement: String,
+        parameters: Vec<ParameterValue>,
+    ) -> wasmtime::Result<Result<u64, Error>> {
+        let pool = self.table.get(&connection)?.0.clone();
+        Ok(query(&pool, &statement, &parameters)
+            .await
+            .map(|found| found.rows.len() as u64))
+    }
+
+    async fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
+        self.table.delete(connection)?;
+        Ok(())
+    }
+}
+
+fn is_allowed(application: &Application, config: &Config) -> bool {
+    let hosts = config.get_hosts().iter().enumerate();
+    let ports = config.get_ports();
+    let mut hosts = hosts.map(|(at, host)| match host {
+        Host::Tcp(host) => {
+            let port = ports.get(at).or(ports.first()).copied().unwrap_or(5432);
+            application.lets("postgres", host, port) || application.lets("postgresql", host, port)
+        }
+        Host::Unix(_) => false,
+    });
+    hosts.all(|is_allowed| is_allowed)
+}
+
+async fn query(
+    pool: &Pool,
+    statement: &str,
+    parameters: &[ParameterValue],
+) -> Result<RowSet, Error> {
+    let client = pool.get().await;
+    let client = client.map_err(|error| Error::ConnectionFailed(error.to_string()))?;
+    let parameters: Vec<Box<dyn ToSql + Send + Sync>> =
+        parameters.iter().map(parameter).collect::<Result<_, _>>()?;
+    let borrowed: Vec<&(dyn ToSql + Sync)> = parameters
+        .iter()
+        .map(|parameter| parameter.as_ref() as &(dyn ToSql + Sync))
+        .collect();
+    let failed = |error: tokio_postgres::Error| {
+        let told = error.as_db_error().map(ToString::to_string);
+        Error::QueryFailed(told.unwrap_or_else(|| error.to_string()))
+    };
+    let statement = client.prepare_cached(statement).await.map_err(failed)?;
+    let rows = client.query(&statement, &borrowed).await.map_err(failed)?;
+    let columns = statement.columns().iter().map(|column| Column {
+        name: column.name().to_owned(),
+        data_type: data_type(column.type_()),
+    });
+    Ok(RowSet {
+        columns: columns.collect(),
+        rows: rows.iter().map(row).collect::<Result<_, _>>()?,
+    })
+}
+
+fn parameter(value: &ParameterValue) -> Result<Box<dyn ToSql + Send + Sync>, Error> {
+    Ok(match value {
+        ParameterValue::Boolean(truth) => Box::new(*truth),
+        ParameterValue::Int8(number) => Box::new(*number),
+        ParameterValue::Int16(number) => Box::new(*number),
+        ParameterValue::Int32(number) => Box::new(*number),
+        ParameterValue::Int64(number) => Box::new(*number),
+        ParameterValue::Floating32(number) => Box::new(*number),
+        ParameterValue::Floating64(number) => Box::new(*number),
+        ParameterValue::Str(text) => Box::new(text.clone()),
+        ParameterValue::Binary(bytes) => Box::new(bytes.clone()),
+        ParameterValue::DbNull => Box::new(None::<i32>),
+        // PostgreSQL has no unsigned numbers.
+        ParameterValue::Uint8(_)
+        | ParameterValue::Uint16(_)
+        | ParameterValue::Uint32(_)
+        | ParameterValue::Uint64(_) => {
+            let why = "PostgreSQL has no unsigned numbers".to_owned();
+            return Err(Error::ValueConversionFailed(why));
+        }
+    })
+}
+
+fn data_type(of: &Type) -> DbDataType {
+    match *of {
+        Type::BOOL => DbDataType::Boolean,
+        Type::INT2 => DbDataType::Int16,
+        Type::INT4 => DbDataType::Int32,
+        Type::INT8 => DbDataType::Int64,
+        Type::FLOAT4 => DbDataType::Floating32,
+        Type::FLOAT8 => DbDataType::Floating64,
+        Type::TEXT | Type::VARCHAR | Type::BPCHAR => DbDataType::Str,
+        Type::BYTEA => DbDataType::Binary,
+        _ => DbDataType::Other,
+    }
+}
+
+fn row(row: &Row) -> Result<Vec<DbValue>, Error> {
+    let columns = row.columns().iter().enumerate();
+    let values = columns.map(|(at, column)| {
+        let value = match *column.type_() {
+            Type::BOOL => row
+                .try_get::<_, Option<_>>(at)
+                .map(|v| v.map(DbValue::Boolean)),
+            Type::INT2 => row
+                .try_get::<_, Option<_>>(at)
+                .map(|v| v.map(DbValue::Int16)),
+            Type::INT4 => row
+                .try_get::<_, Option<_>>(at)
+                .map(|v| v.map(DbValue::Int32)),
+            Type::INT8 => row
+                .try_get::<_, Option<_>>(at)
+                .map(|v| v.map(DbValue::Int64)),
+            Type::FLOAT4 => row
+                .try_get::<_, Option<_>>(at)
+                .map(|v| v.map(DbValue::Floating32)),
+            Type::FLOAT8 => row
+                .try_get::<_, Option<_>>(at)
+                .map(|v| v.map(DbValue::Floating64)),
+            Type::TEXT | Type::VARCHAR | Type::BPCHAR => {
+                row.try_get::<_, Option<_>>(at).map(|v| v.map(DbValue::Str))
+            }
+            Type::BYTEA => row
+                .try_get::<_, Option<_>>(at)
+                .map(|v| v.map(DbValue::Binary)),
+            _ => Ok(Some(DbValue::Unsupported)),
+        };
+        let value = value.map_err(|error| Error::ValueConversionFailed(error.to_string()))?;
+        Ok(value.unwrap_or(DbValue::DbNull))
+    });
+    values.collect()
+}

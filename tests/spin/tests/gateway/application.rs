@@ -1,0 +1,46 @@
+//! The application of the repository's `spin.toml`.
+
+use spin_like::manifest::Application;
+use spin_like::server::Loaded;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::path::PathBuf;
+
+/// The memory of an instance, as `spin up --max-instance-memory` sets it.
+pub(crate) const MEMORY: usize = 256 << 20;
+
+/// What is built for others.
+pub(crate) fn dist() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist")
+}
+
+/// The application with this configuration, between two far ends. Secrets are
+/// variables, by the names of the files that the configuration names.
+pub(crate) fn application(
+    configuration: &str,
+    origins: [String; 2],
+    secrets: &[(&str, &str)],
+) -> Application {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../spin.toml");
+    let [flashduty, servicenow] = origins;
+    let given = [
+        ("sync_config", configuration.to_owned()),
+        ("flashduty_origin", flashduty),
+        ("servicenow_origin", servicenow),
+    ];
+    let given: BTreeMap<String, String> = given
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    let mut application = Application::read(&manifest, &given).unwrap();
+    for (name, secret) in secrets {
+        let variables = &mut application.variables;
+        variables.insert((*name).to_owned(), (*secret).to_owned());
+    }
+    application
+}
+
+/// Compiled, or from the cache.
+pub(crate) fn load(application: Application) -> Loaded {
+    Loaded::new(application, &dist().join("cache")).unwrap()
+}
