@@ -12,7 +12,7 @@
 //! | [`program`] | what a session can be told to do |
 //! | [`findings`] | what it tells of its replies |
 //! | [`session`] | how it goes on from step to step |
-//! | [`harm`] | what no gateway should let it do |
+//! | `harm` | what no gateway should let it do |
 
 #![no_std]
 
