@@ -364,7 +364,7 @@ impl Gates {
     pub(crate) fn closed(&self) -> Vec<ClosedGate> {
         let all = self.all();
         let mut closed: Vec<_> = all.values().filter_map(Guarded::for_operators).collect();
-        closed.sort_by(|a, b| (&a.origin, &a.credential).cmp(&(&b.origin, &b.credential)));
+        closed.sort_unstable_by(|a, b| (&a.origin, &a.credential).cmp(&(&b.origin, &b.credential)));
         closed
     }
 
@@ -376,13 +376,9 @@ impl Gates {
         environment: &impl Environment,
         starting: bool,
     ) -> Result<(), StoreError> {
-        let known: BTreeMap<String, Option<u64>> = {
-            let all = self.all();
-            let known = all
-                .iter()
-                .map(|(id, guarded)| (id.clone(), guarded.revision));
-            known.collect()
-        };
+        let mut known: BTreeMap<String, Option<u64>> = BTreeMap::new();
+        let revision = |(id, guarded): (&String, &Guarded)| (id.clone(), guarded.revision);
+        known.extend(self.all().iter().map(revision));
         let (mut found, mut after) = (BTreeMap::new(), None);
         loop {
             let page = store

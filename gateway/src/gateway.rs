@@ -196,12 +196,9 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             (Some(before), Some(now)) => !before.proves_the_same_as(now),
             _ => true,
         };
-        let replaced: BTreeSet<String> = policy
-            .credentials
-            .keys()
-            .filter(|name| replaced(name))
-            .cloned()
-            .collect();
+        let names = policy.credentials.keys().filter(|name| replaced(name));
+        let mut replaced: BTreeSet<String> = BTreeSet::new();
+        replaced.extend(names.cloned());
         let setup = Arc::new(Setup {
             policy,
             configuration,

@@ -96,7 +96,9 @@ impl Configuration {
         let plugins = root
             .into_iter()
             .filter(|(key, _)| !OURS.contains(&key.as_str()));
-        let document = Value::Object(plugins.collect()).to_string();
+        let mut document = Map::new();
+        document.extend(plugins);
+        let document = Value::Object(document).to_string();
         let requirements = match (sources.configure)(&document) {
             Ok(requirements) if problems.is_empty() => requirements,
             // Whoever refers to a section that could not be read would be

@@ -207,7 +207,7 @@ impl Index {
             .iter()
             .filter_map(|(place, ranks)| Some((ranks.first()?, place)))
             .collect();
-        ranked.sort();
+        ranked.sort_unstable();
         for (rank, place) in ranked {
             if due.is_some_and(|due| due <= rank) {
                 break;
@@ -248,15 +248,12 @@ impl Index {
             Some(key) => Bound::Included(key[PREFIX.len()..].to_owned()),
             None => Bound::Unbounded,
         };
-        let mut known: BTreeSet<String> = self
-            .items
-            .range((from, to))
-            .filter(|(_, slot)| {
-                let ours = matches!(slot.item, Item::Taken | Item::Running { .. });
-                !ours && slot.change <= changes
-            })
-            .map(|(key, _)| key.clone())
-            .collect();
+        let listed = self.items.range((from, to)).filter(|(_, slot)| {
+            let ours = matches!(slot.item, Item::Taken | Item::Running { .. });
+            !ours && slot.change <= changes
+        });
+        let mut known: BTreeSet<String> = BTreeSet::new();
+        known.extend(listed.map(|(key, _)| key.clone()));
         for entry in page.entries {
             let key = &entry.key[PREFIX.len()..];
             if !known.remove(key) && self.items.contains_key(key) {
