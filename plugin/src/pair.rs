@@ -67,10 +67,16 @@ pub struct Pair {
     /// A hash of the journals as the record last showed them; empty if they
     /// have been looked at in another way only.
     pub journal_seen: Option<String>,
-    /// A comment that was sent and whose fate is unknown until then, in Unix
-    /// milliseconds by the clock of the side that it was sent to.
-    pub unsettled_until_ms: Option<u64>,
-    /// The mark by which that comment is recognised once it appears.
+    /// A comment that was sent to Flashduty and whose fate is unknown until then,
+    /// in Unix milliseconds by Flashduty's clock: that of the other side tells
+    /// nothing about it.
+    #[serde(default)]
+    pub flashduty_unsettled_ms: Option<u64>,
+    /// The same for ServiceNow.
+    #[serde(default)]
+    pub servicenow_unsettled_ms: Option<u64>,
+    /// The mark of the comment that was sent last, to either: by it that is
+    /// recognised once it appears.
     #[serde(default)]
     pub unsettled_mark: Option<String>,
     /// When this product lately changed fields in Flashduty, in Unix milliseconds.
@@ -188,7 +194,8 @@ impl Default for Pair {
             linked_ms: 0,
             missing_since_ms: None,
             journal_seen: None,
-            unsettled_until_ms: None,
+            flashduty_unsettled_ms: None,
+            servicenow_unsettled_ms: None,
             unsettled_mark: None,
             flashduty_written_ms: Vec::new(),
             servicenow_written_ms: Vec::new(),

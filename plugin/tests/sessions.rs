@@ -317,6 +317,36 @@ fn a_comment_of_servicenow_is_carried_once_even_if_its_copy_is_deleted() {
 }
 
 #[test]
+fn a_lost_comment_is_waited_for_whatever_is_written_to_the_other_side() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.now_ms += 60_000;
+    let row = journal_row(&gateway, 1, "the users wait");
+    gateway.rows.insert("sys_journal_field", json!([row]));
+    gateway.record["comments"] = json!("1 comment");
+    gateway.servicenow(&nothing());
+    gateway.loses_answers = true;
+    retried(gateway.work());
+    gateway.loses_answers = false;
+    // As if Flashduty had not got to it yet.
+    gateway.timeline.clear();
+    gateway.comment("rolled back");
+    gateway.flashduty("i_comm");
+    for _ in 0..2 {
+        let retry = retried(gateway.work());
+        assert_eq!(
+            retry.reason,
+            "a comment whose answer was lost may still appear"
+        );
+        assert_eq!(gateway.sent("PATCH incident").len(), 1);
+        assert_eq!(gateway.sent("comment").len(), 1);
+        gateway.now_ms = retry.not_before_ms.unwrap() - 10_000;
+    }
+    gateway.now_ms += 10_000;
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.sent("comment").len(), 2);
+}
+
+#[test]
 fn a_comment_whose_row_is_seen_later_than_the_record_shows_it_is_carried_then() {
     let mut gateway = Gateway::linked(&nothing());
     gateway.now_ms += 60_000;
@@ -497,6 +527,48 @@ fn a_hold_in_servicenow_is_looked_at_again_when_the_snooze_ends() {
     assert_eq!(gateway.sent("snooze")[0]["minutes"], 30);
     let due: Vec<u64> = gateway.scheduled.iter().map(|s| s.due_ms).collect();
     assert_eq!(due, [gateway.now_ms + 30 * 60_000 + 5_000]);
+}
+
+#[test]
+fn a_snooze_ends_by_the_clock_of_flashduty_whatever_the_gateways_shows() {
+    for ahead_ms in [-86_400_000_i64, 86_400_000] {
+        let mut gateway = Gateway::linked(&nothing());
+        gateway.now_ms += 86_400_000 * 5;
+        gateway.ahead_ms = Some(ahead_ms);
+        let there_ms = gateway.now_ms.checked_add_signed(ahead_ms).unwrap();
+        gateway.incident["snoozed_before"] = json!(there_ms / 1000 + 600);
+        gateway.flashduty("i_snooze");
+        gateway.scheduled.clear();
+        assert_eq!(gateway.work(), Verdict::Done);
+        assert_eq!(gateway.record["state"], "3", "{ahead_ms}");
+        let due: Vec<u64> = gateway.scheduled.iter().map(|s| s.due_ms).collect();
+        let [due_ms] = due[..] else { panic!("{due:?}") };
+        let left_ms = due_ms - gateway.now_ms;
+        assert!((600_000..=605_000).contains(&left_ms), "{left_ms}");
+        gateway.now_ms = due_ms;
+        assert_eq!(gateway.work(), Verdict::Done);
+        assert_eq!(gateway.record["state"], "1", "{ahead_ms}");
+    }
+}
+
+#[test]
+fn a_merge_is_told_once_whether_the_number_was_known_then_or_not() {
+    let told = "Merged into Flashduty incident \"the rack\"";
+    for before in [
+        None,
+        Some(format!("{told}.")),
+        Some(format!("{told} (INC7).")),
+    ] {
+        let mut gateway = Gateway::linked(&nothing());
+        gateway.timeline = vec![json!({ "type": "i_merge", "detail": {
+            "target_incident": { "incident_id": "6a1d2f45c0ffee0000000000", "title": "the rack" },
+        } })];
+        gateway.record["work_notes"] = json!(before.clone().unwrap_or_default());
+        gateway.flashduty("i_merge");
+        assert_eq!(gateway.work(), Verdict::Done);
+        let notes = gateway.record["work_notes"].as_str().unwrap();
+        assert_eq!(notes.matches(told).count(), 1, "{before:?}: {notes}");
+    }
 }
 
 #[test]

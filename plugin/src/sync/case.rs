@@ -484,11 +484,14 @@ impl<'a> Case<'a> {
         if self.pair.base.state.flashduty != Some(Progress::Snoozed) {
             return;
         }
-        let until_ms = self.pair.snoozed_until_ms;
-        if until_ms > self.effects.now_ms() {
+        let left_ms = self
+            .pair
+            .snoozed_until_ms
+            .saturating_sub(self.clock_of(Side::Flashduty));
+        if left_ms > 0 {
             let work = keys::work(&self.integration.id, &self.name);
-            self.effects
-                .schedule(work, until_ms + SNOOZE_MARGIN_MS, "snooze ends");
+            let until_ms = self.effects.now_ms() + left_ms + SNOOZE_MARGIN_MS;
+            self.effects.schedule(work, until_ms, "snooze ends");
         }
     }
 

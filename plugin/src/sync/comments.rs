@@ -79,7 +79,7 @@ impl Case<'_> {
                 .await?
                 .is_some_and(|r| r.journals_contain(&mark));
             if there {
-                self.has_arrived(&mark);
+                self.has_arrived(Side::ServiceNow, &mark);
             } else {
                 let author = names
                     .iter()
@@ -128,7 +128,7 @@ impl Case<'_> {
                 .iter()
                 .any(|comment| text::contains(&comment.text, &mark))
             {
-                self.has_arrived(&mark);
+                self.has_arrived(Side::Flashduty, &mark);
             } else {
                 self.write_comment(&id, &comment::for_flashduty(&entry), &mark)
                     .await?;
@@ -296,7 +296,7 @@ impl Case<'_> {
         self.wait_for_comment(Side::Flashduty).await?;
         self.about_to_comment(Side::Flashduty, mark).await?;
         let sent = self.flashduty.comment(id, text).await;
-        self.settled(sent).await
+        self.settled(Side::Flashduty, sent).await
     }
 
     /// Writes columns with a journal among them, and returns the record as it
@@ -310,7 +310,7 @@ impl Case<'_> {
         self.wait_for_comment(Side::ServiceNow).await?;
         self.about_to_comment(Side::ServiceNow, mark).await?;
         let sent = self.servicenow.update(id, columns).await;
-        self.settled(sent).await
+        self.settled(Side::ServiceNow, sent).await
     }
 
     /// Waits for a comment whose answer was lost; whoever calls has looked for
@@ -318,14 +318,14 @@ impl Case<'_> {
     pub(super) async fn wait_for_comment(&mut self, side: Side) -> Result<(), Stop> {
         let now_ms = self.clock_of(side);
         let asked_ms = now_ms.saturating_sub(self.elapsed_ms());
-        let unsettled = self.pair.unsettled_until_ms;
+        let unsettled = self.unsettled(side);
         let Some(until_ms) = unsettled.filter(|until| asked_ms < *until) else {
             return Ok(());
         };
         let latest_ms = now_ms + SETTLES_MS;
         if until_ms > latest_ms {
             // Further away than it can be: by this clock nobody knows.
-            self.pair.unsettled_until_ms = Some(latest_ms);
+            *unsettled = Some(latest_ms);
             self.save().await?;
         }
         let left_ms = until_ms.min(latest_ms).saturating_sub(now_ms);
@@ -336,30 +336,37 @@ impl Case<'_> {
 
     /// Stores that a comment with this mark is about to be sent.
     pub(super) async fn about_to_comment(&mut self, side: Side, mark: &str) -> Result<(), Stop> {
-        self.pair.unsettled_until_ms = Some(self.clock_of(side) + SETTLES_MS);
+        *self.unsettled(side) = Some(self.clock_of(side) + SETTLES_MS);
         self.pair.unsettled_mark = Some(mark.into());
         self.save().await
     }
 
     /// Takes note of a comment that was found where it belongs. If its answer
     /// was lost, there is nothing to wait for any more.
-    pub(super) fn has_arrived(&mut self, mark: &str) {
+    pub(super) fn has_arrived(&mut self, side: Side, mark: &str) {
         if self.pair.unsettled_mark.as_deref() == Some(mark) {
-            self.nothing_is_unsettled();
+            *self.unsettled(side) = None;
         }
     }
 
-    fn nothing_is_unsettled(&mut self) {
-        self.pair.unsettled_until_ms = None;
-        self.pair.unsettled_mark = None;
+    /// Until when a comment to a side may still appear.
+    fn unsettled(&mut self, side: Side) -> &mut Option<u64> {
+        match side {
+            Side::Flashduty => &mut self.pair.flashduty_unsettled_ms,
+            Side::ServiceNow => &mut self.pair.servicenow_unsettled_ms,
+        }
     }
 
     /// Takes the outcome of a comment. Unless its answer was lost there is
     /// nothing to wait for, and that is stored with whatever is stored next.
-    pub(super) async fn settled<T>(&mut self, sent: Result<T, Trouble>) -> Result<T, Stop> {
+    pub(super) async fn settled<T>(
+        &mut self,
+        side: Side,
+        sent: Result<T, Trouble>,
+    ) -> Result<T, Stop> {
         let kind = sent.as_ref().err().map(Trouble::kind);
         if kind != Some(Kind::Unknown) {
-            self.nothing_is_unsettled();
+            *self.unsettled(side) = None;
         }
         match sent {
             Ok(value) => Ok(value),

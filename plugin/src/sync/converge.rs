@@ -20,6 +20,7 @@ use crate::plan::Note;
 use crate::plan::Outcome;
 use crate::plan::Plan;
 use crate::plan::ServiceNowView;
+use crate::plan::Side;
 use crate::plan::Situation;
 use crate::plan::confirm;
 use crate::plan::plan;
@@ -91,7 +92,8 @@ impl Case<'_> {
             for step in &steps {
                 self.take(&id, step).await?;
                 if let Step::Snooze { minutes } = step {
-                    snoozed_until_ms = self.effects.now_ms() + u64::from(*minutes) * 60_000;
+                    let now_ms = self.clock_of(Side::Flashduty);
+                    snoozed_until_ms = now_ms + u64::from(*minutes) * 60_000;
                 }
             }
             if !steps.is_empty() {
@@ -100,8 +102,9 @@ impl Case<'_> {
             if steps.contains(&Step::Unacknowledge) {
                 // What others have acknowledged stays so. Then that is agreed on,
                 // or it would pass for a change of theirs later.
-                let now_ms = self.effects.now_ms();
-                let incident = self.read_incident().await?;
+                self.read_incident().await?;
+                let now_ms = self.clock_of(Side::Flashduty);
+                let incident = self.incident.as_ref();
                 let held = incident.and_then(|incident| incident.progress(now_ms));
                 if held == Some(Progress::Processing) {
                     base.state.flashduty = held;
@@ -240,10 +243,12 @@ impl Case<'_> {
         let signature = self.signature();
         let signature = signature.as_deref();
         let now_ms = self.effects.now_ms();
+        // By its own clock a snooze ends, whatever the gateway's shows.
+        let there_ms = self.clock_of(Side::Flashduty);
         let flashduty = self
             .incident
             .as_ref()
-            .map(|i| FlashdutyView::new(i, self.integration, signature, now_ms));
+            .map(|i| FlashdutyView::new(i, self.integration, signature, there_ms));
         plan(Situation {
             integration: self.integration,
             base: &self.pair.base,

@@ -50,7 +50,7 @@ impl Case<'_> {
             .iter()
             .any(|comment| text::contains(&comment.text, &mark))
         {
-            self.has_arrived(&mark);
+            self.has_arrived(Side::Flashduty, &mark);
         } else {
             self.write_comment(&id, &text, &mark).await?;
         }
@@ -78,8 +78,9 @@ impl Case<'_> {
             json::set(&mut columns, "correlation_display", "Flashduty");
         }
         let text = birth::introduction(&incident);
-        if record.journals_contain(&text) {
-            self.has_arrived(&text);
+        let is_told = record.journals_contain(&text);
+        if is_told {
+            self.has_arrived(Side::ServiceNow, &text);
         } else {
             self.wait_for_comment(Side::ServiceNow).await?;
             self.about_to_comment(Side::ServiceNow, &text).await?;
@@ -87,7 +88,11 @@ impl Case<'_> {
         }
         if !columns.is_empty() {
             let sent = self.servicenow.update(&sys_id, &columns).await;
-            let record = self.settled(sent).await?;
+            let record = match is_told {
+                // That says nothing about a comment that was sent before.
+                true => sent?,
+                false => self.settled(Side::ServiceNow, sent).await?,
+            };
             self.take_record(record, true);
         }
         Ok(())

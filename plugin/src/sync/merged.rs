@@ -12,6 +12,7 @@ use crate::intake::pair_of;
 use crate::json;
 use crate::keys;
 use crate::keys::Entity;
+use crate::pair::Carried;
 use crate::pair::Pair;
 use crate::plan::Note;
 use crate::plan::Side;
@@ -25,7 +26,7 @@ use serde_json::Value;
 const MERGE: &str = "i_merge";
 
 impl Case<'_> {
-    /// Notes for the record of an incident that was merged into another.
+    /// Notes for the record of an incident that was merged into others.
     pub(super) async fn follow_merges(&mut self) -> Result<Vec<Note>, Stop> {
         let mut notes = Vec::new();
         let Some(id) = self.incident_id() else {
@@ -60,6 +61,18 @@ impl Case<'_> {
         Ok(notes)
     }
 
+    /// Remembers that the record has been told of merges. Its journal would tell,
+    /// but not at once: a write is seen by readers a while later.
+    pub(super) async fn told_of_merges(&mut self, notes: &[Note]) -> Result<(), Stop> {
+        if notes.is_empty() {
+            return Ok(());
+        }
+        for note in notes {
+            Carried::remember(&mut self.pair.carried.to_servicenow, &note.text);
+        }
+        self.save().await
+    }
+
     async fn note_of_merge(
         &mut self,
         target: IncidentId,
@@ -78,11 +91,17 @@ impl Case<'_> {
         let number = pair.and_then(|pair| pair.number);
         let number = number.map_or(String::new(), |number| format!(" ({number})"));
         let title = text::single_line(into["title"].as_str().unwrap_or_default());
-        let text = format!("Merged into Flashduty incident \"{title}\"{number}.");
-        let text = text::without_markup(&text);
-        let is_told = |record: &crate::servicenow::Record| record.journals_contain(&text);
-        let told = self.read_record().await?.is_some_and(is_told);
+        let told = format!("Merged into Flashduty incident \"{title}\"");
+        let told = text::without_markup(&told);
+        let text = format!("{told}{number}.");
+        // The number may not have been known then, or is not known any more.
+        let mut carried = self.pair.carried.to_servicenow.iter();
+        let is_told = carried.any(|text| text.starts_with(&told))
+            || self
+                .read_record()
+                .await?
+                .is_some_and(|record| record.journals_contain(&told));
         let to = Side::ServiceNow;
-        Ok((!told).then_some(Note { to, text }))
+        Ok((!is_told).then_some(Note { to, text }))
     }
 }

@@ -205,6 +205,7 @@ async fn bring_in_step(case: &mut Case<'_>) -> Result<(), Stop> {
         }
         newly_linked = true;
     }
+    case.told_of_merges(&merged).await?;
     if case.is_dry {
         case.rehearse_comments();
         return Ok(());

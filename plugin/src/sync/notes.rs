@@ -30,7 +30,7 @@ impl Case<'_> {
                 .iter()
                 .any(|comment| text::contains(&comment.text, &mark))
             {
-                self.has_arrived(&mark);
+                self.has_arrived(Side::Flashduty, &mark);
             } else {
                 self.write_comment(&id, &text, &mark).await?;
             }
@@ -55,7 +55,7 @@ impl Case<'_> {
             .into_iter()
             .partition(|(mark, _)| record.journals_contain(mark));
         for (mark, _) in there {
-            self.has_arrived(&mark);
+            self.has_arrived(Side::ServiceNow, &mark);
         }
         Ok(missing
             .into_iter()
