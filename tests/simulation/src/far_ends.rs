@@ -40,7 +40,9 @@ pub struct FarEnds {
     /// The ServiceNow instance.
     pub servicenow: RefCell<ServiceNow>,
     on_push: RefCell<Option<OnPush>>,
-    /// When somebody will look next whether a webhook is due.
+    /// How far their clocks are ahead of what is right, in milliseconds.
+    ahead_ms: [i64; 2],
+    /// When somebody will look next whether a webhook is due, by the clock there.
     looks: [Cell<u64>; 2],
 }
 
@@ -66,10 +68,12 @@ impl FarEnds {
             ..servicenow::Options::default()
         });
         servicenow.faults().set_read_lag_ms(profile.read_lag_ms);
+        flashduty.set_list_lag(profile.list_lag_ms);
         Rc::new(Self {
             stage,
             flashduty: RefCell::new(flashduty),
             servicenow: RefCell::new(servicenow),
+            ahead_ms: [profile.flashduty_ahead_ms, profile.servicenow_ahead_ms],
             on_push: RefCell::default(),
             looks: [Cell::new(u64::MAX), Cell::new(u64::MAX)],
         })
@@ -85,9 +89,15 @@ impl FarEnds {
         self.on_push.borrow_mut().take();
     }
 
+    /// What a system's clock shows, in Unix milliseconds.
+    pub fn now_ms(&self, side: Side) -> u64 {
+        let ahead_ms = self.ahead_ms[side as usize];
+        self.stage.unix_ms().saturating_add_signed(ahead_ms)
+    }
+
     /// A request reaches a system.
     pub fn handle(self: &Rc<Self>, side: Side, request: &Request) -> Response {
-        let now_ms = self.stage.unix_ms();
+        let now_ms = self.now_ms(side);
         let response = match side {
             Side::Flashduty => self.flashduty.borrow_mut().handle(request, now_ms),
             Side::ServiceNow => self.servicenow.borrow_mut().handle(request, now_ms),
@@ -98,7 +108,7 @@ impl FarEnds {
 
     /// Tells a system what came of a webhook.
     pub fn delivered(self: &Rc<Self>, side: Side, push: u64, delivery: &Delivery) {
-        let now_ms = self.stage.unix_ms();
+        let now_ms = self.now_ms(side);
         match side {
             Side::Flashduty => self
                 .flashduty
@@ -114,7 +124,7 @@ impl FarEnds {
 
     /// Sends the webhooks that are due, and comes back when more will be.
     pub fn look(self: &Rc<Self>, side: Side) {
-        let now_ms = self.stage.unix_ms();
+        let now_ms = self.now_ms(side);
         let (pushes, next) = match side {
             Side::Flashduty => {
                 let mut flashduty = self.flashduty.borrow_mut();

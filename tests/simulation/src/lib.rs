@@ -14,6 +14,7 @@
 //! | [`machine`], [`plugin`] | a gateway, and the plugin in it |
 //! | [`far_ends`], [`people`] | both systems, and who works with them |
 //! | [`world`], [`trouble`] | one run of all of it, and what goes wrong in it |
+//! | [`scenario`] | one kind of trouble, for days |
 //! | [`trace`], [`coverage`], [`report`] | what happened, and how often |
 
 pub mod chance;
@@ -23,12 +24,14 @@ pub mod decisions;
 pub mod far_ends;
 pub mod machine;
 pub mod network;
+mod operator;
 mod oracle;
 pub mod people;
 pub mod plugin;
 pub mod post;
 pub mod profile;
 pub mod report;
+pub mod scenario;
 pub mod shrink;
 pub mod stage;
 pub mod store;

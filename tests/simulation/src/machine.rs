@@ -7,6 +7,7 @@ use crate::far_ends::FLASHDUTY_URL;
 use crate::far_ends::SERVICENOW_URL;
 use crate::network::Network;
 use crate::network::Wire;
+use crate::operator::TOKEN;
 use crate::people::INTEGRATION;
 use crate::plugin::Watched;
 use crate::stage::Stage;
@@ -180,6 +181,7 @@ fn policy(configuration: &str, app_key: &str, oauth: bool) -> Policy {
             { "path": format!("/flashduty/{INTEGRATION}"), "bearer": [secret("flashduty-token")] },
             { "path": format!("/servicenow/{INTEGRATION}"), "bearer": [secret("servicenow-token")] },
         ],
+        "admin": { "token": [secret(TOKEN)] },
         "credential": {
             "flashduty": {
                 "kind": "query",

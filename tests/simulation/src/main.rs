@@ -8,12 +8,16 @@
 )]
 
 use clap::Parser;
+use clap::ValueEnum;
 use simulation::Native;
 use simulation::Outcome;
 use simulation::Plan;
 use simulation::chance::Chance;
+use simulation::coverage::CRASH_POINTS;
 use simulation::report::Report;
 use simulation::run;
+use simulation::scenario;
+use simulation::scenario::Summary;
 use simulation::shrink::shrink;
 use simulation::stage::Violation;
 use std::panic::AssertUnwindSafe;
@@ -29,6 +33,9 @@ use std::time::Instant;
 /// wrong, until so many events have happened.
 #[derive(Parser)]
 struct Arguments {
+    /// One kind of trouble for days, instead of everything at once.
+    #[arg(value_enum)]
+    scenario: Option<Scenario>,
     /// How many things people and monitoring do, in all worlds together.
     #[arg(long, default_value_t = 10_000)]
     events: u64,
@@ -50,6 +57,20 @@ struct Arguments {
     /// Go on after a failure, and tell how many there were.
     #[arg(long)]
     keep_going: bool,
+    /// Fail if no gateway died at one of the moments that the report lists.
+    #[arg(long)]
+    every_crash_point: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Scenario {
+    /// A system is down for 72 hours, while 100,000 things happen to 5,000
+    /// incidents at the other.
+    Outage,
+    /// A system answers 429 for 24 hours, or 401.
+    Refusals,
+    /// The store is wiped or rolled back 1,000 times.
+    Amnesia,
 }
 
 struct Progress {
@@ -59,6 +80,12 @@ struct Progress {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    match arguments.scenario {
+        Some(Scenario::Outage) => return told(&scenario::outage(72, 5000, 100_000)),
+        Some(Scenario::Refusals) => return told(&scenario::refusals(24)),
+        Some(Scenario::Amnesia) => return told(&scenario::amnesia(1000, arguments.seed)),
+        None => {}
+    }
     if arguments.trace {
         let outcome = attempt(&Plan {
             keeps_trace: true,
@@ -123,10 +150,26 @@ fn main() -> ExitCode {
     );
     failed.sort_by_key(|(seed, _)| *seed);
     println!("worlds that failed: {}", failed.len());
+    let missed = CRASH_POINTS.iter().filter(|point| point.hits(&report) == 0);
+    let missed: Vec<&str> = missed.map(|point| point.name).collect();
     match failed.into_iter().next() {
+        None if arguments.every_crash_point && !missed.is_empty() => {
+            println!("FAILED: no gateway died when {}", missed.join("; when "));
+            ExitCode::FAILURE
+        }
         None => ExitCode::SUCCESS,
         Some((seed, outcome)) => tell(&arguments, seed, outcome),
     }
+}
+
+/// Prints what came of a scenario.
+fn told(summary: &Summary) -> ExitCode {
+    println!("{}", summary.figures.join("\n"));
+    if summary.broken.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    println!("FAILED: {}", summary.broken.join("\n    "));
+    ExitCode::FAILURE
 }
 
 /// The seed of a world.

@@ -1,6 +1,7 @@
 //! Requests of the gateways on their way to both systems, and what can happen
 //! to one.
 
+use crate::coverage::Moment;
 use crate::coverage::network_point;
 use crate::decisions::Stream;
 use crate::far_ends::FarEnds;
@@ -107,22 +108,24 @@ impl Network {
         }
     }
 
-    fn fault(&self, side: Side) -> Option<NetworkFault> {
+    fn fault(&self, side: Side, point: &str) -> Option<NetworkFault> {
         let Profile {
             network_crash,
             network_pause,
             network_loss,
             ..
         } = *self.profile;
+        let (at_crash_point, moment) = self.profile.crashes_most(|| point.to_owned());
+        let weights = [network_crash, network_pause, network_loss, at_crash_point];
         let mut decisions = self.stage.decisions.borrow_mut();
-        let sum = network_crash + network_pause + network_loss;
-        let struck = decisions.strike(Stream::Network, sum);
+        let struck = decisions.strike(Stream::Network, weights.iter().sum());
         if self.outages[side as usize].get() > self.stage.now_ms() {
             return Some(NetworkFault::Unreachable);
         }
         let mut chance = struck?;
-        let kind = chance.weighted(&[network_crash, network_pause, network_loss]);
-        Some(match (kind, chance.below(5)) {
+        Some(match (chance.weighted(&weights), chance.below(5)) {
+            (3, _) if moment == Some(Moment::Before) => NetworkFault::CrashBefore,
+            (3, _) => NetworkFault::CrashAfter,
             (0, 0..=1) => NetworkFault::CrashBefore,
             (0, _) => NetworkFault::CrashAfter,
             (1, _) => NetworkFault::Pause(pause_ms(&mut chance)),
@@ -184,7 +187,7 @@ impl Client for Wire {
         if !is_token {
             network.check_lease(*process, &holder());
         }
-        let fault = network.fault(side);
+        let fault = network.fault(side, &point);
         stage.note(format_args!(
             "gateway {process}: {point} {path}{}",
             match fault {
@@ -244,7 +247,7 @@ impl Client for Wire {
                     response.status, request.method, request.path
                 ));
                 if answers {
-                    let at_ms = later.unix_ms();
+                    let at_ms = far_ends.now_ms(side);
                     later.after(back_ms, move || mailbox.put((response, at_ms)));
                 }
             });

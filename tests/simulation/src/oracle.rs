@@ -2,6 +2,7 @@
 //! sides in step.
 
 use crate::far_ends::Side;
+use crate::people::Bond;
 use crate::people::Said;
 use crate::stage::Violation;
 use crate::world::World;
@@ -44,15 +45,31 @@ impl<R: Runtime + Clone + 'static> World<R> {
                 found.violation("nothing is parked", violation);
             }
         }
+        let deleted = self.people.deleted();
+        let of_incidents = self.far_ends.all_counterparts(Side::Flashduty);
+        let of_records = self.far_ends.all_counterparts(Side::ServiceNow);
         let mut pairs = BTreeMap::new();
         for (line, (born_in, id)) in self.people.opened() {
-            match self.counterpart(born_in, &id) {
+            let is_deleted = |side| deleted.contains(&(line, side));
+            if is_deleted(Side::Flashduty) || is_deleted(Side::ServiceNow) {
+                self.check_what_is_left(line, born_in, &id, found);
+                continue;
+            }
+            let others = match born_in {
+                Side::Flashduty => of_incidents.get(&id),
+                Side::ServiceNow => of_records.get(&id),
+            };
+            let others = others.cloned().unwrap_or_default();
+            match self.counterpart(born_in, &id, others) {
                 Ok(Some(other)) => {
                     let pair = match born_in {
                         Side::Flashduty => (id, other),
                         Side::ServiceNow => (other, id),
                     };
-                    self.check_pair(line, &pair.0, &pair.1, found);
+                    if self.check_bond(line, found) {
+                        self.check_pair(line, &pair.0, &pair.1, found);
+                        self.check_merges(line, &pair.1, found);
+                    }
                     pairs.insert(line, pair);
                 }
                 Ok(None) => {}
@@ -72,21 +89,103 @@ impl<R: Runtime + Clone + 'static> World<R> {
             flashduty.incidents().count(),
             servicenow.incidents().count(),
         );
+        // A store that forgets does not know what was deleted.
+        let is_known = self.amnesias.get() == 0;
         let opened = self.people.opened().len();
-        if incidents.max(records) > opened {
+        let left_in = |side| {
+            opened
+                - deleted
+                    .iter()
+                    .filter(|(_, s)| is_known && *s == side)
+                    .count()
+        };
+        if incidents > left_in(Side::Flashduty) || records > left_in(Side::ServiceNow) {
             found.violation(
                 "one counterpart",
                 format!(
-                    "{opened} incidents were opened, and there are {incidents} in Flashduty and \
-                 {records} in ServiceNow"
+                    "{opened} incidents were opened, {deleted:?} were deleted, and there are \
+                     {incidents} in Flashduty and {records} in ServiceNow"
                 ),
             );
         }
     }
 
+    /// What is left of a pair of which one incident was deleted has at most one
+    /// counterpart, and is told at most once.
+    fn check_what_is_left(&self, line: usize, born_in: Side, id: &str, found: &mut Findings) {
+        let others = self.far_ends.counterparts(born_in, id);
+        if others.len() > 1 {
+            let others = others.join(", ");
+            found.violation("one counterpart", format!("#{line} {id} has {others}"));
+        }
+        for side in [Side::Flashduty, Side::ServiceNow] {
+            let Some(id) = self.people.on(side, &self.far_ends, line) else {
+                continue;
+            };
+            let times = self.times_said(side, &id, "Not synced any more: ");
+            if times > 1 {
+                let violation = format!("#{line}: {id} was told {times} times that it is alone");
+                found.violation("ends are told", violation);
+            }
+        }
+    }
+
+    /// How often a text stands in the comments of an incident.
+    fn times_said(&self, side: Side, id: &str, text: &str) -> usize {
+        match side {
+            Side::Flashduty => {
+                let flashduty = self.far_ends.flashduty.borrow();
+                let timeline = flashduty.incident(id).map(|i| i.timeline.as_slice());
+                let entries = timeline.unwrap_or_default().iter();
+                let comments = entries.filter_map(|entry| entry.detail["comment"].as_str());
+                comments.filter(|comment| comment.contains(text)).count()
+            }
+            Side::ServiceNow => {
+                let journal = self.far_ends.servicenow.borrow().journal(id);
+                let entries = journal.iter();
+                entries.filter(|entry| entry.value.contains(text)).count()
+            }
+        }
+    }
+
+    /// Whether the two incidents of a line are a pair, which must be as the
+    /// operator was told. True if nobody wanted it otherwise.
+    fn check_bond(&self, line: usize, found: &mut Findings) -> bool {
+        let bond = self.people.bond(line);
+        let (agrees, shall) = match bond {
+            Bond::Natural | Bond::Unknown => (true, ""),
+            Bond::Linked => (self.is_paired(line), "be a pair"),
+            Bond::Unlinked => (!self.is_paired(line), "be no pair"),
+        };
+        if !agrees {
+            let violation = format!("#{line} should {shall}, as the operator was told");
+            found.violation("orders are obeyed", violation);
+        }
+        matches!(bond, Bond::Natural | Bond::Linked)
+    }
+
+    /// A record is told once of each incident that its own was merged into.
+    fn check_merges(&self, line: usize, sys_id: &str, found: &mut Findings) {
+        let Some(titles) = self.people.merged().remove(&line) else {
+            return;
+        };
+        for title in titles {
+            let told = format!("Merged into Flashduty incident \"{title}\"");
+            let times = self.times_said(Side::ServiceNow, sys_id, &told);
+            if times != 1 {
+                let violation = format!("#{line}: {sys_id} was told {times} times: {told}");
+                found.violation("merges are told", violation);
+            }
+        }
+    }
+
     /// The one incident on the other side; none if there need not be any.
-    fn counterpart(&self, born_in: Side, id: &str) -> Result<Option<String>, String> {
-        let mut others = self.far_ends.counterparts(born_in, id);
+    fn counterpart(
+        &self,
+        born_in: Side,
+        id: &str,
+        mut others: Vec<String>,
+    ) -> Result<Option<String>, String> {
         match others.len() {
             1 => Ok(others.pop()),
             0 if born_in == Side::ServiceNow && self.was_over_at_once(id) => Ok(None),
@@ -143,7 +242,7 @@ impl<R: Runtime + Clone + 'static> World<R> {
         if urgency != expected {
             differs("severity in step", severity, urgency);
         }
-        let progress = progress(incident, self.stage.unix_ms());
+        let progress = progress(incident, self.far_ends.now_ms(Side::Flashduty));
         let state = value(record, "state");
         let agrees = match state {
             // Only who has acknowledged an incident can give it back.
@@ -165,21 +264,14 @@ impl<R: Runtime + Clone + 'static> World<R> {
     }
 
     fn check_comment(&self, said: &Said, incident: &str, sys_id: &str, found: &mut Findings) {
-        let flashduty = self.far_ends.flashduty.borrow();
-        let servicenow = self.far_ends.servicenow.borrow();
-        let times = |texts: &mut dyn Iterator<Item = &str>| {
-            texts.filter(|text| text.contains(&said.text)).count()
+        let in_flashduty = self.times_said(Side::Flashduty, incident, &said.text);
+        let in_servicenow = self.times_said(Side::ServiceNow, sys_id, &said.text);
+        let is_right = match self.people.bond(said.incident) {
+            Bond::Natural | Bond::Linked => (in_flashduty, in_servicenow) == (1, 1),
+            // What was said while they were no pair stays where it was said.
+            Bond::Unlinked | Bond::Unknown => in_flashduty <= 1 && in_servicenow <= 1,
         };
-        let timeline = flashduty.incident(incident).map(|i| i.timeline.as_slice());
-        let timeline = timeline.unwrap_or_default();
-        let in_flashduty = times(
-            &mut timeline
-                .iter()
-                .filter_map(|entry| entry.detail["comment"].as_str()),
-        );
-        let journal = servicenow.journal(sys_id);
-        let in_servicenow = times(&mut journal.iter().map(|entry| entry.value.as_str()));
-        if (in_flashduty, in_servicenow) != (1, 1) {
+        if !is_right {
             found.violation(
                 "every comment once",
                 format!(

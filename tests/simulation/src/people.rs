@@ -12,12 +12,14 @@ use simulators::flashduty;
 use simulators::flashduty::Action;
 use simulators::flashduty::AlertEvent;
 use simulators::flashduty::Assignment;
+use simulators::flashduty::Merge;
 use simulators::flashduty::NewIncident;
 use simulators::flashduty::Reset;
 use simulators::flashduty::Severity;
 use simulators::flashduty::Status;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// The integration of all runs.
 pub const INTEGRATION: &str = "sim";
@@ -68,6 +70,14 @@ pub enum What {
     Cancel,
     /// Gives it to somebody else; in Flashduty only.
     Assign,
+    /// Merges it into the incident that this line opened; in Flashduty only.
+    Merge(usize),
+    /// Deletes it, which nobody is told of.
+    Delete,
+    /// An operator takes the pair apart.
+    Unlink,
+    /// An operator joins again what was taken apart.
+    Link,
 }
 
 /// A comment that somebody has written.
@@ -91,6 +101,34 @@ pub struct Pace {
     /// Most of the time, the longest time from one line to the next, in
     /// milliseconds; now and then it is much longer.
     pub gap_ms: u64,
+    /// What they do besides.
+    pub habits: Habits,
+}
+
+/// What people do in some worlds only: where it is done, less can be said of
+/// how things must be in the end.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Habits {
+    /// Incidents are merged in Flashduty.
+    pub merges: bool,
+    /// Incidents are deleted.
+    pub deletes: bool,
+    /// Pairs are taken apart, and joined again.
+    pub orders: bool,
+}
+
+/// Whether an operator wants two incidents to be a pair, as far as the gateways
+/// have confirmed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bond {
+    /// They are one, without that anybody has ever asked for it.
+    Natural,
+    /// An operator was told that they are one again.
+    Linked,
+    /// An operator was told that they are none any more.
+    Unlinked,
+    /// Nobody knows whether what an operator asked for was, or will be, done.
+    Unknown,
 }
 
 /// Writes the script.
@@ -130,14 +168,44 @@ pub fn script(seed: u64, pace: Pace) -> Vec<Deed> {
             at_ms,
             incident,
             side,
-            what: what(&mut chance),
+            what: what(&mut chance, pace.habits, &opened),
         });
     }
     deeds
 }
 
-fn what(chance: &mut Chance) -> What {
-    let kinds = [16, 10, 12, 24, 3, 12, 3, 4, 3, 8, 7, 1, 2];
+impl What {
+    /// What people do everywhere.
+    pub fn of_every_day(chance: &mut Chance) -> Self {
+        what(chance, Habits::default(), &[])
+    }
+}
+
+fn what(chance: &mut Chance, habits: Habits, opened: &[usize]) -> What {
+    let (merges, deletes, orders) = (
+        u32::from(habits.merges),
+        u32::from(habits.deletes),
+        u32::from(habits.orders),
+    );
+    let kinds = [
+        16,
+        10,
+        12,
+        24,
+        3,
+        12,
+        3,
+        4,
+        3,
+        8,
+        7,
+        1,
+        2,
+        2 * merges,
+        deletes,
+        5 * orders,
+        5 * orders,
+    ];
     match chance.weighted(&kinds) {
         0 => What::Title,
         1 => What::Description,
@@ -151,7 +219,11 @@ fn what(chance: &mut Chance) -> What {
         9 => What::Resolve,
         10 => What::Reopen,
         11 => What::Cancel,
-        _ => What::Assign,
+        12 => What::Assign,
+        13 => What::Merge(chance.one_of(opened).copied().unwrap_or_default()),
+        14 => What::Delete,
+        15 => What::Unlink,
+        _ => What::Link,
     }
 }
 
@@ -161,6 +233,11 @@ pub struct People {
     /// The incidents that were opened, by line: where, and as what.
     opened: RefCell<BTreeMap<usize, (Side, String)>>,
     said: RefCell<Vec<Said>>,
+    /// The titles of the incidents that one was merged into.
+    merged: RefCell<BTreeMap<usize, BTreeSet<String>>>,
+    /// Where what was opened, or came of it, was deleted.
+    deleted: RefCell<BTreeSet<(usize, Side)>>,
+    bonds: RefCell<BTreeMap<usize, Bond>>,
 }
 
 impl People {
@@ -174,11 +251,40 @@ impl People {
         self.said.borrow().clone()
     }
 
+    /// The titles of the incidents that those of these lines were merged into.
+    pub fn merged(&self) -> BTreeMap<usize, BTreeSet<String>> {
+        self.merged.borrow().clone()
+    }
+
+    /// What was deleted where, by the line that opened it.
+    pub fn deleted(&self) -> BTreeSet<(usize, Side)> {
+        self.deleted.borrow().clone()
+    }
+
+    /// Whether the incident that a line opened and its counterpart shall be a
+    /// pair.
+    pub fn bond(&self, line: usize) -> Bond {
+        let bonds = self.bonds.borrow();
+        bonds.get(&line).copied().unwrap_or(Bond::Natural)
+    }
+
+    /// Takes down what is known of that by now.
+    pub fn set_bond(&self, line: usize, bond: Bond) {
+        self.bonds.borrow_mut().insert(line, bond);
+    }
+
+    /// A store that forgets may have forgotten what operators asked for.
+    pub fn forget_orders(&self) {
+        for bond in self.bonds.borrow_mut().values_mut() {
+            *bond = Bond::Unknown;
+        }
+    }
+
     /// Does it, if it can be done. True if it was.
     pub fn act(&self, stage: &Stage, far_ends: &FarEnds, line: usize, deed: &Deed) -> bool {
         let done = match deed.what {
-            What::Open | What::Alert => self.open(stage, far_ends, line, deed),
-            _ => self.change(stage, far_ends, line, deed),
+            What::Open | What::Alert => self.open(far_ends, line, deed),
+            _ => self.change(far_ends, line, deed),
         };
         if let Some(how) = &done {
             stage.note(format_args!(
@@ -189,8 +295,8 @@ impl People {
         done.is_some()
     }
 
-    fn open(&self, stage: &Stage, far_ends: &FarEnds, line: usize, deed: &Deed) -> Option<String> {
-        let now_ms = stage.unix_ms();
+    fn open(&self, far_ends: &FarEnds, line: usize, deed: &Deed) -> Option<String> {
+        let now_ms = far_ends.now_ms(deed.side);
         let title = format!("incident {line}");
         let id = match (deed.side, deed.what) {
             (Side::Flashduty, What::Alert) => {
@@ -227,28 +333,25 @@ impl People {
         Some(how)
     }
 
-    fn change(
-        &self,
-        stage: &Stage,
-        far_ends: &FarEnds,
-        line: usize,
-        deed: &Deed,
-    ) -> Option<String> {
-        let (born_in, id) = self.opened.borrow().get(&deed.incident).cloned()?;
-        let id = match born_in == deed.side {
-            true => id,
-            false => far_ends.counterparts(born_in, &id).into_iter().next()?,
-        };
+    fn change(&self, far_ends: &FarEnds, line: usize, deed: &Deed) -> Option<String> {
+        let id = self.on(deed.side, far_ends, deed.incident)?;
         let text = format!("{:?} says {line}.", deed.side);
-        let now_ms = stage.unix_ms();
+        let now_ms = far_ends.now_ms(deed.side);
         match deed.side {
             Side::Flashduty => {
-                let mut action = action(deed.what, line, &text)?;
+                let mut action = match deed.what {
+                    What::Merge(into) => return self.merge(far_ends, line, deed, &id, into),
+                    what => action(what, line, &text)?,
+                };
                 let person = [flashduty::ANA, flashduty::BO][line % 2];
                 let mut flashduty = far_ends.flashduty.borrow_mut();
                 let incident = flashduty.incident(&id)?;
                 keep_signature(&incident.description, &mut action);
                 flashduty.act(person, &id, &action, now_ms).ok()?;
+            }
+            Side::ServiceNow if deed.what == What::Delete => {
+                let mut servicenow = far_ends.servicenow.borrow_mut();
+                servicenow.delete_incident(&id).then_some(())?;
             }
             Side::ServiceNow => {
                 let mut fields = columns(deed.what, line)?;
@@ -273,7 +376,52 @@ impl People {
                 text,
             });
         }
+        if deed.what == What::Delete {
+            self.deleted.borrow_mut().insert((deed.incident, deed.side));
+        }
         Some(id)
+    }
+
+    /// The incident of a side that was opened by a line, or came of that.
+    pub fn on(&self, side: Side, far_ends: &FarEnds, line: usize) -> Option<String> {
+        let (born_in, id) = self.opened.borrow().get(&line).cloned()?;
+        match born_in == side {
+            true => Some(id),
+            false => far_ends.counterparts(born_in, &id).into_iter().next(),
+        }
+    }
+
+    fn merge(
+        &self,
+        far_ends: &FarEnds,
+        line: usize,
+        deed: &Deed,
+        source: &str,
+        into: usize,
+    ) -> Option<String> {
+        let target = self.on(Side::Flashduty, far_ends, into)?;
+        if target == source {
+            return None;
+        }
+        let remove = line.is_multiple_of(4);
+        let merge = Action::Merge(Merge {
+            source_incident_ids: vec![source.to_owned()],
+            remove_source_incidents: remove,
+            ..Merge::default()
+        });
+        let now_ms = far_ends.now_ms(Side::Flashduty);
+        let mut flashduty = far_ends.flashduty.borrow_mut();
+        let title = flashduty.incident(&target)?.title.clone();
+        flashduty
+            .act(flashduty::ANA, &target, &merge, now_ms)
+            .ok()?;
+        let mut merged = self.merged.borrow_mut();
+        merged.entry(deed.incident).or_default().insert(title);
+        if remove {
+            let mut deleted = self.deleted.borrow_mut();
+            deleted.insert((deed.incident, Side::Flashduty));
+        }
+        Some(format!("{source} into {target}"))
     }
 }
 
@@ -312,7 +460,14 @@ fn action(what: What, line: usize, text: &str) -> Option<Action> {
             person_ids: vec![flashduty::BO],
             ..Assignment::default()
         }),
-        What::Open | What::Alert | What::WorkNote | What::Cancel => return None,
+        What::Delete => Action::Remove,
+        What::Open
+        | What::Alert
+        | What::WorkNote
+        | What::Cancel
+        | What::Merge(_)
+        | What::Unlink
+        | What::Link => return None,
     })
 }
 
@@ -345,34 +500,52 @@ fn columns(what: What, line: usize) -> Option<Vec<(&'static str, String)>> {
             ("close_notes", format!("resolution {line}")),
         ],
         What::Cancel => state("8"),
-        What::Open | What::Alert | What::Assign => return None,
+        What::Open
+        | What::Alert
+        | What::Assign
+        | What::Merge(_)
+        | What::Delete
+        | What::Unlink
+        | What::Link => return None,
     })
 }
 
 impl FarEnds {
     /// The incidents on the other side that were made for this one.
     pub fn counterparts(&self, born_in: Side, id: &str) -> Vec<String> {
+        let mut all = self.all_counterparts(born_in);
+        all.remove(id).unwrap_or_default()
+    }
+
+    /// The incidents of a side for which there are others on the other side, with
+    /// those.
+    pub fn all_counterparts(&self, born_in: Side) -> BTreeMap<String, Vec<String>> {
+        let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut add = |id: &str, other: &str| {
+            all.entry(id.to_owned()).or_default().push(other.to_owned());
+        };
         match born_in {
             Side::Flashduty => {
-                let correlation = format!("flashduty:{INTEGRATION}:{id}");
-                let servicenow = self.servicenow.borrow();
-                let records = servicenow.incidents();
-                let named = records.filter(|r| {
-                    r.get("correlation_id").is_some_and(|held| {
-                        let rest = held.strip_prefix(&correlation);
-                        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
-                    })
-                });
-                named.filter_map(|r| r.get("sys_id").cloned()).collect()
+                let correlation = format!("flashduty:{INTEGRATION}:");
+                for record in self.servicenow.borrow().incidents() {
+                    let held = record.get("correlation_id").map_or("", String::as_str);
+                    if let Some(rest) = held.strip_prefix(&correlation)
+                        && let Some(sys_id) = record.get("sys_id")
+                    {
+                        // A record that replaced another says so behind the id.
+                        add(rest.split(':').next().unwrap_or_default(), sys_id);
+                    }
+                }
             }
             Side::ServiceNow => {
-                let signature = format!("[snow:{id}]");
-                let flashduty = self.flashduty.borrow();
-                let signed = flashduty
-                    .incidents()
-                    .filter(|i| i.description.contains(&signature));
-                signed.map(|i| i.incident_id.clone()).collect()
+                for incident in self.flashduty.borrow().incidents() {
+                    let signatures = incident.description.split("[snow:").skip(1);
+                    for sys_id in signatures.filter_map(|rest| rest.split(']').next()) {
+                        add(sys_id, &incident.incident_id);
+                    }
+                }
             }
         }
+        all
     }
 }

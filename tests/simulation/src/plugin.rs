@@ -1,6 +1,7 @@
 //! The plugin, as it runs in a gateway of the simulation: in whatever runtime is
 //! given, and watched.
 
+use crate::far_ends::FLASHDUTY_URL;
 use crate::stage::Asking;
 use crate::stage::Stage;
 use integration_gateway::Runtime;
@@ -8,9 +9,11 @@ use integration_gateway::Session;
 use integration_gateway::Trap;
 use integration_gateway::contract::Context;
 use integration_gateway::contract::Effect;
+use integration_gateway::contract::HttpRequest;
 use integration_gateway::contract::Input;
 use integration_gateway::contract::Reply;
 use integration_gateway::contract::Verdict;
+use simulators::flashduty::READS;
 use std::rc::Rc;
 
 /// A runtime whose sessions are watched.
@@ -51,6 +54,7 @@ impl<R: Runtime> Runtime for Watched<R> {
             stage: Rc::clone(&self.stage),
             process: self.process,
             key,
+            has_written: false,
         })
     }
 }
@@ -61,6 +65,16 @@ pub struct WatchedSession<S> {
     stage: Rc<Stage>,
     process: usize,
     key: Option<String>,
+    has_written: bool,
+}
+
+/// Whether a request changes something at a far end.
+fn writes(request: &HttpRequest) -> bool {
+    let path = request.url.strip_prefix(FLASHDUTY_URL);
+    match path.and_then(|path| path.split('?').next()) {
+        Some(path) => !READS.contains(&path),
+        None => request.method != "GET",
+    }
 }
 
 impl<S: Session> Session for WatchedSession<S> {
@@ -85,6 +99,10 @@ impl<S: Session> Session for WatchedSession<S> {
             }));
             for effect in effects {
                 match effect {
+                    Effect::Http(request) if !self.has_written && writes(request) => {
+                        self.has_written = true;
+                        self.stage.report.borrow_mut().syncs += 1;
+                    }
                     Effect::Finish(verdict) => {
                         if let Verdict::Park(_) = verdict {
                             self.stage.report.borrow_mut().count("work parked");

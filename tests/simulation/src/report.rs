@@ -1,12 +1,13 @@
 //! What is counted in a run, and the report that is made of it.
 
+use crate::coverage::CRASH_POINTS;
 use crate::network::NetworkFault;
 use crate::store::StoreFault;
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// How often each thing that can go wrong at a place did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hits {
     /// The gateway crashed before it.
     pub crashed_before: u64,
@@ -37,12 +38,18 @@ pub struct Report {
     pub pair_sessions: u64,
     /// Those of them after nothing went wrong any more.
     pub pair_sessions_after: u64,
+    /// Those that wrote something.
+    pub syncs: u64,
+    /// Those of them after nothing went wrong any more.
+    pub syncs_after: u64,
     /// After how long from then on all was in step, at the longest.
     pub longest_ms_to_step: u64,
     /// Requests that read.
     pub reads: u64,
     /// Requests that write.
     pub writes: u64,
+    /// Those of them after nothing went wrong any more.
+    pub writes_after: u64,
     /// Pairs at the end.
     pub pairs: u64,
     /// Virtual milliseconds.
@@ -92,9 +99,12 @@ impl Report {
         self.sessions += other.sessions;
         self.pair_sessions += other.pair_sessions;
         self.pair_sessions_after += other.pair_sessions_after;
+        self.syncs += other.syncs;
+        self.syncs_after += other.syncs_after;
         self.longest_ms_to_step = self.longest_ms_to_step.max(other.longest_ms_to_step);
         self.reads += other.reads;
         self.writes += other.writes;
+        self.writes_after += other.writes_after;
         self.pairs += other.pairs;
         self.virtual_ms += other.virtual_ms;
         for (kind, count) in &other.events_by_kind {
@@ -134,6 +144,10 @@ impl fmt::Display for Report {
         writeln!(f, "\nwhat happened besides")?;
         for (kind, count) in &self.events_by_kind {
             writeln!(f, "  {count:>9}  {kind}")?;
+        }
+        writeln!(f, "\nwhen gateways died")?;
+        for point in CRASH_POINTS {
+            writeln!(f, "  {:>9}  {}", point.hits(self), point.name)?;
         }
         writeln!(
             f,

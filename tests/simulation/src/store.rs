@@ -1,5 +1,6 @@
 //! The store that both gateways share, and what can happen to a call of it.
 
+use crate::coverage::Moment;
 use crate::coverage::store_point;
 use crate::decisions::Stream;
 use crate::profile::Profile;
@@ -105,19 +106,22 @@ impl SharedStore {
             .collect()
     }
 
-    fn fault(&self) -> Option<StoreFault> {
+    fn fault(&self, what: impl Fn() -> String) -> Option<StoreFault> {
         let Profile {
             store_crash,
             store_pause,
             store_error,
             ..
         } = *self.profile;
+        let call = || format!("store: {}", what());
+        let (at_crash_point, moment) = self.profile.crashes_most(call);
+        let weights = [store_crash, store_pause, store_error, at_crash_point];
         let mut decisions = self.stage.decisions.borrow_mut();
-        let sum = store_crash + store_pause + store_error;
-        let mut chance = decisions.strike(Stream::Store, sum)?;
+        let mut chance = decisions.strike(Stream::Store, weights.iter().sum())?;
         let before = chance.below(2) == 0;
-        let kind = chance.weighted(&[store_crash, store_pause, store_error]);
-        Some(match (kind, before) {
+        Some(match (chance.weighted(&weights), before) {
+            (3, _) if moment == Some(Moment::Before) => StoreFault::CrashBefore,
+            (3, _) => StoreFault::CrashAfter,
             (0, true) => StoreFault::CrashBefore,
             (0, false) => StoreFault::CrashAfter,
             (1, true) => StoreFault::PauseBefore(pause_ms(&mut chance)),
@@ -213,7 +217,7 @@ impl Connection {
         act: impl FnOnce(&mut Keys, u64) -> T,
     ) -> Result<T, StoreError> {
         let stage = &self.store.stage;
-        let fault = self.store.fault();
+        let fault = self.store.fault(&what);
         if let Some(fault) = fault {
             let what = what();
             stage.note(format_args!("gateway {}: {what}: {fault:?}", self.process));

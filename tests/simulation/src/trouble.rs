@@ -12,6 +12,7 @@ use simulators::flashduty;
 use simulators::flashduty::PlannedFault;
 use simulators::servicenow;
 use simulators::servicenow::Span;
+use simulators::servicenow::Target;
 use std::rc::Rc;
 
 /// Something that goes wrong at a given time, for a given time.
@@ -44,6 +45,12 @@ const TICK_MS: u64 = 1000;
 /// For how long a lease may be missing after the store has lost something:
 /// until the next renewals were refused.
 const LEASES_RETURN_MS: u64 = 30_000;
+
+/// For how long it is there at least: until work is given up.
+const RULES_MS: u64 = 900_000;
+
+/// The business rule that refuses changes for a while.
+pub(crate) const RULE: &str = "Simulated rule";
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -81,7 +88,7 @@ impl<R: Runtime + Clone + 'static> World<R> {
     /// Lets something go wrong, as it was told.
     pub(crate) fn begin(&self, spell: Spell) {
         self.happens(&format!("{:?}: {:?}", spell.side, spell.what));
-        let until_ms = self.stage.unix_ms() + spell.ms;
+        let until_ms = self.far_ends.now_ms(spell.side) + spell.ms;
         match (spell.side, spell.what) {
             (side, Refusal::Outage) => {
                 self.network.outages[side as usize].set(self.stage.now_ms() + spell.ms);
@@ -118,11 +125,19 @@ impl<R: Runtime + Clone + 'static> World<R> {
             _ => chance.within(300_000, 900_000),
         };
         let side = match chance.below(2) {
-            0 => Side::Flashduty,
+            0 if !self.profile.rules => Side::Flashduty,
             _ => Side::ServiceNow,
         };
-        let kind = chance.below(8);
-        let (until_ms, seconds) = (self.stage.unix_ms() + ms, chance.within(1, 120));
+        let kind = match chance.below(9) {
+            _ if self.profile.rules => 8,
+            kind => kind,
+        };
+        // A rule that is there for a moment only is not noticed.
+        let ms = match (side, kind) {
+            (Side::ServiceNow, 8) => ms + RULES_MS,
+            _ => ms,
+        };
+        let (until_ms, seconds) = (self.far_ends.now_ms(side) + ms, chance.within(1, 120));
         let what = match kind {
             0 => "429 with a time",
             1 => "429",
@@ -131,10 +146,11 @@ impl<R: Runtime + Clone + 'static> World<R> {
             4 => "401",
             5 => "HTML with 200",
             6 => "connection closed, carried out",
+            8 if side == Side::ServiceNow => "a rule refuses changes",
             _ => "outage",
         };
         self.happens(&format!("{side:?}: {what}"));
-        if kind == 7 {
+        if what == "outage" {
             self.network.outages[side as usize].set(self.stage.now_ms() + ms);
             return;
         }
@@ -154,6 +170,16 @@ impl<R: Runtime + Clone + 'static> World<R> {
             }
             Side::ServiceNow => {
                 use servicenow::Fault;
+                let mut servicenow = self.far_ends.servicenow.borrow_mut();
+                let faults = servicenow.faults();
+                if kind == 8 {
+                    let changes = Target {
+                        method: Some("PATCH".to_owned()),
+                        path: None,
+                    };
+                    let fault = Fault::AbortedByRule(RULE.to_owned());
+                    return faults.answer_to(changes, fault, Span::Until(until_ms));
+                }
                 let fault = match kind {
                     0 => Fault::TooManyRequests(Some(seconds)),
                     1 => Fault::TooManyRequests(None),
@@ -163,14 +189,15 @@ impl<R: Runtime + Clone + 'static> World<R> {
                     5 => Fault::Hibernating,
                     _ => Fault::ClosedAfterCommit,
                 };
-                let mut servicenow = self.far_ends.servicenow.borrow_mut();
-                servicenow.faults().answer(fault, Span::Until(until_ms));
+                faults.answer(fault, Span::Until(until_ms));
             }
         }
     }
 
     /// The store forgets the newest, or everything.
     fn amnesia(self: &Rc<Self>, chance: &mut Chance) {
+        self.amnesias.set(self.amnesias.get() + 1);
+        self.people.forget_orders();
         let is_whole = chance.below(3) == 0;
         if is_whole {
             self.happens("store wiped");

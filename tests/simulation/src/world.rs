@@ -11,9 +11,11 @@ use crate::machine::Machine;
 use crate::machine::Site;
 use crate::network::Network;
 use crate::people::Deed;
+use crate::people::Habits;
 use crate::people::INTEGRATION;
 use crate::people::Pace;
 use crate::people::People;
+use crate::people::What;
 use crate::people::script;
 use crate::post::Post;
 use crate::post::REMINDER;
@@ -72,6 +74,11 @@ impl Plan {
             deeds,
             lines_per_incident: chance.within(10, 40),
             gap_ms: [2000, 10_000, 30_000][chance.below(3) as usize],
+            habits: Habits {
+                merges: chance.below(4) == 0,
+                deletes: chance.below(4) == 0,
+                orders: chance.below(4) == 0,
+            },
         };
         Self {
             seed,
@@ -109,6 +116,8 @@ pub struct World<R> {
     pub(crate) machines: Vec<Rc<Machine<R>>>,
     pub(crate) people: Rc<People>,
     pub(crate) post: Rc<Post<R>>,
+    /// How often the store has forgotten something.
+    pub(crate) amnesias: Cell<u64>,
     is_at_peace: Cell<bool>,
 }
 
@@ -174,6 +183,7 @@ impl<R: Runtime + Clone + 'static> World<R> {
             machines,
             people: Rc::default(),
             post,
+            amnesias: Cell::new(0),
             is_at_peace: Cell::new(false),
         })
     }
@@ -188,10 +198,11 @@ impl<R: Runtime + Clone + 'static> World<R> {
         self.far_ends
             .on_push(move |side, push| post.send(side, push));
         for machine in &self.machines {
-            let ms = self.stage.chance().below(self.profile.skew_ms + 1);
+            let most = i64::try_from(self.profile.skew_ms).unwrap_or_default();
+            let ms = self.stage.chance().below(2 * self.profile.skew_ms + 1);
             machine
                 .wall
-                .set_ahead(i64::try_from(ms).unwrap_or_default());
+                .set_ahead(i64::try_from(ms).unwrap_or_default() - most);
             machine.start();
         }
         for (line, deed) in script.iter().enumerate() {
@@ -210,12 +221,14 @@ impl<R: Runtime + Clone + 'static> World<R> {
             .fold(acted_ms, u64::max);
         self.run_until(end_ms);
         self.make_peace();
-        let sessions = self.stage.report.borrow().pair_sessions;
+        let before = self.stage.report.borrow().clone();
         self.come_to_rest();
         self.check();
         {
             let mut report = self.stage.report.borrow_mut();
-            report.pair_sessions_after = report.pair_sessions - sessions;
+            report.pair_sessions_after = report.pair_sessions - before.pair_sessions;
+            report.syncs_after = report.syncs - before.syncs;
+            report.writes_after = report.writes - before.writes;
         }
         let written_before = self.network.written.take().len();
         self.run_until(self.stage.now_ms() + SILENCE_MS);
@@ -236,12 +249,27 @@ impl<R: Runtime + Clone + 'static> World<R> {
         report.pairs = self.store.all("p.pair.").len() as u64;
     }
 
-    fn act(&self, line: usize, deed: &Deed) {
+    fn act(self: &Rc<Self>, line: usize, deed: &Deed) {
         let happens = {
             let mut decisions = self.stage.decisions.borrow_mut();
             decisions.strike(Stream::People, 1_000_000).is_some()
         };
-        if happens && self.people.act(&self.stage, &self.far_ends, line, deed) {
+        let acts = match deed.what {
+            _ if !happens => false,
+            What::Unlink | What::Link => self.order(deed),
+            // Of what comes before the two are a pair, more than one thing may come.
+            What::Merge(_) | What::Delete if !self.is_paired(deed.incident) => false,
+            _ => self.people.act(&self.stage, &self.far_ends, line, deed),
+        };
+        if acts {
+            let besides = match deed.what {
+                What::Merge(_) => Some("incident merged"),
+                What::Delete => Some("incident deleted"),
+                _ => None,
+            };
+            if let Some(besides) = besides {
+                self.stage.report.borrow_mut().count(besides);
+            }
             self.stage.report.borrow_mut().events += 1;
             self.far_ends.look(deed.side);
         }
@@ -293,7 +321,8 @@ impl<R: Runtime + Clone + 'static> World<R> {
                 in_step_ms = Some(since_ms);
                 self.stage.report.borrow_mut().longest_ms_to_step = since_ms;
             }
-            if since_ms >= POLLS_MS && self.is_quiet() {
+            let is_refused = self.release_what_a_rule_refused();
+            if since_ms >= POLLS_MS && !is_refused && self.is_quiet() {
                 return;
             }
             if since_ms > PATIENCE_MS {
