@@ -182,7 +182,7 @@ fn run(cli: &Cli) -> Result<()> {
         Task::Mutants {
             simulation: true,
             filters,
-        } => mutants::simulate(filters),
+        } => mutants::run_planted(filters),
         Task::Endure(endure) => endure::run(from, endure),
         Task::Fuzz {
             targets,

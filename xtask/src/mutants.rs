@@ -10,7 +10,9 @@ mod planted;
 
 use crate::checkout;
 use crate::command::cargo;
+use crate::command::run as run_command;
 use crate::copy::copy;
+use crate::simulate;
 use crate::stage::say;
 use crate::stage::stage;
 use anyhow::Context;
@@ -112,22 +114,40 @@ pub(crate) fn run(filters: &[String]) -> Result<()> {
 /// How many events the simulation may take to notice a bug.
 const EVENTS: &str = "50000";
 
-/// Puts one planted bug after another into a copy, and sees whether the
+/// How many show that nothing is wrong with the copy itself.
+const EVENTS_WITHOUT: &str = "1000";
+
+/// Plants bugs in a copy, switches on one after another, and sees whether the
 /// simulation notices.
-pub(crate) fn simulate(filters: &[String]) -> Result<()> {
-    let is_meant =
-        |bug: &&Planted| filters.is_empty() || filters.iter().any(|f| bug.name.contains(f));
-    let bugs: Vec<&Planted> = PLANTED.iter().filter(is_meant).collect();
+pub(crate) fn run_planted(filters: &[String]) -> Result<()> {
+    let is_meant = |(_, bug): &(usize, &Planted)| {
+        filters.is_empty() || filters.iter().any(|f| bug.name.contains(f))
+    };
+    let bugs: Vec<(usize, &Planted)> = PLANTED.iter().enumerate().filter(is_meant).collect();
     if bugs.is_empty() {
         bail!("no planted bug has a name with {}", filters.join(" or "));
     }
     let place = Place::new()?;
+    stage("building the simulation with the bugs in it", || {
+        place.plant()?;
+        run_command(&mut place.simulation("build"))
+    })?;
+    stage("running it without any bug", || {
+        let mut run = place.simulation("run");
+        run_command(run.args(["--quiet", "--", "--events", EVENTS_WITHOUT]))
+    })?;
     let mut unnoticed = Vec::new();
-    for bug in &bugs {
-        let noticed = place.simulate(bug).with_context(|| bug.name)?;
-        match noticed {
-            Some(how) => println!("{}  <-  {how}", bug.name),
-            None => {
+    for (number, bug) in &bugs {
+        let mut run = place.simulation("run");
+        run.args(["--quiet", "--", "--events", EVENTS]);
+        run.env(planted::VARIABLE, number.to_string());
+        let ran = run.output().context("cannot start cargo")?;
+        match ran.status.success() {
+            false => {
+                let stdout = String::from_utf8_lossy(&ran.stdout);
+                println!("{}  <-  {}", bug.name, broken(&stdout)?);
+            }
+            true => {
                 println!("{}  <-  NOBODY", bug.name);
                 unnoticed.push(bug.name);
             }
@@ -180,39 +200,29 @@ impl Place {
         noticed
     }
 
-    /// How the simulation notices a bug: after how many events, and which rule is
-    /// broken first; nothing if it does not.
-    fn simulate(&self, bug: &Planted) -> Result<Option<String>> {
-        let file = self.sources.join(bug.file);
-        let source = read(&file)?;
-        fs::write(&file, replaced(bug.file, bug.text, bug.instead, &source)?)?;
-        let run = |task: &str, flags: &[&str]| {
-            let mut cargo: Command = cargo();
-            cargo
-                .current_dir(&self.sources)
-                .args([task, "--locked", "--profile", "simulation"])
-                .args([
-                    "--package",
-                    "servicenow-sync-simulation",
-                    "--bin",
-                    "simulate",
-                ])
-                .args(flags)
-                .env("CARGO_TARGET_DIR", &self.target);
-            cargo.output().context("cannot start cargo")
-        };
-        let built = run("build", &[])?;
-        let ran = run("run", &["--", "--events", EVENTS]);
-        fs::write(&file, source)?;
-        if !built.status.success() {
-            let stderr = String::from_utf8_lossy(&built.stderr);
-            bail!("it does not compile:\n{stderr}");
+    /// Plants every bug that the simulation must notice.
+    fn plant(&self) -> Result<()> {
+        let manifest = self.sources.join("Cargo.toml");
+        fs::write(&manifest, renumbered(&read(&manifest)?)?)?;
+        for (number, bug) in PLANTED.iter().enumerate() {
+            let file = self.sources.join(bug.file);
+            let source = bug.plant(number, &read(&file)?).context(bug.name)?;
+            fs::write(&file, source)?;
         }
-        let ran = ran?;
-        Ok(match ran.status.success() {
-            true => None,
-            false => Some(broken(&String::from_utf8_lossy(&ran.stdout))),
-        })
+        Ok(())
+    }
+
+    /// A task of cargo about the simulation. What is not the project's own is
+    /// the same as in the checkout, and need not be built again.
+    fn simulation(&self, task: &str) -> Command {
+        let mut cargo: Command = cargo();
+        cargo
+            .current_dir(&self.sources)
+            // The file of locked versions has the project's own ones.
+            .args([task, "--offline"])
+            .args(simulate::BUILD)
+            .env("CARGO_TARGET_DIR", checkout::root().join("target"));
+        cargo
     }
 
     fn noticed(&self, tests: Tests) -> Result<Option<String>> {
@@ -250,6 +260,13 @@ fn read(file: &Path) -> Result<String> {
     fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
+/// The manifest of the workspace with another version of everything in it: to
+/// cargo, the same version below two folders is one thing, built once.
+fn renumbered(manifest: &str) -> Result<String> {
+    let heading = "[workspace.package]\nversion = \"";
+    replaced("Cargo.toml", heading, &format!("{heading}9999"), manifest)
+}
+
 /// The source with the bug in it.
 fn with(bug: &Bug, source: &str) -> Result<String> {
     let file = format!("plugin/src/{}", bug.file);
@@ -267,15 +284,14 @@ fn replaced(file: &str, text: &str, instead: &str, source: &str) -> Result<Strin
 }
 
 /// What the simulation says of the first world that failed.
-fn broken(stdout: &str) -> String {
+fn broken(stdout: &str) -> Result<String> {
     let mut lines = stdout.lines().map(str::trim);
     let events = lines.by_ref().find(|line| line.starts_with("seed "));
     let rule = lines.skip_while(|line| !line.starts_with("FAILED")).nth(1);
-    format!(
-        "{} ({})",
-        rule.unwrap_or("the simulation ended early"),
-        events.unwrap_or("no report")
-    )
+    let (Some(events), Some(rule)) = (events, rule) else {
+        bail!("the simulation ended without telling what it noticed:\n{stdout}");
+    };
+    Ok(format!("{rule} ({events})"))
 }
 
 /// The first test that failed, and how many did besides.
@@ -311,19 +327,28 @@ mod tests {
     fn every_planted_bug_has_its_place_in_the_sources() {
         for bug in PLANTED {
             let source = read(&checkout::root().join(bug.file)).expect("a source");
-            let changed = replaced(bug.file, bug.text, bug.instead, &source);
+            let changed = bug.plant(7, &source);
             let changed = changed.unwrap_or_else(|e| panic!("{}: {e}", bug.name));
-            assert_ne!(changed, source, "{}", bug.name);
+            assert!(changed.contains("bug == \"7\""), "{}", bug.name);
         }
+    }
+
+    #[test]
+    fn the_copy_with_bugs_has_a_version_of_its_own() {
+        let manifest = read(&checkout::root().join("Cargo.toml")).expect("a manifest");
+        let changed = renumbered(&manifest).expect("a version");
+        assert!(changed.contains("\nversion = \"9999"));
     }
 
     #[test]
     fn the_rule_that_was_broken_is_told() {
         let stdout = "worlds 3\nseed 1: 700 events in 2 s\nFAILED: cargo …\n    silence: 2 writes";
         assert_eq!(
-            broken(stdout),
+            broken(stdout).expect("a rule"),
             "silence: 2 writes (seed 1: 700 events in 2 s)"
         );
+        let error = broken("worlds 3").expect_err("no rule").to_string();
+        assert!(error.starts_with("the simulation ended without telling"));
     }
 
     #[test]

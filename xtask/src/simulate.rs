@@ -6,8 +6,8 @@ use crate::stage::say;
 use crate::stage::stage;
 use anyhow::Result;
 
-const BUILD: [&str; 7] = [
-    "--locked",
+/// What cargo is told of the simulation.
+pub(crate) const BUILD: [&str; 6] = [
     "--profile",
     "simulation",
     "--package",
@@ -19,10 +19,13 @@ const BUILD: [&str; 7] = [
 pub(crate) fn run(flags: &[String]) -> Result<()> {
     stage(
         "building the simulation; the first time takes minutes",
-        || run_command(cargo().arg("build").args(BUILD)),
+        || run_command(cargo().args(["build", "--locked"]).args(BUILD)),
     )?;
     say("simulating");
     let mut simulate = cargo();
-    simulate.args(["run", "--quiet"]).args(BUILD).arg("--");
+    simulate
+        .args(["run", "--quiet", "--locked"])
+        .args(BUILD)
+        .arg("--");
     run_command(simulate.args(flags))
 }

@@ -1,5 +1,17 @@
 //! The bugs that the simulation must notice: each breaks something that only
 //! shows when several things happen at once.
+//!
+//! All of them are planted in one copy, each behind a switch that only the copy
+//! has. So it is built once, and no line of the product is there for a test.
+
+use super::replaced;
+use anyhow::Result;
+
+/// What stands in [`Planted::instead`] for "this bug is switched on".
+const SWITCH: &str = "PLANTED";
+
+/// The variable that says which bug is switched on, by its place in the list.
+pub(super) const VARIABLE: &str = "PLANTED_BUG";
 
 /// A deliberate bug.
 pub(super) struct Planted {
@@ -9,8 +21,20 @@ pub(super) struct Planted {
     pub(super) file: &'static str,
     /// Stands just once in the file.
     pub(super) text: &'static str,
-    /// What takes its place.
+    /// What takes its place, as it was unless [`SWITCH`] is true.
     pub(super) instead: &'static str,
+}
+
+impl Planted {
+    /// The source with the bug in it, which `number` switches on.
+    pub(super) fn plant(&self, number: usize, source: &str) -> Result<String> {
+        // The plugin is built without the standard library.
+        let switch = format!(
+            "{{ extern crate std; std::env::var_os(\"{VARIABLE}\").is_some_and(|bug| bug == \"{number}\") }}"
+        );
+        let instead = self.instead.replace(SWITCH, &switch);
+        replaced(self.file, self.text, &instead, source)
+    }
 }
 
 pub(super) const PLANTED: &[Planted] = &[
@@ -18,73 +42,77 @@ pub(super) const PLANTED: &[Planted] = &[
         name: "no look-up before a record is created",
         file: "plugin/src/sync/birth.rs",
         text: "true => self.servicenow.find(&derived, &correlation).await?,",
-        instead: "true => Vec::new(),",
+        instead: "true if PLANTED => Vec::new(),\n            \
+                  true => self.servicenow.find(&derived, &correlation).await?,",
     },
     Planted {
         name: "no waiting after a creation whose answer was lost",
         file: "plugin/src/sync/birth.rs",
         text: "if settled_ms <= now_ms.saturating_sub(self.elapsed_ms()) {",
-        instead: "if settled_ms < u64::MAX {",
+        instead: "if PLANTED || settled_ms <= now_ms.saturating_sub(self.elapsed_ms()) {",
     },
     Planted {
         name: "the gateway's clock tells whether a creation can still happen",
         file: "plugin/src/sync/case.rs",
         text: "clock_ms.unwrap_or(self.effects.now_ms())",
-        instead: "clock_ms.map_or(self.effects.now_ms(), |_| self.effects.now_ms())",
+        instead: "clock_ms.filter(|_| !PLANTED).unwrap_or(self.effects.now_ms())",
     },
     Planted {
         name: "the base stored before the record is written",
         file: "plugin/src/sync/converge.rs",
         text: "self.write_record(columns, &notes, &mut base).await?;",
-        instead: "self.pair.base = base.clone();\n        self.save().await?;\n        \
+        instead: "if PLANTED {\n            self.pair.base = base.clone();\n            \
+                  self.save().await?;\n        }\n        \
                   self.write_record(columns, &notes, &mut base).await?;",
     },
     Planted {
         name: "a comment is not looked for before it is written",
         file: "plugin/src/sync/comments.rs",
         text: ".is_some_and(|r| r.journals_contain(&mark));",
-        instead: ".is_some_and(|r| r.journals_contain(&mark) && mark.is_empty());",
+        instead: ".is_some_and(|r| !PLANTED && r.journals_contain(&mark));",
     },
     Planted {
         name: "a record that is missing once is gone",
         file: "plugin/src/sync/ending.rs",
-        text: "const GONE_MS: u64 = 600_000;",
-        instead: "const GONE_MS: u64 = 0;",
+        text: "let until_ms = since_ms.unwrap_or(now_ms) + GONE_MS;",
+        instead: "let until_ms = since_ms.unwrap_or(now_ms) + if PLANTED { 0 } else { GONE_MS };",
     },
     Planted {
         name: "401 parks",
         file: "plugin/src/servicenow/api.rs",
         text: "401 | 429 => Kind::NotNow,",
-        instead: "401 => Kind::Forbidden,\n            429 => Kind::NotNow,",
+        instead: "401 if PLANTED => Kind::Forbidden,
+            401 | 429 => Kind::NotNow,",
     },
     Planted {
         name: "an agreed value counts as changed",
         file: "plugin/src/plan/merge.rs",
         text: ".is_some_and(|f| field.base.flashduty.as_ref() != Some(f));",
-        instead: ".is_some();",
+        instead: ".is_some_and(|f| PLANTED || field.base.flashduty.as_ref() != Some(f));",
     },
     Planted {
         name: "the incidents of pairs are never polled",
         file: "plugin/src/reconcile/progress.rs",
-        text: "const PAIRS_EVERY: u64 = 5;",
-        instead: "const PAIRS_EVERY: u64 = 5_000_000;",
+        text: "PAIRS_EVERY * interval_ms - interval_ms / 2,",
+        instead: "PAIRS_EVERY * interval_ms * if PLANTED { 1_000_000 } else { 1 } - interval_ms / 2,",
     },
     Planted {
         name: "a lease that lapsed is not noticed",
         file: "gateway/src/session.rs",
         text: "work.is_none_or(|key| queue.holds(key, environment))",
-        instead: "work.is_none_or(|key| queue.holds(key, environment) || !key.is_empty())",
+        instead: "work.is_none_or(|key| PLANTED || queue.holds(key, environment))",
     },
     Planted {
         name: "a lease is taken over before its term",
         file: "gateway/src/queue/index.rs",
         text: "let until = now.steady_ms.saturating_add(lease.term_ms);",
-        instead: "let until = now.steady_ms.saturating_add(lease.term_ms / 20);",
+        instead: "let term_ms = if PLANTED { lease.term_ms / 20 } else { lease.term_ms };\n            \
+                  let until = now.steady_ms.saturating_add(term_ms);",
     },
     Planted {
         name: "what was scheduled during a session is forgotten",
         file: "gateway/src/queue/record.rs",
         text: "let again = again?;",
-        instead: "let again = again.filter(|again| again.due > now_ms)?;",
+        instead: "let again = again.filter(|again| !PLANTED || again.due > now_ms)?;",
     },
 ];
