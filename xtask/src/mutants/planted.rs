@@ -78,19 +78,6 @@ pub(super) const PLANTED: &[Planted] = &[
         instead: "let until_ms = since_ms.unwrap_or(now_ms) + if PLANTED { 0 } else { GONE_MS };",
     },
     Planted {
-        name: "401 parks",
-        file: "plugin/src/servicenow/api.rs",
-        text: "401 | 429 => Kind::NotNow,",
-        instead: "401 if PLANTED => Kind::Forbidden,
-            401 | 429 => Kind::NotNow,",
-    },
-    Planted {
-        name: "an agreed value counts as changed",
-        file: "plugin/src/plan/merge.rs",
-        text: ".is_some_and(|f| field.base.flashduty.as_ref() != Some(f));",
-        instead: ".is_some_and(|f| PLANTED || field.base.flashduty.as_ref() != Some(f));",
-    },
-    Planted {
         name: "the incidents of pairs are never polled",
         file: "plugin/src/reconcile/progress.rs",
         text: "PAIRS_EVERY * interval_ms - interval_ms / 2,",
