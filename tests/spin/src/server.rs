@@ -137,6 +137,11 @@ impl Server {
         Ok(Self { address, tasks })
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Its origin.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)

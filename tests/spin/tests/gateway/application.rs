@@ -27,6 +27,7 @@ pub(crate) fn application(
         ("sync_config", configuration.to_owned()),
         ("flashduty_origin", flashduty),
         ("servicenow_origin", servicenow),
+        ("postgres_origin", "postgres://127.0.0.1:*".to_owned()),
     ];
     let given: BTreeMap<String, String> = given
         .into_iter()

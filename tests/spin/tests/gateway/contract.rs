@@ -22,11 +22,17 @@ use tokio::sync::Mutex;
 /// memory of an instance, and not its time.
 const OF_THE_RUNTIME: [&str; 1] = ["a_session_that_calculates_for_ever_is_ended"];
 
-/// The application with the probe.
-pub(crate) fn probe(far_ends: &FarEnds) -> Loaded {
-    let configuration = format!("limits.lease-seconds = 5\n{}", far_ends.configuration());
+/// The application with the probe, in SQLite or in the database of that URL.
+pub(crate) fn probe(far_ends: &FarEnds, database: Option<&str>) -> Loaded {
+    let store = database.map_or("", |_| "store.url = { file = \"store_url\" }");
+    let configuration = format!(
+        "limits.lease-seconds = 5\n{store}\n{}",
+        far_ends.configuration()
+    );
     let origins = [far_ends.far_end.origin(), far_ends.other.origin()];
-    let mut application = application(&configuration, origins, &SECRETS);
+    let mut secrets = SECRETS.to_vec();
+    secrets.extend(database.map(|url| ("store_url", url)));
+    let mut application = application(&configuration, origins, &secrets);
     application.source = dist().join("integration_probe_spin.wasm");
     load(application)
 }
@@ -40,7 +46,7 @@ pub(crate) fn place(server: &Server) -> Place {
     }
 }
 
-async fn check(site: &Site) {
+pub(crate) async fn check(site: &Site) {
     let mut broken = Vec::new();
     for promise in PROMISES {
         if OF_THE_RUNTIME.contains(&promise.name) {
@@ -60,7 +66,7 @@ async fn check(site: &Site) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_spin_gateway_keeps_the_contract_with_sqlite() {
     let far_ends = FarEnds::somewhere().await.unwrap();
-    let loaded = probe(&far_ends);
+    let loaded = probe(&far_ends, None);
     let folder = tempfile::tempdir().unwrap();
     let databases = folder.path().to_owned();
     let first = Server::start(&loaded, &databases, MEMORY).await.unwrap();

@@ -71,7 +71,7 @@ async fn client(address: String, keep_alive: bool, key: String) -> BTreeMap<Stri
 #[tokio::test(flavor = "multi_thread")]
 async fn sixty_four_senders_at_once_are_all_answered() {
     let far_ends = FarEnds::somewhere().await.unwrap();
-    let loaded = probe(&far_ends);
+    let loaded = probe(&far_ends, None);
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&loaded, folder.path(), MEMORY).await.unwrap();
     let address = server.url().replace("http://", "");

@@ -4,4 +4,8 @@
 mod application;
 mod contract;
 mod load;
+#[path = "../../../../host/tests/postgres/mod.rs"]
+mod postgres;
+mod shared;
+mod story;
 mod tick;

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[tokio::test(flavor = "multi_thread")]
 async fn ticks_at_the_same_time_do_what_is_due_once_and_end_in_time() {
     let far_ends = FarEnds::somewhere().await.unwrap();
-    let loaded = probe(&far_ends);
+    let loaded = probe(&far_ends, None);
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&loaded, folder.path(), MEMORY).await.unwrap();
     let place = place(&server);

@@ -1,0 +1,107 @@
+//! Gateways of both kinds on one PostgreSQL database.
+
+use crate::application::MEMORY;
+use crate::application::dist;
+use crate::contract::check;
+use crate::contract::place;
+use crate::contract::probe;
+use crate::postgres::Postgres;
+use conformance::OPERATOR_TOKEN;
+use conformance::site::FarEnds;
+use conformance::site::Options;
+use conformance::site::Place;
+use conformance::site::Restart;
+use conformance::site::SECRETS;
+use conformance::site::Site;
+use servicenow_sync::Host;
+use servicenow_sync::config::Draft;
+use servicenow_sync::runtime::RuntimeOptions;
+use servicenow_sync::runtime::WasmRuntime;
+use spin_like::server::Loaded;
+use spin_like::server::Server;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use tempfile::TempDir;
+use tokio::sync::Mutex;
+
+/// Two instances of Spin, and our own gateway between them.
+struct Three {
+    spin: [Server; 2],
+    host: Host,
+}
+
+impl Three {
+    async fn start(loaded: &Loaded, folder: &Path) -> anyhow::Result<Self> {
+        let options = RuntimeOptions {
+            cache_directory: Some(dist().join("cache")),
+            ..RuntimeOptions::default()
+        };
+        let runtime = WasmRuntime::from_file(&dist().join("integration_probe.wasm"), &options)?;
+        let config = Draft::read(&folder.join("sync.toml"))?.check(&runtime)?;
+        Ok(Self {
+            spin: [
+                Server::start(loaded, folder, MEMORY).await?,
+                Server::start(loaded, folder, MEMORY).await?,
+            ],
+            host: Host::start(config, runtime).await?,
+        })
+    }
+
+    fn places(&self) -> Vec<Place> {
+        let [one, two] = &self.spin;
+        let host = Place {
+            url: format!("http://{}", self.host.webhook_addr()),
+            operator: format!("http://{}", self.host.admin_addr()),
+            tick: None,
+        };
+        vec![place(one), host, place(two)]
+    }
+}
+
+/// The files of our own gateway.
+fn folder(far_ends: &FarEnds, store: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, secret) in SECRETS.into_iter().chain([("store", store)]) {
+        fs::write(folder.path().join(name), secret).unwrap();
+    }
+    let text = format!(
+        "server.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\n\
+         limits.lease-seconds = 5\nstore.url = {{ file = \"store\" }}\n{}",
+        far_ends.configuration()
+    );
+    fs::write(folder.path().join("sync.toml"), text).unwrap();
+    folder
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spin_gateways_and_ours_keep_the_contract_together_on_one_database() {
+    let Some(postgres) = Postgres::start() else {
+        return;
+    };
+    let far_ends = FarEnds::somewhere().await.unwrap();
+    let url = postgres.url();
+    let loaded = probe(&far_ends, Some(&url));
+    let folder = folder(&far_ends, &url);
+    let path = folder.path().to_owned();
+    let first = Three::start(&loaded, &path).await.unwrap();
+    let places = first.places();
+    let running = Arc::new(Mutex::new(Some(first)));
+    let restart: Restart = Box::new(move || {
+        let (running, loaded, path) = (running.clone(), loaded.clone(), path.clone());
+        Box::pin(async move {
+            let mut running = running.lock().await;
+            drop(running.take());
+            let three = Three::start(&loaded, &path).await?;
+            let places = three.places();
+            *running = Some(three);
+            Ok(places)
+        })
+    });
+    let options = Options {
+        places,
+        token: OPERATOR_TOKEN.to_owned(),
+        restart: Some(restart),
+    };
+    check(&Site::new(options, far_ends)).await;
+}
