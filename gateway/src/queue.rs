@@ -66,8 +66,9 @@ use std::sync::PoisonError;
 
 const STRIPES: usize = 256;
 /// How often a refused write is tried again. Only another gateway on the same
-/// store can refuse one, and each time one of the two gets on.
-const ROUNDS: u32 = 8;
+/// store can refuse one, and each time one of them gets on. Where each request
+/// has a gateway of its own, a burst of webhooks is as many gateways.
+const ROUNDS: u32 = 64;
 /// Why a session failed of which nobody has heard again.
 const SILENCE: &str = "the instance that ran it came to no end; it trapped, or was stopped";
 

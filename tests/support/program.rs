@@ -4,10 +4,13 @@
 use crate::Setting;
 use crate::World;
 use crate::story;
+use crate::wire::bearer;
 use crate::world::FLASHDUTY_TOKEN;
 use crate::world::SERVICENOW_TOKEN;
 use crate::world::component;
 use anyhow::Context as _;
+use anyhow::bail;
+use anyhow::ensure;
 use serde_json::Value;
 use serde_json::json;
 use simulators::flashduty;
@@ -34,12 +37,25 @@ pub fn example(name: &str) -> PathBuf {
 }
 
 /// Plays the story through a program, which is told the plugin and its settings
-/// as arguments: what it wrote in both systems.
+/// as arguments: what it wrote in both systems. It must let nobody in who has no
+/// token.
 pub async fn story_through(program: Command) -> anyhow::Result<Vec<String>> {
     let setting = Setting::default();
     let mut world = World::without_gateway(&setting).await?;
     let program = Program::start(program, &world)?;
     world.through(program.address, &setting).await?;
+    for (path, token) in [
+        ("/flashduty/demo", SERVICENOW_TOKEN),
+        ("/flashduty/demo", ""),
+        ("/elsewhere", FLASHDUTY_TOKEN),
+    ] {
+        let answer = world.send(path, &[bearer(token)], b"{}").await;
+        ensure!(
+            matches!(answer.status, 401 | 404),
+            "{path} with {token:?} was answered {}",
+            answer.status
+        );
+    }
     let mut writes = world.writes();
     story::play(&world, &mut |_| {}).await?;
     Ok(writes.transcript(&world))
@@ -89,7 +105,7 @@ impl Program {
         thread::spawn(move || lines.for_each(drop));
         let Some(port) = port else {
             let status = child.wait()?;
-            anyhow::bail!("the program ended before it was ready: {status}");
+            bail!("the program ended before it was ready: {status}");
         };
         Ok(Self {
             child,

@@ -68,8 +68,7 @@ impl World {
 
     /// Sends bytes to the webhook listener and reads what comes back.
     pub async fn raw(&self, bytes: &[u8]) -> Answer {
-        let address = self.host.as_ref().map(Host::webhook_addr);
-        exchange(address.expect("the gateway runs"), bytes).await
+        exchange(self.webhooks().expect("the gateway runs"), bytes).await
     }
 
     /// Asks the plugin for something by hand, as an operator would.

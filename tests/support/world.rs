@@ -30,8 +30,9 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 /// How long anything that should happen may take. Generous: it is only ever
-/// waited for in full when it does not happen.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// waited for in full when it does not happen. Tries that fail one after the
+/// other grow apart, at random.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Where the plugin keeps when the store first looked at a side.
 const FIRST_LOOK: &str = "p.first-look.";
@@ -259,10 +260,14 @@ impl World {
         Ok(())
     }
 
+    pub(crate) fn webhooks(&self) -> Option<SocketAddr> {
+        let ours = self.host.as_ref().map(Host::webhook_addr);
+        ours.or(self.other)
+    }
+
     /// Where the gateway receives webhooks of that side.
     pub fn webhook_url(&self, side: &str) -> String {
-        let address = self.host.as_ref().map(Host::webhook_addr);
-        address.or(self.other).map_or_else(String::new, |address| {
+        self.webhooks().map_or_else(String::new, |address| {
             format!("http://{address}/{side}/demo")
         })
     }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use integration_gateway::settings::{SecretRef, Settings};
 use integration_gateway::{Gateway, Incoming, MemoryStore, Next, Policy, Secret};
-use serde_json::{Value, json};
+use serde_json::Map;
 use servicenow_sync::client::HttpClient;
 use servicenow_sync::environment::SystemEnvironment;
 use servicenow_sync::runtime::{RuntimeOptions, WasmRuntime};
@@ -73,11 +73,12 @@ async fn main() -> anyhow::Result<()> {
     let [_, plugin, settings] = arguments.as_slice() else {
         anyhow::bail!("expected the plugin's file and the settings' file");
     };
-    let mut settings: Value = serde_json::from_str(&std::fs::read_to_string(settings)?)?;
-    // The plugin's part, without any secret; the rest is the gateway's.
-    let configuration = json!({ "integration": settings["integration"].take() }).to_string();
-    settings.as_object_mut().map(|s| s.remove("integration"));
-    let settings: Settings = serde_json::from_value(settings)?;
+    let mut plugins: Map<_, _> = serde_json::from_str(&std::fs::read_to_string(settings)?)?;
+    let ours = ["webhook", "credential", "egress"].into_iter();
+    let ours: Map<_, _> = ours.filter_map(|key| plugins.remove_entry(key)).collect();
+    let settings: Settings = serde_json::from_value(ours.into())?;
+    // The rest is the plugin's, without any secret.
+    let configuration = serde_json::to_string(&plugins)?;
 
     let plugin = WasmRuntime::from_file(plugin.as_ref(), &RuntimeOptions::default())?;
     let wrong = |problems| anyhow!("{problems:#?}");
