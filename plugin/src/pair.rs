@@ -79,6 +79,12 @@ pub struct Pair {
     /// recognised once it appears.
     #[serde(default)]
     pub unsettled_mark: Option<String>,
+    /// The highest count of changes that the record has been seen with.
+    #[serde(default)]
+    pub servicenow_changes: u64,
+    /// When that was first seen, in Unix milliseconds by ServiceNow's clock.
+    #[serde(default)]
+    pub servicenow_changes_ms: u64,
     /// When this product lately changed fields in Flashduty, in Unix milliseconds.
     #[serde(default)]
     pub flashduty_written_ms: Vec<u64>,
@@ -197,6 +203,8 @@ impl Default for Pair {
             flashduty_unsettled_ms: None,
             servicenow_unsettled_ms: None,
             unsettled_mark: None,
+            servicenow_changes: 0,
+            servicenow_changes_ms: 0,
             flashduty_written_ms: Vec::new(),
             servicenow_written_ms: Vec::new(),
             history: Vec::new(),

@@ -219,6 +219,31 @@ fn the_echo_of_an_own_write_writes_nothing_and_the_next_change_is_no_conflict() 
 }
 
 #[test]
+fn a_record_that_is_shown_as_it_was_before_a_write_passes_for_no_change() {
+    let mut gateway = Gateway::linked(&nothing());
+    let before = gateway.record.clone();
+    gateway.incident["title"] = json!("disk full on db-1");
+    gateway.flashduty("i_r_title");
+    assert_eq!(gateway.work(), Verdict::Done);
+
+    // By a replica of the instance's database.
+    gateway.record = before;
+    gateway.flashduty("i_ack");
+    let retry = retried(gateway.work());
+    assert_eq!(
+        retry.reason,
+        "ServiceNow shows the record as it was before its last change"
+    );
+    assert_eq!(retry.not_before_ms, Some(gateway.now_ms + 2_000));
+    assert_eq!(gateway.incident["title"], "disk full on db-1");
+
+    // Nothing lags so far behind: the instance was restored.
+    gateway.now_ms += 60_000;
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.incident["title"], "disk full");
+}
+
+#[test]
 fn what_a_webhook_says_is_not_believed_where_the_far_end_can_be_asked() {
     let mut gateway = Gateway::linked(&nothing());
     gateway.servicenow(&json!({ "short_description": "forged", "state": "Closed" }));

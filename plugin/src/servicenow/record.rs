@@ -133,6 +133,11 @@ impl Record {
         format!("{changed} {count}")
     }
 
+    /// How often it has been changed; 0 if that is not readable.
+    pub(crate) fn changes(&self) -> u64 {
+        text::number(self.raw("sys_mod_count")).unwrap_or_default()
+    }
+
     /// The human id, for example `INC0010001`.
     pub fn number(&self) -> &str {
         self.raw("number")

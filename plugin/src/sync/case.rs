@@ -36,6 +36,13 @@ use alloc::vec::Vec;
 /// How many hints are taken into one session; the rest waits for the next.
 const HINTS: u32 = 200;
 
+/// How long readers of ServiceNow may not see what was written: an instance may
+/// let a replica of its database answer them.
+const LAG_MS: u64 = 30_000;
+
+/// When to read again what was older than it has been.
+const FRESHER_MS: u64 = 2_000;
+
 /// A little later than the far end's clock may be.
 const SNOOZE_MARGIN_MS: u64 = 5_000;
 
@@ -349,20 +356,40 @@ impl<'a> Case<'a> {
             && let Some(id) = self.sys_id()
         {
             let record = self.servicenow.record(&id).await?;
+            self.must_be_fresh(&record)?;
             self.take_record(record, false);
         }
         Ok(self.record.as_ref())
     }
 
+    /// Refuses a record that is older than it has been shown already: what was
+    /// written since would pass for taken back. Not for long, since an instance
+    /// may have been restored.
+    fn must_be_fresh(&self, record: &Record) -> Result<(), Stop> {
+        let is_older = record.changes() < self.pair.servicenow_changes;
+        let since_ms = self.pair.servicenow_changes_ms;
+        if is_older && self.clock_of(Side::ServiceNow).saturating_sub(since_ms) < LAG_MS {
+            let until_ms = self.effects.now_ms() + FRESHER_MS;
+            let reason = "ServiceNow shows the record as it was before its last change".into();
+            return Err(Why::Wait { until_ms, reason }.into());
+        }
+        Ok(())
+    }
+
     /// Takes over the record of a pair that did not have it before.
     pub(super) fn take_new_record(&mut self, record: Record) {
         self.record_read = None;
+        self.pair.servicenow_changes = 0;
         self.take_record(record, false);
     }
 
     /// Takes over the record as it was read, or as a write of ours left it.
     pub(super) fn take_record(&mut self, record: Record, written: bool) {
         let version = record.version();
+        if record.changes() > self.pair.servicenow_changes {
+            self.pair.servicenow_changes = record.changes();
+            self.pair.servicenow_changes_ms = self.clock_of(Side::ServiceNow);
+        }
         let count = |version: &str| text::number(version.rsplit_once(' ')?.1);
         let left = self.record_left.as_deref();
         let is_ours = match left {
