@@ -130,7 +130,7 @@ async fn keep_the_contract(gateways: usize, store: &str) {
             Outcome::Kept => {}
             Outcome::Broken(error) => broken.push(format!("{}: {error:#}", promise.sentence())),
             Outcome::NotChecked(why) => {
-                broken.push(format!("{}: not checked, {why}", promise.sentence()))
+                broken.push(format!("{}: not checked, {why}", promise.sentence()));
             }
         }
     }
