@@ -223,12 +223,13 @@ fn a_record_that_is_shown_as_it_was_before_a_write_passes_for_no_change() {
     let mut gateway = Gateway::linked(&nothing());
     let before = gateway.record.clone();
     gateway.incident["title"] = json!("disk full on db-1");
+    gateway.stamps = Some(("1".into(), "2026-06-01 09:00:00".into()));
     gateway.flashduty("i_r_title");
     assert_eq!(gateway.work(), Verdict::Done);
 
     // By a replica of the instance's database.
     gateway.record = before;
-    gateway.flashduty("i_ack");
+    gateway.servicenow(&nothing());
     let retry = retried(gateway.work());
     assert_eq!(
         retry.reason,
