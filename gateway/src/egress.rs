@@ -8,6 +8,7 @@
 use crate::contract::Headers;
 use crate::contract::HttpRequest;
 use crate::origin::Origin;
+use crate::origin::parse_url;
 use crate::suggestion::did_you_mean;
 use std::collections::BTreeSet;
 use url::Url;
@@ -99,7 +100,7 @@ fn parse(text: &str) -> Result<Url, String> {
     if text.contains(odd) {
         return Err("the URL holds a character that must be percent-encoded".to_owned());
     }
-    let url = Url::parse(text).map_err(|error| format!("the URL cannot be read: {error}"))?;
+    let url = parse_url(text).map_err(|why| format!("the URL cannot be read: {why}"))?;
     if !matches!(url.scheme(), "https" | "http") {
         return Err(format!(
             "the URL's scheme is {:?}; expected https",

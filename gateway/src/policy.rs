@@ -12,6 +12,7 @@ use crate::egress::is_header_name;
 use crate::egress::is_header_value;
 use crate::egress::is_reserved;
 use crate::origin::Origin;
+use crate::origin::parse_url;
 use crate::proof::Accepted;
 use crate::settings::CredentialSettings;
 use crate::settings::LimitSettings;
@@ -321,7 +322,7 @@ impl Check<'_> {
         origin: Option<&Origin>,
         listed: &BTreeSet<Origin>,
     ) -> Option<Url> {
-        let url = Url::parse(text)
+        let url = parse_url(text)
             .ok()
             .filter(|url| matches!(url.scheme(), "https" | "http") && url.fragment().is_none())
             .filter(|url| url.username().is_empty() && url.password().is_none());
