@@ -50,7 +50,7 @@ impl<R: Runtime + Clone + 'static> World<R> {
         let of_records = self.far_ends.all_counterparts(Side::ServiceNow);
         let mut pairs = BTreeMap::new();
         for (line, (born_in, id)) in self.people.opened() {
-            let is_deleted = |side| deleted.contains(&(line, side));
+            let is_deleted = |side| deleted.contains_key(&(line, side));
             if is_deleted(Side::Flashduty) || is_deleted(Side::ServiceNow) {
                 self.check_what_is_left(line, born_in, &id, found);
                 continue;
@@ -95,7 +95,7 @@ impl<R: Runtime + Clone + 'static> World<R> {
         let left_in = |side| {
             opened
                 - deleted
-                    .iter()
+                    .keys()
                     .filter(|(_, s)| is_known && *s == side)
                     .count()
         };
@@ -111,20 +111,27 @@ impl<R: Runtime + Clone + 'static> World<R> {
     }
 
     /// What is left of a pair of which one incident was deleted has at most one
-    /// counterpart, and is told at most once.
+    /// counterpart, and is told at most once of each that it lost.
     fn check_what_is_left(&self, line: usize, born_in: Side, id: &str, found: &mut Findings) {
         let others = self.far_ends.counterparts(born_in, id);
         if others.len() > 1 {
             let others = others.join(", ");
             found.violation("one counterpart", format!("#{line} {id} has {others}"));
         }
-        for side in [Side::Flashduty, Side::ServiceNow] {
+        let deleted = self.people.deleted();
+        for (side, other) in [
+            (Side::Flashduty, Side::ServiceNow),
+            (Side::ServiceNow, Side::Flashduty),
+        ] {
             let Some(id) = self.people.on(side, &self.far_ends, line) else {
                 continue;
             };
+            let lost = deleted.get(&(line, other)).copied().unwrap_or_default();
             let times = self.times_said(side, &id, "Not synced any more: ");
-            if times > 1 {
-                let violation = format!("#{line}: {id} was told {times} times that it is alone");
+            if times > lost {
+                let violation = format!(
+                    "#{line}: {id} was told {times} times that it is alone, and lost {lost}"
+                );
                 found.violation("ends are told", violation);
             }
         }

@@ -235,8 +235,8 @@ pub struct People {
     said: RefCell<Vec<Said>>,
     /// The titles of the incidents that one was merged into.
     merged: RefCell<BTreeMap<usize, BTreeSet<String>>>,
-    /// Where what was opened, or came of it, was deleted.
-    deleted: RefCell<BTreeSet<(usize, Side)>>,
+    /// Where what was opened, or came of it, was deleted, and how often.
+    deleted: RefCell<BTreeMap<(usize, Side), usize>>,
     bonds: RefCell<BTreeMap<usize, Bond>>,
 }
 
@@ -256,8 +256,9 @@ impl People {
         self.merged.borrow().clone()
     }
 
-    /// What was deleted where, by the line that opened it.
-    pub fn deleted(&self) -> BTreeSet<(usize, Side)> {
+    /// What was deleted where, by the line that opened it, and how often: a store
+    /// that forgets a record that was deleted lets it be made anew.
+    pub fn deleted(&self) -> BTreeMap<(usize, Side), usize> {
         self.deleted.borrow().clone()
     }
 
@@ -377,7 +378,7 @@ impl People {
             });
         }
         if deed.what == What::Delete {
-            self.deleted.borrow_mut().insert((deed.incident, deed.side));
+            self.count_as_deleted(deed.incident, deed.side);
         }
         Some(id)
     }
@@ -418,10 +419,14 @@ impl People {
         let mut merged = self.merged.borrow_mut();
         merged.entry(deed.incident).or_default().insert(title);
         if remove {
-            let mut deleted = self.deleted.borrow_mut();
-            deleted.insert((deed.incident, Side::Flashduty));
+            self.count_as_deleted(deed.incident, Side::Flashduty);
         }
         Some(format!("{source} into {target}"))
+    }
+
+    fn count_as_deleted(&self, line: usize, side: Side) {
+        let mut deleted = self.deleted.borrow_mut();
+        *deleted.entry((line, side)).or_default() += 1;
     }
 }
 
