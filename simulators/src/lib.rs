@@ -4,7 +4,16 @@
 //! and the time and returns the answer; what the system would push to others
 //! (webhooks) comes out of [`Simulator::take_due`]. Neither reads a clock nor
 //! opens a socket, so a test drives them through a year in a millisecond.
-//! [`server`] puts a thin HTTP server around either of them, in real time.
+//! `server` puts a thin HTTP server around either of them, in real time; it is
+//! there with the feature of that name, which is on unless switched off.
+//!
+//! Three conventions let a pure state machine misbehave on the wire, and wait
+//! for others:
+//!
+//! * a [`Response`] of status [`CLOSE`] closes the connection unanswered;
+//! * the header [`DELAY_MS`] of a response holds it back, and is not sent;
+//! * the header [`AWAIT`] of a response holds it back until
+//!   [`Simulator::late_answer`] has the one to send instead.
 //!
 //! They know nothing of the product that they help to test: whoever integrates
 //! with one of the two systems can use them.
@@ -14,8 +23,23 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod flashduty;
+#[cfg(feature = "server")]
 pub mod server;
 pub mod servicenow;
+
+/// The status of a [`Response`] that is never sent: the connection is closed
+/// instead, as by a crashed process or a load balancer that gave up.
+pub const CLOSE: u16 = 0;
+
+/// Names the response header that holds the answer back by its value in
+/// milliseconds. The simulator has done its work by then; only the client
+/// waits. The header itself is not sent.
+pub const DELAY_MS: &str = "x-simulator-delay-ms";
+
+/// Names the response header whose value is a token: the answer depends on
+/// what comes of a push, and [`Simulator::late_answer`] gives it for that
+/// token when it is known. The header itself is not sent.
+pub const AWAIT: &str = "x-simulator-await";
 
 /// An HTTP request as a simulator sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +59,7 @@ pub struct Request {
 /// An HTTP answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
-    /// HTTP status code, or [`server::CLOSE`] for no answer at all.
+    /// HTTP status code, or [`CLOSE`] for no answer at all.
     pub status: u16,
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
@@ -86,7 +110,7 @@ pub trait Simulator: Send + 'static {
 
     /// The answer to a request that depends on what comes of a push: the one
     /// that [`Simulator::handle`] gave is provisional, and names `token` in
-    /// the header [`server::AWAIT`]. None for as long as it is not known.
+    /// the header [`AWAIT`]. None for as long as it is not known.
     fn late_answer(&mut self, token: u64) -> Option<Response> {
         let _ = token;
         None

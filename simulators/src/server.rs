@@ -5,14 +5,6 @@
 //! task, the pump, sleeps until [`Simulator::next_due`] and sends the pushes
 //! that are due. Every change of the simulator wakes the pump, whether it came
 //! by a request, by the outcome of a push or by [`Server::poke`].
-//!
-//! Three conventions let a pure state machine misbehave on the wire, and wait
-//! for others:
-//!
-//! * a [`Response`] of status [`CLOSE`] closes the connection unanswered;
-//! * the header [`DELAY_MS`] of a response holds it back, and is not sent;
-//! * the header [`AWAIT`] of a response holds it back until
-//!   [`Simulator::late_answer`] has the one to send instead.
 
 use std::future::Future;
 use std::future::poll_fn;
@@ -46,25 +38,14 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::task::JoinSet;
 
+use crate::AWAIT;
+use crate::CLOSE;
+use crate::DELAY_MS;
 use crate::Delivery;
 use crate::Push;
 use crate::Request;
 use crate::Response;
 use crate::Simulator;
-
-/// The status of a [`Response`] that is never sent: the connection is closed
-/// instead, as by a crashed process or a load balancer that gave up.
-pub const CLOSE: u16 = 0;
-
-/// Names the response header that holds the answer back by its value in
-/// milliseconds. The simulator has done its work by then; only the client
-/// waits. The header itself is not sent.
-pub const DELAY_MS: &str = "x-simulator-delay-ms";
-
-/// Names the response header whose value is a token: the answer depends on
-/// what comes of a push, and [`Simulator::late_answer`] gives it for that
-/// token when it is known. The header itself is not sent.
-pub const AWAIT: &str = "x-simulator-await";
 
 /// The largest request body that is read; a longer one is answered with 413.
 const MAX_REQUEST_BODY: usize = 16 << 20;

@@ -16,9 +16,9 @@ use super::delivery::Event;
 use super::envelope::ApiError;
 use super::timeline::Actor;
 use super::timeline::EventType;
+use crate::AWAIT;
 use crate::Delivery;
 use crate::Response;
-use crate::server::AWAIT;
 
 /// Where the payload carries `event_id`: the documentation's table and its
 /// example disagree.

@@ -18,9 +18,9 @@ use super::parameters::Parameters;
 use super::ui_action::Form;
 use super::ui_action::Race;
 use super::write::Input;
+use crate::AWAIT;
 use crate::Request;
 use crate::Response;
-use crate::server::AWAIT;
 
 const ROUTES: &str = "the routes are GET /simulator/state, GET, POST and DELETE \
     /simulator/faults, POST /simulator/send-to-flashduty/{sys_id}, \

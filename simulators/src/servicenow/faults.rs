@@ -14,10 +14,10 @@ use serde_json::json;
 use super::answer;
 use super::rate_limit;
 use super::refusal::Refusal;
+use crate::CLOSE;
+use crate::DELAY_MS;
 use crate::Request;
 use crate::Response;
-use crate::server::CLOSE;
-use crate::server::DELAY_MS;
 
 /// What goes wrong with an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,8 +1,8 @@
 //! Faults of answers, and the routes that switch them.
 
 use serde_json::json;
-use simulators::server::CLOSE;
-use simulators::server::DELAY_MS;
+use simulators::CLOSE;
+use simulators::DELAY_MS;
 use simulators::servicenow::Fault;
 use simulators::servicenow::Options;
 use simulators::servicenow::Span;

@@ -283,7 +283,7 @@ impl Client for Wire {
         })
         .await;
         match response {
-            Some((response, _)) if response.status == simulators::server::CLOSE => {
+            Some((response, _)) if response.status == simulators::CLOSE => {
                 Err(SendFailure::Unknown("the connection was closed".to_owned()))
             }
             Some((response, answered_ms)) => Ok(Response {

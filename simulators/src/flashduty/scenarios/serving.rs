@@ -8,7 +8,7 @@ use tokio::sync::broadcast;
 
 use super::super::*;
 use super::*;
-use crate::server::DELAY_MS;
+use crate::DELAY_MS;
 use crate::server::Exchange;
 use crate::server::Server;
 use crate::server::ServerOptions;
