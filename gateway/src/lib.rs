@@ -49,6 +49,7 @@ mod secret;
 mod session;
 pub mod settings;
 mod setup;
+pub mod sql;
 mod standard_webhooks;
 mod store;
 mod suggestion;

@@ -7,8 +7,7 @@
 //! linearizable, and it holds as long as there is one primary. A failover to a
 //! standby that lags loses what only the old primary had confirmed.
 //!
-//! The statements are plain, without a function or a type of our own, so that
-//! a gateway that reaches PostgreSQL some other way can share the tables.
+//! What other kinds of gateways say too is in [`integration_gateway::sql`].
 
 use deadpool_postgres::Hook;
 use deadpool_postgres::HookError;
@@ -25,9 +24,15 @@ use integration_gateway::StoreError;
 use integration_gateway::contract::Entry;
 use integration_gateway::contract::KeyedEntry;
 use integration_gateway::contract::Page;
-use integration_gateway::contract::Precondition;
 use integration_gateway::contract::Scan;
 use integration_gateway::contract::Write;
+use integration_gateway::sql;
+use integration_gateway::sql::CREATE_IN_POSTGRES;
+use integration_gateway::sql::CREATE_KEY_IN_POSTGRES;
+use integration_gateway::sql::PageStatement;
+use integration_gateway::sql::READ_SCHEMA;
+use integration_gateway::sql::REPLACE_KEY_IN_POSTGRES;
+use integration_gateway::sql::SCHEMA;
 use rustls::ClientConfig;
 use rustls_platform_verifier::ConfigVerifierExt;
 use std::collections::HashMap;
@@ -42,26 +47,7 @@ use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::types::ToSql;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// Of the objects below. It grows when an older program could not use them.
-const SCHEMA: i64 = 1;
-/// Creates them all, or nothing. The lock keeps gateways that start at the same
-/// time from getting into each other's way.
-const CREATE: &str = r#"
-    SELECT pg_advisory_xact_lock(7301462938450081);
-    CREATE TABLE IF NOT EXISTS servicenow_sync_keys (
-        key text COLLATE "C" PRIMARY KEY,
-        value bytea NOT NULL,
-        revision bigint NOT NULL
-    );
-    CREATE SEQUENCE IF NOT EXISTS servicenow_sync_revision;
-    CREATE TABLE IF NOT EXISTS servicenow_sync_meta (
-        name text PRIMARY KEY,
-        value bigint NOT NULL
-    );
-    INSERT INTO servicenow_sync_meta VALUES ('schema', 1) ON CONFLICT DO NOTHING;
-"#;
 const EXISTS: &str = "SELECT to_regclass('servicenow_sync_meta') IS NOT NULL";
-const READ_SCHEMA: &str = "SELECT value FROM servicenow_sync_meta WHERE name = 'schema'";
 const READ_FSYNC: &str = "SELECT current_setting('fsync') = 'on'";
 /// On each connection: what is confirmed must be on the disk, whatever is
 /// usual for this role or database. Stricter settings are left alone.
@@ -69,14 +55,6 @@ const CONFIRM_WHAT_IS_DURABLE: &str = "SELECT set_config('synchronous_commit', '
     WHERE current_setting('synchronous_commit') = 'off'";
 
 const GET: &str = "SELECT key, value, revision FROM servicenow_sync_keys WHERE key = ANY($1)";
-/// One sequence for all keys, so that a key that is deleted and created again
-/// never returns to a revision that it once had.
-const CREATE_KEY: &str = "INSERT INTO servicenow_sync_keys (key, value, revision) \
-    VALUES ($1, $2, nextval('servicenow_sync_revision')) \
-    ON CONFLICT (key) DO NOTHING RETURNING revision";
-const REPLACE_KEY: &str = "UPDATE servicenow_sync_keys \
-    SET value = $2, revision = nextval('servicenow_sync_revision') \
-    WHERE key = $1 AND revision = $3 RETURNING revision";
 const DELETE_KEY: &str =
     "DELETE FROM servicenow_sync_keys WHERE key = $1 AND revision = $2 RETURNING 0::bigint";
 const IS_ABSENT: &str = "SELECT 0::bigint \
@@ -87,10 +65,6 @@ const SIZE: &str = "SELECT pg_total_relation_size('servicenow_sync_keys')";
 const CONNECTIONS: usize = 16;
 /// For one operation, with the wait for a connection, or for a new connection.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The most entries of a page.
-const PAGE_ENTRIES: u32 = 1000;
-/// A page ends behind this many bytes of values, whatever its limit.
-const PAGE_BYTES: i64 = 4 << 20;
 
 /// Why a database was not opened as a store.
 #[derive(Debug, thiserror::Error)]
@@ -163,7 +137,7 @@ impl PostgresStore {
                 return Err(OpenPostgresError::Missing);
             }
             let client = store.client().await.map_err(unusable)?;
-            let created = client.batch_execute(CREATE);
+            let created = client.batch_execute(CREATE_IN_POSTGRES);
             created
                 .await
                 .map_err(|e| OpenPostgresError::Unusable(reason(&e)))?;
@@ -234,44 +208,16 @@ impl Store for PostgresStore {
     }
 
     async fn scan(&self, scan: &Scan) -> Result<Page, StoreError> {
-        let (comparison, from) = match &scan.after {
-            Some(after) if *after >= scan.prefix => (">", after),
-            _ => (">=", &scan.prefix),
-        };
-        let limit = i64::from(scan.limit.clamp(1, PAGE_ENTRIES));
-        let behind = behind(&scan.prefix);
-        let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![from, &limit, &PAGE_BYTES];
-        let mut end = "";
-        if let Some(behind) = &behind {
-            parameters.push(behind);
-            end = "AND key < $4";
+        let page = PageStatement::new(scan);
+        let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![&page.from, &page.limit, &page.bytes];
+        if let Some(end) = &page.end {
+            parameters.push(end);
         }
-        // One entry more than asked for is looked at, to know whether there is
-        // more; values are added up before any is read.
-        let statement = format!(
-            "SELECT key, value, revision, seen FROM ( \
-                SELECT key, value, revision, \
-                    count(*) OVER () AS seen, \
-                    row_number() OVER (ORDER BY key) AS place, \
-                    sum(octet_length(value)) OVER (ORDER BY key) - octet_length(value) AS before \
-                FROM ( \
-                    SELECT key, value, revision FROM servicenow_sync_keys \
-                    WHERE key {comparison} $1 {end} ORDER BY key LIMIT $2::bigint + 1 \
-                ) AS found \
-            ) AS page WHERE place <= $2::bigint AND before <= $3::bigint ORDER BY key"
-        );
-        let rows = self.query(&statement, &parameters).await?;
-        let seen = rows.first().map_or(Ok(0), |row| row.try_get::<_, i64>(3));
+        let rows = self.query(&page.text, &parameters).await?;
+        let seen = rows.first().map_or(Ok(0), |row| row.try_get(3));
         let seen = seen.map_err(|e| StoreError(reason(&e)))?;
         let entries: Result<Vec<_>, _> = rows.iter().map(keyed_entry).collect();
-        let entries = entries?;
-        let next = match entries.last() {
-            Some(last) if entries.len() < usize::try_from(seen).unwrap_or(0) => {
-                Some(last.key.clone())
-            }
-            _ => None,
-        };
-        Ok(Page { entries, next })
+        Ok(sql::page(entries?, seen))
     }
 
     async fn write(&self, write: Write) -> Result<Result<u64, Refused>, StoreError> {
@@ -280,18 +226,15 @@ impl Store for PostgresStore {
             precondition,
             value,
         } = write;
-        let expected = match precondition {
-            Precondition::Absent => None,
-            // A revision that no key of this store ever had.
-            Precondition::Revision(revision) => match i64::try_from(revision) {
-                Ok(revision) => Some(revision),
-                Err(_) => return Ok(Err(Refused)),
-            },
+        let expected = match sql::expected(&precondition) {
+            Ok(expected) => expected,
+            Err(refused) => return Ok(Err(refused)),
         };
         let rows = match (&value, &expected) {
-            (Some(value), None) => self.query(CREATE_KEY, &[&key, value]).await,
+            (Some(value), None) => self.query(CREATE_KEY_IN_POSTGRES, &[&key, value]).await,
             (Some(value), Some(expected)) => {
-                self.query(REPLACE_KEY, &[&key, value, expected]).await
+                self.query(REPLACE_KEY_IN_POSTGRES, &[&key, value, expected])
+                    .await
             }
             (None, Some(expected)) => self.query(DELETE_KEY, &[&key, expected]).await,
             (None, None) => self.query(IS_ABSENT, &[&key]).await,
@@ -318,20 +261,6 @@ fn unsigned(row: &Row, column: usize) -> Result<u64, StoreError> {
     let number: i64 = row.try_get(column).map_err(|e| StoreError(reason(&e)))?;
     u64::try_from(number)
         .map_err(|_| StoreError(format!("expected no negative number, found {number}")))
-}
-
-/// The first key behind all that begin with a prefix; none if there is nothing
-/// behind them.
-fn behind(prefix: &str) -> Option<String> {
-    let mut prefix = prefix.to_owned();
-    while let Some(last) = prefix.pop() {
-        // In UTF-8 the order of bytes is that of characters.
-        if let Some(next) = (last..=char::MAX).nth(1) {
-            prefix.push(next);
-            return Some(prefix);
-        }
-    }
-    None
 }
 
 fn configuration(url: &Secret) -> Result<Config, OpenPostgresError> {
@@ -445,14 +374,5 @@ mod tests {
                     .starts_with("store: expected postgresql://USER")
             );
         }
-    }
-
-    #[test]
-    fn the_keys_of_a_prefix_end_before_the_next_prefix() {
-        assert_eq!(behind("g.work."), Some("g.work/".to_owned()));
-        assert_eq!(behind("a\u{10ffff}"), Some("b".to_owned()));
-        assert_eq!(behind("\u{d7ff}"), Some("\u{e000}".to_owned()));
-        assert_eq!(behind("\u{10ffff}"), None);
-        assert_eq!(behind(""), None);
     }
 }

@@ -13,12 +13,15 @@ use crate::store::sql::Database;
 use crate::store::sql::Value;
 use integration_gateway::Secret;
 use integration_gateway::StoreError;
+use integration_gateway::sql::CREATE_IN_POSTGRES;
+use integration_gateway::sql::CREATE_KEY_IN_POSTGRES;
+use integration_gateway::sql::READ_SCHEMA;
+use integration_gateway::sql::REPLACE_KEY_IN_POSTGRES;
+use integration_gateway::sql::SCHEMA;
 use std::cell::OnceCell;
 use url::Host;
 use url::Url;
 
-/// Of the objects below. It grows when an older program could not use them.
-const SCHEMA: i64 = 1;
 /// What is confirmed must be on the disk, whatever is usual for this role or
 /// database. Stricter settings are left alone. A standby answers reads, but not
 /// with what was written a moment ago.
@@ -26,23 +29,6 @@ const LOOK: &str = "SELECT current_setting('fsync') = 'on', pg_is_in_recovery(),
     to_regclass('servicenow_sync_meta') IS NOT NULL, \
     CASE WHEN current_setting('synchronous_commit') = 'off' \
         THEN set_config('synchronous_commit', 'on', false) END";
-/// Creates them all, or nothing. The lock keeps gateways that start at the same
-/// time from getting into each other's way.
-const CREATE: &str = r#"DO $create$ BEGIN
-    PERFORM pg_advisory_xact_lock(7301462938450081);
-    CREATE TABLE IF NOT EXISTS servicenow_sync_keys (
-        key text COLLATE "C" PRIMARY KEY,
-        value bytea NOT NULL,
-        revision bigint NOT NULL
-    );
-    CREATE SEQUENCE IF NOT EXISTS servicenow_sync_revision;
-    CREATE TABLE IF NOT EXISTS servicenow_sync_meta (
-        name text PRIMARY KEY,
-        value bigint NOT NULL
-    );
-    INSERT INTO servicenow_sync_meta VALUES ('schema', 1) ON CONFLICT DO NOTHING;
-END $create$"#;
-const READ_SCHEMA: &str = "SELECT value FROM servicenow_sync_meta WHERE name = 'schema'";
 
 pub(crate) struct Postgres {
     url: Secret,
@@ -73,12 +59,8 @@ impl Postgres {
 }
 
 impl Database for Postgres {
-    const CREATE_KEY: &str = "INSERT INTO servicenow_sync_keys (key, value, revision) \
-        VALUES ($1, $2, nextval('servicenow_sync_revision')) \
-        ON CONFLICT (key) DO NOTHING RETURNING revision";
-    const REPLACE_KEY: &str = "UPDATE servicenow_sync_keys \
-        SET value = $2, revision = nextval('servicenow_sync_revision') \
-        WHERE key = $1 AND revision = $3 RETURNING revision";
+    const CREATE_KEY: &str = CREATE_KEY_IN_POSTGRES;
+    const REPLACE_KEY: &str = REPLACE_KEY_IN_POSTGRES;
 
     fn query(
         &self,
@@ -115,7 +97,7 @@ fn prepare(run: impl Fn(&str) -> Result<Vec<Vec<DbValue>>, StoreError>) -> Resul
         ));
     }
     if !is(2) {
-        run(CREATE)?;
+        run(CREATE_IN_POSTGRES)?;
     }
     let schema = run(READ_SCHEMA)?;
     match schema.first().and_then(|row| row.first()) {

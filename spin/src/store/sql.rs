@@ -5,9 +5,10 @@ use integration_gateway::StoreError;
 use integration_gateway::contract::Entry;
 use integration_gateway::contract::KeyedEntry;
 use integration_gateway::contract::Page;
-use integration_gateway::contract::Precondition;
 use integration_gateway::contract::Scan;
 use integration_gateway::contract::Write;
+use integration_gateway::sql;
+use integration_gateway::sql::PageStatement;
 
 /// A database with a table `servicenow_sync_keys (key, value, revision)`, whose
 /// keys compare by their bytes, and where no two writes make the same revision.
@@ -38,11 +39,6 @@ const DELETE_KEY: &str =
     "DELETE FROM servicenow_sync_keys WHERE key = $1 AND revision = $2 RETURNING revision";
 const FIND_KEY: &str = "SELECT revision FROM servicenow_sync_keys WHERE key = $1";
 
-/// The most entries of a page.
-const PAGE_ENTRIES: u32 = 1000;
-/// A page ends behind this many bytes of values, whatever its limit.
-const PAGE_BYTES: i64 = 4 << 20;
-
 /// A store in such a database.
 pub(crate) struct SqlStore<D>(pub(crate) D);
 
@@ -70,60 +66,27 @@ impl<D: Database> SqlStore<D> {
     }
 
     pub(crate) fn scan(&self, scan: &Scan) -> Result<Page, StoreError> {
-        let (comparison, from) = match &scan.after {
-            Some(after) if *after >= scan.prefix => (">", after),
-            _ => (">=", &scan.prefix),
-        };
+        let page = PageStatement::new(scan);
         let mut parameters = vec![
-            Value::Text(from.clone()),
-            Value::Integer(scan.limit.clamp(1, PAGE_ENTRIES).into()),
-            Value::Integer(PAGE_BYTES),
+            Value::Text(page.from.to_owned()),
+            Value::Integer(page.limit),
+            Value::Integer(page.bytes),
         ];
-        let mut end = "";
-        if let Some(behind) = behind(&scan.prefix) {
-            parameters.push(Value::Text(behind));
-            end = "AND key < $4";
-        }
-        // One entry more than asked for is looked at, to know whether there is
-        // more; values are added up before any is read.
-        let statement = format!(
-            "SELECT key, value, revision, seen FROM ( \
-                SELECT key, value, revision, \
-                    count(*) OVER () AS seen, \
-                    row_number() OVER (ORDER BY key) AS place, \
-                    sum(length(value)) OVER (ORDER BY key) - length(value) AS ahead \
-                FROM ( \
-                    SELECT key, value, revision FROM servicenow_sync_keys \
-                    WHERE key {comparison} $1 {end} ORDER BY key LIMIT CAST($2 AS bigint) + 1 \
-                ) AS found \
-            ) AS page WHERE place <= CAST($2 AS bigint) AND ahead <= CAST($3 AS bigint) \
-            ORDER BY key"
-        );
-        let rows = self.0.query(&statement, parameters)?;
+        parameters.extend(page.end.map(Value::Text));
+        let rows = self.0.query(&page.text, parameters)?;
         let seen = match rows.first().and_then(|row| row.get(3)) {
-            Some(Value::Integer(seen)) => usize::try_from(*seen).unwrap_or_default(),
+            Some(Value::Integer(seen)) => *seen,
             _ => 0,
         };
-        let entries: Vec<_> = rows
-            .into_iter()
-            .map(keyed_entry)
-            .collect::<Result<_, _>>()?;
-        let next = match entries.last() {
-            Some(last) if entries.len() < seen => Some(last.key.clone()),
-            _ => None,
-        };
-        Ok(Page { entries, next })
+        let entries: Result<Vec<_>, _> = rows.into_iter().map(keyed_entry).collect();
+        Ok(sql::page(entries?, seen))
     }
 
     pub(crate) fn write(&self, write: Write) -> Result<Result<u64, Refused>, StoreError> {
         let key = Value::Text(write.key);
-        let expected = match write.precondition {
-            Precondition::Absent => None,
-            Precondition::Revision(revision) => match i64::try_from(revision) {
-                Ok(revision) => Some(Value::Integer(revision)),
-                // A revision that no key of this store ever had.
-                Err(_) => return Ok(Err(Refused)),
-            },
+        let expected = match sql::expected(&write.precondition) {
+            Ok(expected) => expected.map(Value::Integer),
+            Err(refused) => return Ok(Err(refused)),
         };
         let (value, deletes) = match write.value {
             Some(value) => (Some(Value::Blob(value)), false),
@@ -176,18 +139,4 @@ fn revision(value: Option<&Value>) -> Result<u64, StoreError> {
             "expected a revision in servicenow_sync_keys, found {found:?}"
         ))),
     }
-}
-
-/// The first key behind all that begin with a prefix; none if there is nothing
-/// behind them.
-fn behind(prefix: &str) -> Option<String> {
-    let mut prefix = prefix.to_owned();
-    while let Some(last) = prefix.pop() {
-        // In UTF-8 the order of bytes is that of characters.
-        if let Some(next) = (last..=char::MAX).nth(1) {
-            prefix.push(next);
-            return Some(prefix);
-        }
-    }
-    None
 }

@@ -9,6 +9,7 @@ use crate::bindings::sqlite::Connection;
 use crate::store::sql::Database;
 use crate::store::sql::Value;
 use integration_gateway::StoreError;
+use integration_gateway::sql::READ_SCHEMA;
 use std::cell::OnceCell;
 
 /// As `sqlite_databases` in `spin.toml` names it.
@@ -16,7 +17,6 @@ const NAME: &str = "default";
 /// Of the tables below. It grows when an older program could not use them.
 const SCHEMA: i64 = 1;
 const EXISTS: &str = "SELECT 1 FROM sqlite_master WHERE name = 'servicenow_sync_meta'";
-const READ_SCHEMA: &str = "SELECT value FROM servicenow_sync_meta WHERE name = 'schema'";
 /// Each of them changes nothing the second time, and the last one makes the
 /// store whole. So two instances may do it at the same time, and one may stop
 /// in between.
