@@ -20,6 +20,20 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
+/// The sections that are a gateway's; all others are the plugin's. Some are of
+/// one kind of gateway only, and every other kind knows not to hand them on.
+pub const SECTIONS: [&str; 9] = [
+    "server",
+    "admin",
+    "store",
+    "log",
+    "plugin",
+    "webhook",
+    "credential",
+    "egress",
+    "limits",
+];
+
 /// The part of a gateway's document that is the same for every gateway.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]

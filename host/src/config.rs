@@ -26,6 +26,7 @@ use integration_gateway::contract::Requirements;
 use integration_gateway::did_you_mean;
 use integration_gateway::settings::AdminSettings;
 use integration_gateway::settings::LimitSettings;
+use integration_gateway::settings::SECTIONS;
 use integration_gateway::settings::SecretRef;
 use integration_gateway::settings::Settings;
 pub use problem::Problem;
@@ -43,19 +44,6 @@ use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
-
-/// The sections that are not the plugin's.
-const OURS: [&str; 9] = [
-    "server",
-    "admin",
-    "store",
-    "log",
-    "plugin",
-    "webhook",
-    "credential",
-    "egress",
-    "limits",
-];
 
 /// Where webhooks come in. A reverse proxy with TLS stands in front.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -472,7 +460,7 @@ impl Draft {
             .document
             .root
             .iter()
-            .filter(|(key, _)| !OURS.contains(&key.as_str()));
+            .filter(|(key, _)| !SECTIONS.contains(&key.as_str()));
         let plugins: Map<_, _> = plugins
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
@@ -593,7 +581,7 @@ pub(crate) fn usual_plugin() -> PathBuf {
 /// A misspelt section of ours looks like a section of the plugin's.
 fn misspelt_section(pointer: &str) -> String {
     match pointer.strip_prefix('/') {
-        Some(section) if !section.contains('/') => did_you_mean(section, OURS),
+        Some(section) if !section.contains('/') => did_you_mean(section, SECTIONS),
         _ => String::new(),
     }
 }

@@ -17,6 +17,7 @@ use integration_gateway::Secret;
 use integration_gateway::contract::Manifest;
 use integration_gateway::contract::Problem;
 use integration_gateway::contract::Requirements;
+use integration_gateway::settings::SECTIONS;
 use integration_gateway::settings::SecretRef;
 use integration_gateway::settings::Settings;
 use serde::Deserialize;
@@ -26,19 +27,6 @@ use serde_json::Value;
 
 /// The variable that holds the document.
 pub(crate) const VARIABLE: &str = "sync_config";
-
-/// The sections that are not the plugin's.
-const OURS: [&str; 9] = [
-    "server",
-    "admin",
-    "store",
-    "log",
-    "plugin",
-    "webhook",
-    "credential",
-    "egress",
-    "limits",
-];
 
 /// A configuration that holds, with every secret in place.
 pub(crate) struct Configuration {
@@ -95,7 +83,7 @@ impl Configuration {
         problems.extend(settings.webhook.iter().filter_map(|w| taken(&w.path)));
         let plugins = root
             .into_iter()
-            .filter(|(key, _)| !OURS.contains(&key.as_str()));
+            .filter(|(key, _)| !SECTIONS.contains(&key.as_str()));
         let mut document = Map::new();
         document.extend(plugins);
         let document = Value::Object(document).to_string();

@@ -108,6 +108,7 @@ fn fit_to_toml(schema: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use integration_gateway::settings::SECTIONS;
 
     #[test]
     fn it_has_all_our_sections_and_the_plugins() {
@@ -118,7 +119,7 @@ mod tests {
         )
         .unwrap();
         let sections = schema["properties"].as_object().unwrap().keys();
-        let mut expected = [&super::super::OURS[..], &["integration"]].concat();
+        let mut expected = [&SECTIONS[..], &["integration"]].concat();
         expected.sort_unstable();
         assert_eq!(sections.collect::<Vec<_>>(), expected);
         assert_eq!(schema["required"], json!(["integration"]));
