@@ -142,3 +142,21 @@ promises! {
         a_session_that_calculates_for_ever_is_ended
         a_work_session_that_goes_over_a_limit_is_tried_again;
 }
+
+/// Checks all promises but those of the names in `left_out`, and tells of each
+/// that is not kept, or could not be seen, a line.
+pub async fn broken(site: &Site, left_out: &[&str]) -> Vec<String> {
+    let mut broken = Vec::new();
+    for promise in PROMISES {
+        if left_out.contains(&promise.name) {
+            continue;
+        }
+        let sentence = promise.sentence();
+        match promise.check(site).await {
+            Outcome::Kept => {}
+            Outcome::Broken(error) => broken.push(format!("{sentence}: {error:#}")),
+            Outcome::NotChecked(why) => broken.push(format!("{sentence}: not checked, {why}")),
+        }
+    }
+    broken
+}

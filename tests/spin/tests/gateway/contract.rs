@@ -5,8 +5,7 @@ use crate::application::application;
 use crate::application::dist;
 use crate::application::load;
 use conformance::OPERATOR_TOKEN;
-use conformance::promises::Outcome;
-use conformance::promises::PROMISES;
+use conformance::promises;
 use conformance::site::FarEnds;
 use conformance::site::Options;
 use conformance::site::Place;
@@ -46,20 +45,33 @@ pub(crate) fn place(server: &Server) -> Place {
     }
 }
 
-pub(crate) async fn check(site: &Site) {
-    let mut broken = Vec::new();
-    for promise in PROMISES {
-        if OF_THE_RUNTIME.contains(&promise.name) {
-            continue;
-        }
-        match promise.check(site).await {
-            Outcome::Kept => {}
-            Outcome::Broken(error) => broken.push(format!("{}: {error:#}", promise.sentence())),
-            Outcome::NotChecked(why) => {
-                broken.push(format!("{}: not checked, {why}", promise.sentence()));
-            }
-        }
-    }
+/// Puts what `start` starts, gateways on one store, to the test.
+pub(crate) async fn keep_the_contract<Running, Starting>(
+    far_ends: FarEnds,
+    start: impl Fn() -> Starting + Send + Sync + 'static,
+) where
+    Running: Send + 'static,
+    Starting: Future<Output = anyhow::Result<(Running, Vec<Place>)>> + Send,
+{
+    let (first, places) = start().await.unwrap();
+    let (running, start) = (Arc::new(Mutex::new(Some(first))), Arc::new(start));
+    let restart: Restart = Box::new(move || {
+        let (running, start) = (Arc::clone(&running), Arc::clone(&start));
+        Box::pin(async move {
+            let mut running = running.lock().await;
+            drop(running.take());
+            let (again, places) = start().await?;
+            *running = Some(again);
+            Ok(places)
+        })
+    });
+    let options = Options {
+        places,
+        token: OPERATOR_TOKEN.to_owned(),
+        restart: Some(restart),
+    };
+    let site = Site::new(options, far_ends);
+    let broken = promises::broken(&site, &OF_THE_RUNTIME).await;
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
@@ -69,24 +81,13 @@ async fn the_spin_gateway_keeps_the_contract_with_sqlite() {
     let loaded = probe(&far_ends, None);
     let folder = tempfile::tempdir().unwrap();
     let databases = folder.path().to_owned();
-    let first = Server::start(&loaded, &databases, MEMORY).await.unwrap();
-    let places = vec![place(&first)];
-    let running = Arc::new(Mutex::new(Some(first)));
-    let restart: Restart = Box::new(move || {
-        let (running, loaded, databases) = (running.clone(), loaded.clone(), databases.clone());
-        Box::pin(async move {
-            let mut running = running.lock().await;
-            drop(running.take());
+    let start = move || {
+        let (loaded, databases) = (loaded.clone(), databases.clone());
+        async move {
             let server = Server::start(&loaded, &databases, MEMORY).await?;
             let places = vec![place(&server)];
-            *running = Some(server);
-            Ok(places)
-        })
-    });
-    let options = Options {
-        places,
-        token: OPERATOR_TOKEN.to_owned(),
-        restart: Some(restart),
+            Ok((server, places))
+        }
     };
-    check(&Site::new(options, far_ends)).await;
+    keep_the_contract(far_ends, start).await;
 }

@@ -2,17 +2,13 @@
 
 use crate::application::MEMORY;
 use crate::application::dist;
-use crate::contract::check;
+use crate::contract::keep_the_contract;
 use crate::contract::place;
 use crate::contract::probe;
 use crate::postgres::Postgres;
-use conformance::OPERATOR_TOKEN;
 use conformance::site::FarEnds;
-use conformance::site::Options;
 use conformance::site::Place;
-use conformance::site::Restart;
 use conformance::site::SECRETS;
-use conformance::site::Site;
 use servicenow_sync::Host;
 use servicenow_sync::config::Draft;
 use servicenow_sync::runtime::RuntimeOptions;
@@ -21,9 +17,7 @@ use spin_like::server::Loaded;
 use spin_like::server::Server;
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 use tempfile::TempDir;
-use tokio::sync::Mutex;
 
 /// Two instances of Spin, and our own gateway between them.
 struct Three {
@@ -84,24 +78,13 @@ async fn spin_gateways_and_ours_keep_the_contract_together_on_one_database() {
     let loaded = probe(&far_ends, Some(&url));
     let folder = folder(&far_ends, &url);
     let path = folder.path().to_owned();
-    let first = Three::start(&loaded, &path).await.unwrap();
-    let places = first.places();
-    let running = Arc::new(Mutex::new(Some(first)));
-    let restart: Restart = Box::new(move || {
-        let (running, loaded, path) = (running.clone(), loaded.clone(), path.clone());
-        Box::pin(async move {
-            let mut running = running.lock().await;
-            drop(running.take());
+    let start = move || {
+        let (loaded, path) = (loaded.clone(), path.clone());
+        async move {
             let three = Three::start(&loaded, &path).await?;
             let places = three.places();
-            *running = Some(three);
-            Ok(places)
-        })
-    });
-    let options = Options {
-        places,
-        token: OPERATOR_TOKEN.to_owned(),
-        restart: Some(restart),
+            Ok((three, places))
+        }
     };
-    check(&Site::new(options, far_ends)).await;
+    keep_the_contract(far_ends, start).await;
 }
