@@ -83,7 +83,7 @@ pub(crate) fn parse_url(text: &str) -> Result<Url, String> {
     let authority = authority.split(['/', '\\', '?', '#']).next();
     let is_encoded = authority.is_some_and(|authority| authority.contains('%'));
     if !text.is_ascii() || is_encoded {
-        return Err("the host is not written in ASCII".to_owned());
+        return Err("the host is not written in ASCII; write it in Punycode, xn--…".to_owned());
     }
     Url::parse(text).map_err(|error| error.to_string())
 }
@@ -107,9 +107,12 @@ mod tests {
             "https:\t\\%ff",
         ] {
             let problem = Origin::parse(text).unwrap_err();
-            assert!(
-                problem.contains(": the host is not written in ASCII"),
-                "{problem}"
+            assert_eq!(
+                problem,
+                format!(
+                    "expected scheme://host[:port] such as https://example.com, found {text:?}: \
+                     the host is not written in ASCII; write it in Punycode, xn--…"
+                )
             );
         }
         let punycode = "https://xn--bcher-kva.example";
@@ -155,10 +158,6 @@ mod tests {
             (
                 "https://example.com.",
                 "expected scheme://host[:port] such as https://example.com, found \"https://example.com.\", whose host ends in a dot",
-            ),
-            (
-                "https://b\u{fc}cher.example",
-                "expected scheme://host[:port] such as https://example.com, found \"https://b\u{fc}cher.example\": the host is not written in ASCII",
             ),
             (
                 "http://0x7f.1",

@@ -100,13 +100,15 @@ fn prepare(run: impl Fn(&str) -> Result<Vec<Vec<DbValue>>, StoreError>) -> Resul
         run(CREATE_IN_POSTGRES)?;
     }
     let schema = run(READ_SCHEMA)?;
-    match schema.first().and_then(|row| row.first()) {
-        Some(DbValue::Int64(SCHEMA)) => Ok(()),
-        found => Err(StoreError(format!(
-            "expected a database of schema {SCHEMA}, found {found:?}; nothing was changed; run the \
-             version that created it, or name another database"
-        ))),
-    }
+    let found = match schema.first().and_then(|row| row.first()) {
+        Some(DbValue::Int64(SCHEMA)) => return Ok(()),
+        Some(DbValue::Int64(found)) => found.to_string(),
+        _ => "none".to_owned(),
+    };
+    Err(StoreError(format!(
+        "expected a database of schema {SCHEMA}, found {found}; nothing was changed; run the \
+         version that created it, or name another database"
+    )))
 }
 
 /// Checks a URL, and sees to it that a connection that leaves the machine is
@@ -196,6 +198,26 @@ mod tests {
         ] {
             let found = checked(&Secret::new(url)).unwrap();
             assert_eq!(found.reveal(), expected);
+        }
+    }
+
+    #[test]
+    fn a_database_of_another_schema_is_left_as_it_is() {
+        let said = |schema: Vec<Vec<DbValue>>| {
+            let run = |statement: &str| match statement {
+                LOOK => Ok(vec![[true, false, true].map(DbValue::Boolean).into()]),
+                READ_SCHEMA => Ok(schema.clone()),
+                other => panic!("{other}"),
+            };
+            prepare(run).map_err(|error| error.0)
+        };
+        assert_eq!(said(vec![vec![DbValue::Int64(1)]]), Ok(()));
+        for (schema, found) in [(vec![vec![DbValue::Int64(2)]], "2"), (vec![], "none")] {
+            let expected = format!(
+                "expected a database of schema 1, found {found}; nothing was changed; run the \
+                 version that created it, or name another database"
+            );
+            assert_eq!(said(schema), Err(expected));
         }
     }
 

@@ -87,13 +87,15 @@ fn prepare(run: impl Fn(&str) -> Result<Vec<Vec<Value>>, StoreError>) -> Result<
         }
         schema = run(READ_SCHEMA)?;
     }
-    match schema.first().and_then(|row| row.first()) {
-        Some(Value::Integer(SCHEMA)) => Ok(()),
-        found => Err(StoreError(format!(
-            "expected a SQLite database of schema {SCHEMA}, found {found:?}; nothing was changed; \
-             run the version that created it, or give the application another database"
-        ))),
-    }
+    let found = match schema.first().and_then(|row| row.first()) {
+        Some(Value::Integer(SCHEMA)) => return Ok(()),
+        Some(Value::Integer(found)) => found.to_string(),
+        _ => "none".to_owned(),
+    };
+    Err(StoreError(format!(
+        "expected a SQLite database of schema {SCHEMA}, found {found}; nothing was changed; run \
+         the version that created it, or give the application another database"
+    )))
 }
 
 fn run(
@@ -139,4 +141,29 @@ fn error(error: sqlite::Error) -> StoreError {
         sqlite::Error::DatabaseFull => "the SQLite database is full".to_owned(),
         sqlite::Error::Io(why) => format!("SQLite: {why}"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_of_another_schema_is_left_as_it_is() {
+        let said = |schema: Value| {
+            let run = |statement: &str| match statement {
+                EXISTS => Ok(vec![vec![Value::Integer(1)]]),
+                READ_SCHEMA => Ok(vec![vec![schema.clone()]]),
+                other => panic!("{other}"),
+            };
+            prepare(run).map_err(|error| error.0)
+        };
+        assert_eq!(said(Value::Integer(1)), Ok(()));
+        for (schema, found) in [(Value::Integer(2), "2"), (Value::Other, "none")] {
+            let expected = format!(
+                "expected a SQLite database of schema 1, found {found}; nothing was changed; run \
+                 the version that created it, or give the application another database"
+            );
+            assert_eq!(said(schema), Err(expected));
+        }
+    }
 }
