@@ -54,7 +54,7 @@ pub(crate) fn run(way: Option<Way>) -> Result<()> {
     if revision.is_none() {
         say("not everything is committed, so the components tell no revision");
     }
-    let mut artifacts = components(way, revision.as_deref())?;
+    let mut artifacts = Parts::build(way)?.components(revision.as_deref())?;
     let text = fs::read(checkout::root().join("wit/plugin.wit"))?;
     artifacts.push(artifact("integration_plugin.wasm", wit_package::encode()?));
     artifacts.push(artifact("integration_plugin.wit", text));
@@ -68,10 +68,10 @@ pub(crate) fn run(way: Option<Way>) -> Result<()> {
 /// The components alone; and with the probe of the conformance suite in the
 /// plugin's place, which is not handed out.
 pub(crate) fn for_tests(way: Option<Way>) -> Result<()> {
-    write(&components(way, None)?)?;
+    let parts = Parts::build(way)?;
+    write(&parts.components(None)?)?;
     let probe = component::build(&component::PROBE, way)?;
-    let gateway = gateway(&toolchain::prepare(way)?, &Places::here()?)?;
-    let composed = compose(&probe, &gateway)?;
+    let composed = compose(&probe, &parts.gateway)?;
     component::write(&checkout::dist().join(WITH_PROBE), &composed)
 }
 
@@ -85,36 +85,60 @@ fn revision() -> Option<String> {
     is_clean.then(|| git(&["rev-parse", "HEAD"]))?
 }
 
-fn components(way: Option<Way>, revision: Option<&str>) -> Result<Vec<Artifact>> {
-    let toolchain = toolchain::prepare(way)?;
-    let places = Places::here()?;
-    let stamped = |component: Vec<u8>| match revision {
-        Some(revision) => metadata::stamp(&component, revision),
-        None => Ok(component),
-    };
-    let plugin = stage("building the plugin", || {
-        component::compile(&component::PLUGIN, &toolchain, &places)
-    })?;
-    let plugin = stamped(plugin)?;
-    let gateway = stage("building the Spin gateway", || gateway(&toolchain, &places))?;
-    let described = |component: &[u8]| {
-        let cargo = component::cargo(&toolchain, &places);
-        let compiler = &toolchain.rustc.version;
-        stamped(metadata::describe(
-            component,
-            SPIN.package,
-            compiler,
-            cargo,
-        )?)
-    };
-    let composed = described(&compose(&plugin, &gateway)?)?;
-    let gateway = described(&gateway)?;
-    component::check_size(&SPIN, gateway.len())?;
-    Ok(vec![
-        artifact(component::PLUGIN.component, plugin),
-        artifact(COMPOSED, composed),
-        artifact(SPIN.component, gateway),
-    ])
+/// What all of it is made of.
+struct Parts {
+    toolchain: Toolchain,
+    places: Places,
+    plugin: Vec<u8>,
+    /// The Spin gateway, which tells nothing about itself yet.
+    gateway: Vec<u8>,
+}
+
+impl Parts {
+    fn build(way: Option<Way>) -> Result<Self> {
+        let toolchain = toolchain::prepare(way)?;
+        let places = Places::here()?;
+        let plugin = stage("building the plugin", || {
+            component::compile(&component::PLUGIN, &toolchain, &places)
+        })?;
+        let gateway = stage("building the Spin gateway", || {
+            let flags = toolchain.std_build_flags;
+            let module = component::compile_module(&SPIN, &toolchain, flags, &places)?;
+            component::encode(&module)
+        })?;
+        Ok(Self {
+            toolchain,
+            places,
+            plugin,
+            gateway,
+        })
+    }
+
+    fn components(&self, revision: Option<&str>) -> Result<Vec<Artifact>> {
+        let stamped = |component: Vec<u8>| match revision {
+            Some(revision) => metadata::stamp(&component, revision),
+            None => Ok(component),
+        };
+        let plugin = stamped(self.plugin.clone())?;
+        let described = |component: &[u8]| {
+            let cargo = component::cargo(&self.toolchain, &self.places);
+            let compiler = &self.toolchain.rustc.version;
+            stamped(metadata::describe(
+                component,
+                SPIN.package,
+                compiler,
+                cargo,
+            )?)
+        };
+        let composed = described(&compose(&plugin, &self.gateway)?)?;
+        let gateway = described(&self.gateway)?;
+        component::check_size(&SPIN, gateway.len())?;
+        Ok(vec![
+            artifact(component::PLUGIN.component, plugin),
+            artifact(COMPOSED, composed),
+            artifact(SPIN.component, gateway),
+        ])
+    }
 }
 
 fn artifact(name: &'static str, bytes: Vec<u8>) -> Artifact {
@@ -131,12 +155,6 @@ fn write(artifacts: &[Artifact]) -> Result<()> {
         ));
     }
     Ok(())
-}
-
-fn gateway(toolchain: &Toolchain, places: &Places) -> Result<Vec<u8>> {
-    let flags = toolchain.std_build_flags;
-    let module = component::compile_module(&SPIN, toolchain, flags, places)?;
-    component::encode(&module)
 }
 
 /// Gives the gateway the plugin that it imports.
