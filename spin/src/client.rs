@@ -5,18 +5,13 @@
 //! so the gateway's address policy reaches only addresses that are written out;
 //! for names it is Spin that can be told to refuse private networks.
 
-use crate::bindings::http::ErrorCode;
-use crate::bindings::http::Fields;
-use crate::bindings::http::FutureIncomingResponse;
-use crate::bindings::http::Method;
-use crate::bindings::http::OutgoingRequest as Outgoing;
-use crate::bindings::http::RequestOptions;
-use crate::bindings::http::Scheme;
-use crate::bindings::outgoing_handler;
-use crate::body;
 use crate::environment::SpinEnvironment;
-use crate::incoming::pairs;
-use crate::reactor::ready;
+use crate::message;
+use crate::wasi;
+use crate::wasi::Outgoing;
+use crate::wasi::http::ErrorCode;
+use crate::wasi::http::RequestOptions;
+use crate::wasi::http::Scheme;
 use futures_util::future::Either;
 use futures_util::future::select;
 use integration_gateway::AddressPolicy;
@@ -27,6 +22,7 @@ use integration_gateway::SendFailure;
 use integration_gateway::contract::Response;
 use std::net::IpAddr;
 use std::pin::pin;
+use url::Url;
 
 /// A connection that takes longer is known not to have carried the request, so
 /// the limit is worth having.
@@ -46,115 +42,63 @@ impl Client for SpinClient {
                 .check(address)
                 .map_err(SendFailure::Refused)?;
         }
+        let most = request.max_response_bytes;
         let limit = self.environment.sleep(request.timeout_ms.into());
-        match select(pin!(exchange(request)), pin!(limit)).await {
+        match select(pin!(wasi::exchange(request)), pin!(limit)).await {
+            Either::Left((Ok(answer), _)) if answer.body.len() > most => {
+                let why = format!("the answer is longer than {most} bytes");
+                Err(SendFailure::Unknown(why))
+            }
             Either::Left((answer, _)) => answer,
             Either::Right(_) => Err(SendFailure::Unknown("no complete answer in time".into())),
         }
     }
 }
 
-async fn exchange(request: OutgoingRequest) -> Result<Response, SendFailure> {
-    let OutgoingRequest {
-        method,
-        url,
-        headers,
-        body,
-        timeout_ms,
-        max_response_bytes,
-    } = request;
-    let outgoing = Outgoing::new(fields(headers, &method, body.len())?);
-    let taken = outgoing
-        .set_method(&named(&method))
-        .and_then(|()| {
-            let scheme = match url.scheme() {
-                "http" => Scheme::Http,
-                _ => Scheme::Https,
-            };
-            outgoing.set_scheme(Some(&scheme))
-        })
-        .and_then(|()| outgoing.set_authority(Some(url.authority())))
-        .and_then(|()| outgoing.set_path_with_query(Some(&target(&url))))
-        .and_then(|()| outgoing.body());
-    let outgoing_body =
-        taken.map_err(|()| SendFailure::Refused(format!("no HTTP request: {method}")))?;
-    let options = RequestOptions::new();
-    let whole_ns = u64::from(timeout_ms) * 1_000_000;
-    // Where a runtime cannot limit one of these, the limit of the whole holds.
-    let _ = options.set_connect_timeout(Some(CONNECT_NS.min(whole_ns)));
-    let _ = options.set_first_byte_timeout(Some(whole_ns));
-    let _ = options.set_between_bytes_timeout(Some(whole_ns));
-    let answer =
-        outgoing_handler::handle(outgoing, Some(options)).map_err(|error| failure(&error))?;
-    body::write(outgoing_body, &body).await;
-    receive(answer, max_response_bytes).await
-}
-
-async fn receive(answer: FutureIncomingResponse, most: usize) -> Result<Response, SendFailure> {
-    ready(answer.subscribe()).await;
-    let cut = |why: &str| SendFailure::Unknown(format!("the answer was cut: {why}"));
-    let answer = match answer.get() {
-        Some(Ok(answer)) => answer.map_err(|error| failure(&error))?,
-        Some(Err(())) | None => return Err(cut("it is not there")),
+/// Says what a request is for.
+pub(crate) fn address(outgoing: &Outgoing, method: &str, url: &Url) -> Result<(), SendFailure> {
+    let scheme = match url.scheme() {
+        "http" => Scheme::Http,
+        _ => Scheme::Https,
     };
-    let (status, headers) = (answer.status(), pairs(&answer.headers()));
-    let body = answer.consume().map_err(|()| cut("it has no body"))?;
-    let body = body::read(&body, most).await.map_err(|why| cut(&why))?;
-    if body.len() > most {
-        let why = format!("the answer is longer than {most} bytes");
-        return Err(SendFailure::Unknown(why));
-    }
-    Ok(Response {
-        status,
-        headers,
-        body,
-    })
+    let taken = outgoing
+        .set_method(&message::method(method))
+        .and_then(|()| outgoing.set_scheme(Some(&scheme)))
+        .and_then(|()| outgoing.set_authority(Some(url.authority())))
+        .and_then(|()| outgoing.set_path_with_query(Some(&target(url))));
+    taken.map_err(|()| no_request(method))
 }
 
-fn fields(
-    headers: Vec<(String, String)>,
-    method: &str,
-    length: usize,
-) -> Result<Fields, SendFailure> {
-    let mut all: Vec<_> = headers
-        .into_iter()
-        .map(|(name, value)| (name, value.into_bytes()))
-        .collect();
-    if length > 0 || !matches!(method, "GET" | "HEAD") {
-        all.push(("content-length".to_owned(), length.to_string().into_bytes()));
-    }
-    // A value may be a credential: only the names are told.
-    Fields::from_list(&all).map_err(|_| {
-        let names: Vec<_> = all.iter().map(|(name, _)| name.as_str()).collect();
-        let names = names.join(", ");
-        SendFailure::Refused(format!(
-            "one of these headers is not valid in HTTP: {names}"
-        ))
-    })
+pub(crate) fn no_request(method: &str) -> SendFailure {
+    SendFailure::Refused(format!("no HTTP request: {method}"))
 }
 
-fn target(url: &url::Url) -> String {
+fn target(url: &Url) -> String {
     match url.query() {
         Some(query) => format!("{}?{query}", url.path()),
         None => url.path().to_owned(),
     }
 }
 
-fn named(method: &str) -> Method {
-    match method {
-        "GET" => Method::Get,
-        "HEAD" => Method::Head,
-        "POST" => Method::Post,
-        "PUT" => Method::Put,
-        "DELETE" => Method::Delete,
-        "PATCH" => Method::Patch,
-        other => Method::Other(other.to_owned()),
-    }
+/// The limits of an exchange that may take so long. Where a runtime cannot limit
+/// one of these, the limit of the whole holds.
+pub(crate) fn limits(timeout_ms: u32) -> RequestOptions {
+    let options = RequestOptions::new();
+    let whole_ns = u64::from(timeout_ms) * 1_000_000;
+    let _ = options.set_connect_timeout(Some(CONNECT_NS.min(whole_ns)));
+    let _ = options.set_first_byte_timeout(Some(whole_ns));
+    let _ = options.set_between_bytes_timeout(Some(whole_ns));
+    options
+}
+
+/// The failure of an answer of which a part is missing.
+pub(crate) fn cut(why: &str) -> SendFailure {
+    SendFailure::Unknown(format!("the answer was cut: {why}"))
 }
 
 /// Sorts errors by the one question that matters: may the far end have carried
 /// the request out? When in doubt, yes.
-fn failure(error: &ErrorCode) -> SendFailure {
+pub(crate) fn failure(error: &ErrorCode) -> SendFailure {
     let why = match error {
         ErrorCode::HttpRequestDenied => {
             return SendFailure::Refused(
@@ -177,7 +121,7 @@ fn failure(error: &ErrorCode) -> SendFailure {
         ErrorCode::ConnectionTimeout => "it took too long",
         ErrorCode::TlsProtocolError => "no TLS",
         ErrorCode::TlsCertificateError => "the certificate is not valid",
-        _ => return SendFailure::Unknown(format!("the answer was cut: {}", word(error))),
+        _ => return cut(word(error)),
     };
     SendFailure::Unreachable(format!("no connection: {why}"))
 }

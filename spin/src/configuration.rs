@@ -37,11 +37,15 @@ pub(crate) struct Configuration {
     pub(crate) level: Level,
 }
 
-/// Where a configuration comes from, and who takes part in checking it.
+/// The text of a document, taken apart.
+pub(crate) struct Draft(Map<String, Value>);
+
+/// Who takes part in checking a configuration.
 pub(crate) struct Sources<'a> {
     pub(crate) manifest: &'a dyn Fn() -> Manifest,
     pub(crate) configure: &'a dyn Fn(&str) -> Result<Requirements, Vec<Problem>>,
-    pub(crate) secret: &'a dyn Fn(&Name) -> Result<String, String>,
+    /// What the variables of [`Draft::secrets`] hold, or why they hold nothing.
+    pub(crate) secrets: &'a [(Name, Result<String, String>)],
 }
 
 #[derive(Default, Deserialize)]
@@ -56,17 +60,35 @@ struct LogSection {
     level: Level,
 }
 
-impl Configuration {
-    /// Checks a document, or tells everything that is wrong with it, one
-    /// sentence each.
-    pub(crate) fn read(text: &str, sources: &Sources<'_>) -> Result<Self, Vec<String>> {
+impl Draft {
+    /// Takes a document apart, or says why that cannot be done.
+    pub(crate) fn read(text: &str) -> Result<Self, Vec<String>> {
         if text.trim().is_empty() {
             return Err(vec![format!(
                 "the Spin variable {VARIABLE} is empty; expected the text of sync.toml in it, for \
                  instance by SPIN_VARIABLE_SYNC_CONFIG=\"$(cat sync.toml)\""
             )]);
         }
-        let mut root = document::parse(text).map_err(|why| vec![format!("{VARIABLE}: {why}")])?;
+        let root = document::parse(text).map_err(|why| vec![format!("{VARIABLE}: {why}")])?;
+        Ok(Self(root))
+    }
+
+    /// The variables that hold its secrets. They are looked up before anything
+    /// is checked, since looking up may take a while.
+    pub(crate) fn secrets(&self) -> Vec<Name> {
+        let mut names = Vec::new();
+        for section in SECTIONS {
+            if let Some(value) = self.0.get(section) {
+                collect(value, &mut names);
+            }
+        }
+        names
+    }
+
+    /// Checks all of it, or tells everything that is wrong with it, one sentence
+    /// each.
+    pub(crate) fn check(self, sources: &Sources<'_>) -> Result<Configuration, Vec<String>> {
+        let mut root = self.0;
         let mut problems = Vec::new();
         if let Some(Value::Object(admin)) = root.get_mut("admin") {
             admin.remove("listen");
@@ -98,11 +120,12 @@ impl Configuration {
             }
         };
         let secret = |reference: &SecretRef| {
-            let text = (sources.secret)(&Name::of(reference))?;
-            match text.trim_end() {
+            let name = Name::of(reference);
+            let known = sources.secrets.iter().find(|(known, _)| *known == name);
+            let text = known.map_or(Ok(""), |(_, text)| text.as_deref());
+            match text.map_err(Clone::clone)?.trim_end() {
                 "" => Err(format!(
-                    "the Spin variable {} is empty; expected a secret in it",
-                    Name::of(reference)
+                    "the Spin variable {name} is empty; expected a secret in it"
                 )),
                 text => Ok(Secret::new(text)),
             }
@@ -116,7 +139,7 @@ impl Configuration {
         let name = (sources.manifest)().name;
         let policy = Policy::build(&settings, &name, &requirements, &secret);
         match (location, policy) {
-            (Ok(store), Ok(policy)) => Ok(Self {
+            (Ok(store), Ok(policy)) => Ok(Configuration {
                 policy,
                 document,
                 store,
@@ -128,6 +151,18 @@ impl Configuration {
                 Err(url.into_iter().chain(others.iter().map(shown)).collect())
             }
         }
+    }
+}
+
+/// Collects the secrets that a value names, wherever they stand in it.
+fn collect(value: &Value, names: &mut Vec<Name>) {
+    match value {
+        Value::Object(table) => match SecretRef::deserialize(value) {
+            Ok(reference) => names.push(Name::of(&reference)),
+            Err(_) => table.values().for_each(|value| collect(value, names)),
+        },
+        Value::Array(values) => values.iter().for_each(|value| collect(value, names)),
+        _ => {}
     }
 }
 
@@ -231,12 +266,17 @@ mod tests {
             "missing" => Err("the Spin variable missing: there is none".to_owned()),
             name => Ok(format!("{name}-canary")),
         };
-        let sources = Sources {
+        let draft = Draft::read(text)?;
+        let look_up = |name: Name| {
+            let value = secret(&name);
+            (name, value)
+        };
+        let secrets: Vec<_> = draft.secrets().into_iter().map(look_up).collect();
+        draft.check(&Sources {
             manifest: &manifest,
             configure: &configure,
-            secret: &secret,
-        };
-        Configuration::read(text, &sources)
+            secrets: &secrets,
+        })
     }
 
     fn problems(text: &str) -> Vec<String> {

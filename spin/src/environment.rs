@@ -1,9 +1,6 @@
 //! Clock, chance and alarm of a gateway that lives in an instance of Spin's.
 
-use crate::bindings::monotonic_clock;
-use crate::bindings::random;
-use crate::bindings::wall_clock;
-use crate::reactor;
+use crate::wasi;
 use integration_gateway::Environment;
 use std::cell::Cell;
 use std::cell::RefCell;
@@ -43,21 +40,20 @@ impl SpinEnvironment {
 
 impl Environment for SpinEnvironment {
     fn now_ms(&self) -> u64 {
-        let now = wall_clock::now();
-        now.seconds * 1000 + u64::from(now.nanoseconds) / 1_000_000
+        let (seconds, nanoseconds) = wasi::now();
+        seconds * 1000 + u64::from(nanoseconds) / 1_000_000
     }
 
     fn steady_ms(&self) -> u64 {
-        monotonic_clock::now() / 1_000_000
+        wasi::steady_ns() / 1_000_000
     }
 
     fn random(&self) -> u64 {
-        random::get_random_u64()
+        wasi::random()
     }
 
     async fn sleep(&self, ms: u64) {
-        let nanoseconds = ms.saturating_mul(1_000_000);
-        reactor::ready(monotonic_clock::subscribe_duration(nanoseconds)).await;
+        wasi::sleep(ms.saturating_mul(1_000_000)).await;
     }
 
     fn work_due(&self, _due_ms: u64) {

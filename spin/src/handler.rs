@@ -1,19 +1,18 @@
-//! Answers a request: the one thing that the component exports.
+//! Answers a request.
 
-use crate::bindings::Guest;
-use crate::bindings::http::IncomingRequest;
-use crate::bindings::http::ResponseOutparam;
 use crate::client::SpinClient;
 use crate::configuration;
 use crate::configuration::Configuration;
+use crate::configuration::Draft;
 use crate::configuration::Sources;
 use crate::environment::SpinEnvironment;
-use crate::incoming;
 use crate::log;
-use crate::reactor;
 use crate::runtime::ImportedPlugin;
 use crate::store::SpinStore;
 use crate::variables;
+use crate::wasi;
+use crate::wasi::Caller;
+use crate::wasi::Request;
 use crate::work;
 use crate::work::Bound;
 use futures_util::future::Either;
@@ -42,26 +41,17 @@ const OPERATOR_BODY_BYTES: usize = 64 << 10;
 /// The gateway as an instance puts it together.
 pub(crate) type SpinGateway = Gateway<ImportedPlugin, SpinStore, SpinClient, SpinEnvironment>;
 
-/// What the component exports.
-pub(crate) struct Component;
-
-impl Guest for Component {
-    fn handle(request: IncomingRequest, caller: ResponseOutparam) {
-        log::install();
-        reactor::block_on(serve(request, caller));
-    }
-}
-
-async fn serve(request: IncomingRequest, caller: ResponseOutparam) {
-    let mut incoming = incoming::head(&request);
-    let configuration = match configuration() {
+/// Answers one request, and does what comes of it.
+pub(crate) async fn serve(request: Request, caller: Caller) {
+    let mut incoming = wasi::head(&request);
+    let configuration = match configuration().await {
         Ok(configuration) => configuration,
         Err(problems) => {
             for problem in problems {
                 tracing::error!(problem, "the configuration cannot be used");
             }
             let why = "the gateway's configuration cannot be used; its log says why";
-            return incoming::answer(caller, failure(503, why));
+            return wasi::answer(caller, failure(503, why));
         }
     };
     log::set_level(configuration.level);
@@ -85,10 +75,10 @@ async fn serve(request: IncomingRequest, caller: ResponseOutparam) {
         true => OPERATOR_BODY_BYTES,
         false => gateway.body_limit(&incoming.path),
     };
-    incoming.body = match incoming::body(&request, most).await {
+    incoming.body = match wasi::read(request, most).await {
         Ok(body) => body,
         Err(why) => {
-            return incoming::answer(caller, failure(400, &format!("the body was cut: {why}")));
+            return wasi::answer(caller, failure(400, &format!("the body was cut: {why}")));
         }
     };
     if incoming.path == TICK {
@@ -98,11 +88,11 @@ async fn serve(request: IncomingRequest, caller: ResponseOutparam) {
         load(&gateway).await;
         let answer = async {
             let response = gateway.operate(incoming).await;
-            incoming::answer(caller, response);
+            wasi::answer(caller, response);
         };
         beside(&gateway, &environment, answer).await;
     } else {
-        let answer = gateway.receive(incoming, |response| incoming::answer(caller, response));
+        let answer = gateway.receive(incoming, |response| wasi::answer(caller, response));
         beside(&gateway, &environment, answer).await;
     }
 }
@@ -142,33 +132,33 @@ async fn tick(
     gateway: &SpinGateway,
     environment: &SpinEnvironment,
     incoming: Incoming,
-    caller: ResponseOutparam,
+    caller: Caller,
 ) {
     if let Some(refusal) = gateway.without_token(&incoming) {
-        return incoming::answer(caller, refusal);
+        return wasi::answer(caller, refusal);
     }
     if incoming.method != "POST" {
         let mut refusal = failure(405, "expected POST");
         refusal
             .headers
             .push(("allow".to_owned(), "POST".to_owned()));
-        return incoming::answer(caller, refusal);
+        return wasi::answer(caller, refusal);
     }
     let seconds = match seconds(&incoming.query) {
         Ok(seconds) => seconds,
-        Err(why) => return incoming::answer(caller, failure(400, &why)),
+        Err(why) => return wasi::answer(caller, failure(400, &why)),
     };
     if !load(gateway).await {
         let why = "the store does not answer; the gateway's log says why";
-        return incoming::answer(caller, failure(503, why));
+        return wasi::answer(caller, failure(503, why));
     }
     let bound = Bound::of_a_tick(environment, seconds);
     let work = pin!(work::run(gateway, environment, bound, || true));
     let limit = environment.sleep(u64::from(seconds) * 1000);
     match select(work, pin!(limit)).await {
-        Either::Left((ran, _)) => incoming::answer(caller, ticked(gateway, Some(ran))),
+        Either::Left((ran, _)) => wasi::answer(caller, ticked(gateway, Some(ran))),
         Either::Right(((), work)) => {
-            incoming::answer(caller, ticked(gateway, None));
+            wasi::answer(caller, ticked(gateway, None));
             work.await;
         }
     }
@@ -203,19 +193,25 @@ async fn load(gateway: &SpinGateway) -> bool {
     loaded.is_ok()
 }
 
-fn configuration() -> Result<Configuration, Vec<String>> {
-    let text = variables::read(configuration::VARIABLE).map_err(|why| {
+async fn configuration() -> Result<Configuration, Vec<String>> {
+    let text = variables::read(configuration::VARIABLE).await;
+    let text = text.map_err(|why| {
         vec![format!(
             "the Spin variable {}: {why}",
             configuration::VARIABLE
         )]
     })?;
-    let sources = Sources {
+    let draft = Draft::read(&text)?;
+    let mut secrets = Vec::new();
+    for name in draft.secrets() {
+        let value = variables::secret(&name).await;
+        secrets.push((name, value));
+    }
+    draft.check(&Sources {
         manifest: &contract::describe,
         configure: &contract::configure,
-        secret: &variables::secret,
-    };
-    Configuration::read(&text, &sources)
+        secrets: &secrets,
+    })
 }
 
 fn failure(status: u16, why: &str) -> Response {

@@ -3,9 +3,7 @@
 //!
 //! The crates that usually do this are larger than the gateway itself.
 
-use crate::bindings::stderr;
-use crate::bindings::wall_clock;
-use crate::body;
+use crate::wasi;
 use serde::Deserialize;
 use serde_json::Map;
 use serde_json::Value;
@@ -98,15 +96,8 @@ impl Subscriber for Log {
             let span = spans.entered.last();
             span.and_then(|span| spans.open.get(span)).cloned()
         });
-        let now = wall_clock::now();
-        let line = line(
-            now.seconds,
-            now.nanoseconds,
-            event.metadata(),
-            fields.0,
-            span,
-        );
-        body::write_now(&stderr::get_stderr(), line.as_bytes());
+        let line = line(wasi::now(), event.metadata(), fields.0, span);
+        wasi::write(line.as_bytes());
     }
 
     fn enter(&self, span: &span::Id) {
@@ -127,8 +118,7 @@ impl Subscriber for Log {
 }
 
 fn line(
-    seconds: u64,
-    nanoseconds: u32,
+    (seconds, nanoseconds): (u64, u32),
     metadata: &Metadata<'_>,
     fields: Map<String, Value>,
     span: Option<Map<String, Value>>,

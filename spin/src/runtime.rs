@@ -1,9 +1,11 @@
 //! The plugin, as the component that this one is composed with.
 //!
 //! It lives in the same instance, so a session that traps takes the whole
-//! request with it. Work that it was about keeps its lease; the instance that
-//! takes it over when that has lapsed counts it as a try in vain.
+//! request with it, and the others of that instance. Work that they were about
+//! keeps its lease; the instance that takes it over when that has lapsed counts
+//! it as a try in vain.
 
+use crate::wasi;
 use integration_gateway::Runtime;
 use integration_gateway::Session;
 use integration_gateway::Trap;
@@ -33,6 +35,8 @@ impl Session for ImportedSession {
         now_ms: u64,
         replies: Vec<contract::Reply>,
     ) -> Result<Vec<contract::Effect>, Trap> {
+        // The session may trap, and may have answered before.
+        wasi::turn().await;
         Ok(self.0.resume(now_ms, &replies))
     }
 }

@@ -54,22 +54,22 @@ impl Store for SpinStore {
 
     async fn get(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError> {
         match self {
-            Self::Sqlite(store) => store.get(keys),
-            Self::Postgres(store) => store.get(keys),
+            Self::Sqlite(store) => store.get(keys).await,
+            Self::Postgres(store) => store.get(keys).await,
         }
     }
 
     async fn scan(&self, scan: &Scan) -> Result<Page, StoreError> {
         match self {
-            Self::Sqlite(store) => store.scan(scan),
-            Self::Postgres(store) => store.scan(scan),
+            Self::Sqlite(store) => store.scan(scan).await,
+            Self::Postgres(store) => store.scan(scan).await,
         }
     }
 
     async fn write(&self, write: Write) -> Result<Result<u64, Refused>, StoreError> {
         match self {
-            Self::Sqlite(store) => store.write(write),
-            Self::Postgres(store) => store.write(write),
+            Self::Sqlite(store) => store.write(write).await,
+            Self::Postgres(store) => store.write(write).await,
         }
     }
 }

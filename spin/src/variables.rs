@@ -1,6 +1,6 @@
 //! Configuration and secrets, which Spin keeps as variables of the application.
 
-use crate::bindings::variables;
+use crate::wasi::variables;
 use integration_gateway::settings::SecretRef;
 use std::fmt;
 
@@ -32,8 +32,8 @@ impl fmt::Display for Name {
 }
 
 /// Looks a secret up.
-pub(crate) fn secret(name: &Name) -> Result<String, String> {
-    read(&name.0).map_err(|why| {
+pub(crate) async fn secret(name: &Name) -> Result<String, String> {
+    read(&name.0).await.map_err(|why| {
         format!(
             "the Spin variable {name}: {why}; declare it in [variables] and in \
              [component.gateway.variables] of spin.toml, and set SPIN_VARIABLE_{}",
@@ -43,8 +43,8 @@ pub(crate) fn secret(name: &Name) -> Result<String, String> {
 }
 
 /// The value of a variable, or why there is none.
-pub(crate) fn read(name: &str) -> Result<String, String> {
-    variables::get(name).map_err(|error| match error {
+pub(crate) async fn read(name: &str) -> Result<String, String> {
+    variables::get(name).await.map_err(|error| match error {
         variables::Error::InvalidName(_) => {
             "expected a name of a-z 0-9 _ that begins with a letter".to_owned()
         }

@@ -73,6 +73,17 @@ fn every_variable_is_used_and_every_one_that_is_used_is_declared() {
     assert_eq!(used, keys(&manifest["variables"]));
 }
 
+/// What is said in one of them holds for the other.
+#[test]
+fn the_manifest_of_the_build_for_wasi_0_3_differs_in_its_component_only() {
+    let mut p3: Table = read("spin.p3.toml").parse().unwrap();
+    let source = &mut p3["component"]["gateway"]["source"];
+    let p3_file = source.as_str().unwrap().to_owned();
+    assert_eq!(p3_file, "dist/servicenow_sync_spin_p3.wasm");
+    *source = Value::from("dist/servicenow_sync_spin.wasm");
+    assert_eq!(p3, manifest());
+}
+
 #[test]
 fn the_kubernetes_manifest_sets_variables_that_there_are() {
     let declared = keys(&manifest()["variables"]);

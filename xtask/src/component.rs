@@ -29,6 +29,8 @@ use wit_component::DecodedWasm;
 /// A package that becomes a component.
 pub(crate) struct Source {
     pub(crate) package: &'static str,
+    /// Its features that are wanted, with commas between.
+    pub(crate) features: &'static str,
     /// The core module that cargo makes of it.
     pub(crate) module: &'static str,
     /// The component's name in `dist`.
@@ -40,6 +42,7 @@ pub(crate) struct Source {
 /// The plugin.
 pub(crate) const PLUGIN: Source = Source {
     package: "servicenow-sync-plugin",
+    features: "",
     module: "servicenow_sync_plugin.wasm",
     component: "servicenow_sync.wasm",
     most_bytes: 400_000,
@@ -48,6 +51,7 @@ pub(crate) const PLUGIN: Source = Source {
 /// What the conformance suite puts in the plugin's place.
 pub(crate) const PROBE: Source = Source {
     package: "integration-probe",
+    features: "",
     module: "integration_probe.wasm",
     component: "integration_probe.wasm",
     most_bytes: 200_000,
@@ -192,6 +196,8 @@ pub(crate) fn compile_module(
             "--locked",
             "--package",
             source.package,
+            "--features",
+            source.features,
             "--crate-type",
             "cdylib",
         ])
@@ -216,7 +222,10 @@ pub(crate) fn cargo(toolchain: &Toolchain, places: &Places) -> std::process::Com
     cargo
         .current_dir(&places.sources)
         .env("CARGO_HOME", &places.cargo_home)
-        .env("CARGO_TARGET_DIR", &places.target);
+        .env("CARGO_TARGET_DIR", &places.target)
+        // A build script that asks for the commit of its own crate shall not
+        // find that of whatever cargo's home is in.
+        .env("GIT_CEILING_DIRECTORIES", &places.cargo_home);
     cargo
 }
 

@@ -29,17 +29,40 @@ use wac_graph::EncodeOptions;
 use wac_graph::plug;
 use wac_graph::types::Package;
 
-/// The Spin gateway without a plugin.
-const SPIN: Source = Source {
-    package: "servicenow-sync-spin",
-    module: "servicenow_sync_spin.wasm",
-    component: "servicenow_sync_spin_gateway.wasm",
-    most_bytes: 760_000,
-};
-/// The two in one.
-const COMPOSED: &str = "servicenow_sync_spin.wasm";
-/// The gateway and what the conformance suite puts in the plugin's place.
-const WITH_PROBE: &str = "integration_probe_spin.wasm";
+/// A gateway that is a component.
+struct Gateway {
+    /// Without a plugin.
+    source: Source,
+    /// With ours in it.
+    composed: &'static str,
+    /// With what the conformance suite puts in the plugin's place.
+    with_probe: &'static str,
+}
+
+const GATEWAYS: [Gateway; 2] = [
+    Gateway {
+        source: Source {
+            package: "servicenow-sync-spin",
+            features: "",
+            module: "servicenow_sync_spin.wasm",
+            component: "servicenow_sync_spin_gateway.wasm",
+            most_bytes: 760_000,
+        },
+        composed: "servicenow_sync_spin.wasm",
+        with_probe: "integration_probe_spin.wasm",
+    },
+    Gateway {
+        source: Source {
+            package: "servicenow-sync-spin",
+            features: "p3",
+            module: "servicenow_sync_spin.wasm",
+            component: "servicenow_sync_spin_p3_gateway.wasm",
+            most_bytes: 900_000,
+        },
+        composed: "servicenow_sync_spin_p3.wasm",
+        with_probe: "integration_probe_spin_p3.wasm",
+    },
+];
 const CHECKSUMS: &str = "SHA256SUMS";
 
 /// A file of `dist`.
@@ -71,8 +94,11 @@ pub(crate) fn for_tests(way: Option<Way>) -> Result<()> {
     let parts = Parts::build(way)?;
     write(&parts.components(None)?)?;
     let probe = component::build(&component::PROBE, way)?;
-    let composed = compose(&probe, &parts.gateway)?;
-    component::write(&checkout::dist().join(WITH_PROBE), &composed)
+    for (gateway, bytes) in GATEWAYS.iter().zip(&parts.gateways) {
+        let composed = compose(&probe, bytes)?;
+        component::write(&checkout::dist().join(gateway.with_probe), &composed)?;
+    }
+    Ok(())
 }
 
 /// The commit that is checked out, if there is nothing else in the checkout.
@@ -90,8 +116,8 @@ struct Parts {
     toolchain: Toolchain,
     places: Places,
     plugin: Vec<u8>,
-    /// The Spin gateway, which tells nothing about itself yet.
-    gateway: Vec<u8>,
+    /// Those of [`GATEWAYS`], which tell nothing about themselves yet.
+    gateways: Vec<Vec<u8>>,
 }
 
 impl Parts {
@@ -101,16 +127,20 @@ impl Parts {
         let plugin = stage("building the plugin", || {
             component::compile(&component::PLUGIN, &toolchain, &places)
         })?;
-        let gateway = stage("building the Spin gateway", || {
-            let flags = toolchain.std_build_flags;
-            let module = component::compile_module(&SPIN, &toolchain, flags, &places)?;
-            component::encode(&module)
-        })?;
+        let build = |Gateway { source, .. }| {
+            stage(&format!("building {}", source.component), || {
+                let flags = toolchain.std_build_flags;
+                let module = component::compile_module(&source, &toolchain, flags, &places)?;
+                component::encode(&module)
+            })
+        };
+        let gateways = GATEWAYS.into_iter().map(build);
+        let gateways = gateways.collect::<Result<_>>()?;
         Ok(Self {
             toolchain,
             places,
             plugin,
-            gateway,
+            gateways,
         })
     }
 
@@ -120,24 +150,27 @@ impl Parts {
             None => Ok(component),
         };
         let plugin = stamped(self.plugin.clone())?;
-        let described = |component: &[u8]| {
+        let described = |package, component: &[u8]| {
             let cargo = component::cargo(&self.toolchain, &self.places);
             let compiler = &self.toolchain.rustc.version;
-            stamped(metadata::describe(
-                component,
-                SPIN.package,
-                compiler,
-                cargo,
-            )?)
+            stamped(metadata::describe(component, package, compiler, cargo)?)
         };
-        let composed = described(&compose(&plugin, &self.gateway)?)?;
-        let gateway = described(&self.gateway)?;
-        component::check_size(&SPIN, gateway.len())?;
-        Ok(vec![
-            artifact(component::PLUGIN.component, plugin),
-            artifact(COMPOSED, composed),
-            artifact(SPIN.component, gateway),
-        ])
+        let mut artifacts = Vec::new();
+        for (
+            Gateway {
+                source, composed, ..
+            },
+            gateway,
+        ) in GATEWAYS.iter().zip(&self.gateways)
+        {
+            let whole = described(source.package, &compose(&plugin, gateway)?)?;
+            let alone = described(source.package, gateway)?;
+            component::check_size(source, alone.len())?;
+            artifacts.push(artifact(composed, whole));
+            artifacts.push(artifact(source.component, alone));
+        }
+        artifacts.push(artifact(component::PLUGIN.component, plugin));
+        Ok(artifacts)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Bills of materials, in CycloneDX 1.5: what is in the gateway, and what is in
+//! Bills of materials, in CycloneDX 1.5: what is in the gateways, and what is in
 //! the plugin.
 //!
 //! They are made from what cargo itself resolves, for one target, and list what
@@ -26,26 +26,38 @@ const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 /// A program, and the target that it is built for.
 struct Program {
     package: &'static str,
+    /// As `cargo` takes them, with the package before each.
+    features: &'static str,
     target: &'static str,
     file: &'static str,
 }
 
 const GATEWAY: Program = Program {
     package: "servicenow-sync",
+    features: "",
     target: "x86_64-unknown-linux-gnu",
     file: "servicenow-sync.cdx.json",
 };
 
 const PLUGIN: Program = Program {
     package: "servicenow-sync-plugin",
+    features: "",
     target: "wasm32-unknown-unknown",
     file: "servicenow_sync.wasm.cdx.json",
 };
 
 const SPIN: Program = Program {
     package: "servicenow-sync-spin",
+    features: "",
     target: "wasm32-unknown-unknown",
     file: "servicenow_sync_spin_gateway.wasm.cdx.json",
+};
+
+const SPIN_P3: Program = Program {
+    package: "servicenow-sync-spin",
+    features: "servicenow-sync-spin/p3",
+    target: "wasm32-unknown-unknown",
+    file: "servicenow_sync_spin_p3_gateway.wasm.cdx.json",
 };
 
 pub(crate) fn run() -> Result<()> {
@@ -60,7 +72,7 @@ pub(crate) fn run() -> Result<()> {
 
 /// All bills, with the names of their files.
 pub(crate) fn bills() -> Result<Vec<(&'static str, String)>> {
-    let programs = [GATEWAY, PLUGIN, SPIN].into_iter();
+    let programs = [GATEWAY, PLUGIN, SPIN, SPIN_P3].into_iter();
     programs
         .map(|program| {
             let text = serde_json::to_string_pretty(&bill(&program)?)?;
@@ -73,6 +85,7 @@ fn bill(program: &Program) -> Result<Value> {
     let mut metadata = cargo();
     metadata.args(["metadata", "--locked", "--format-version", "1"]);
     metadata.args(["--filter-platform", program.target]);
+    metadata.args(["--features", program.features]);
     let metadata: Value = serde_json::from_str(&output(&mut metadata)?)?;
     let lock = fs::read_to_string(checkout::root().join("Cargo.lock"))?;
     assemble(program.package, &metadata, &checksums(&lock))
@@ -362,7 +375,21 @@ mod tests {
         for linked in ["integration-gateway", "wit-bindgen", "url"] {
             assert!(names.contains(linked), "{linked} is missing");
         }
-        for not_linked in ["servicenow-sync-plugin", "wasmtime", "redb"] {
+        for not_linked in ["servicenow-sync-plugin", "spin-sdk", "wasmtime", "redb"] {
+            assert!(!names.contains(not_linked), "{not_linked} is no part of it");
+        }
+    }
+
+    #[test]
+    fn the_bill_of_the_spin_gateway_for_wasi_0_3_has_spins_sdk_and_what_that_needs() {
+        let bill = bill(&SPIN_P3).expect("a bill");
+        keeps_the_rules(&bill);
+        let names = names(&bill);
+        for linked in ["integration-gateway", "spin-sdk", "wasip3"] {
+            assert!(names.contains(linked), "{linked} is missing");
+        }
+        // JavaScript's clock, of which another feature of the SDK is made.
+        for not_linked in ["servicenow-sync-plugin", "chrono", "js-sys"] {
             assert!(!names.contains(not_linked), "{not_linked} is no part of it");
         }
     }

@@ -10,7 +10,7 @@ use wit_component::DecodedWasm;
 use wit_parser::Resolve;
 
 /// What is handed out: its file in `dist`, and what it is called.
-const ARTIFACTS: [(&str, &str); 3] = [
+const ARTIFACTS: [(&str, &str); 5] = [
     ("servicenow_sync.wasm", "the plugin"),
     (
         "servicenow_sync_spin.wasm",
@@ -20,18 +20,37 @@ const ARTIFACTS: [(&str, &str); 3] = [
         "servicenow_sync_spin_gateway.wasm",
         "the Spin gateway, and the plugin as its dependency",
     ),
+    (
+        "servicenow_sync_spin_p3.wasm",
+        "that for WASI 0.3 with the plugin in it",
+    ),
+    (
+        "servicenow_sync_spin_p3_gateway.wasm",
+        "that for WASI 0.3, and the plugin as its dependency",
+    ),
 ];
 
-/// The worlds and what people call the runtime; a second world is that of the
-/// runtime joining two components by itself.
+/// The worlds and what people call the runtime: a component needs one of them,
+/// of which some are that of the runtime joining two components by itself.
 const RUNTIMES: [(&str, &[&str]); 7] = [
     (
         "Spin 3.6, SpinKube's shim 0.24",
         &["spin-3-6", "spin-3-6-joining"],
     ),
     ("Spin 4.0", &["spin-4-0", "spin-4-0-joining"]),
-    ("Spin 4.1 (pre-release)", &["spin-4-1", "spin-4-1-joining"]),
-    ("`wasmtime serve` 48", &["wasmtime-serve-48"]),
+    (
+        "Spin 4.1 (pre-release)",
+        &[
+            "spin-4-1",
+            "spin-4-1-joining",
+            "spin-4-1-wasi-0-3",
+            "spin-4-1-wasi-0-3-joining",
+        ],
+    ),
+    (
+        "`wasmtime serve` 48",
+        &["wasmtime-serve-48", "wasmtime-serve-48-wasi-0-3"],
+    ),
     ("wasmCloud, `wash` 2", &["wash-2"]),
     ("`jco serve` 1", &["jco-serve-1"]),
     ("a program that embeds it: wasmtime, jco", &["embedding"]),
@@ -50,9 +69,16 @@ fn worlds() -> Resolve {
     let files = |folder: &str| {
         let entries = fs::read_dir(root().join(folder)).unwrap();
         let paths = entries.map(|entry| entry.unwrap().path());
+        let paths = paths.filter(|path| path.is_file());
         paths.map(|path| fs::read_to_string(path).unwrap())
     };
-    let interfaces = ["wit", "spin/wit/deps"].into_iter().flat_map(files);
+    let interfaces = [
+        "wit",
+        "spin/wit/p2/deps",
+        "tests/spin/wit/p3/deps",
+        "tests/worlds/wasi-0.3",
+    ];
+    let interfaces = interfaces.into_iter().flat_map(files);
     let mut waiting: Vec<String> = interfaces.collect();
     // Each after those that it uses, in whatever order that is.
     while !waiting.is_empty() {
@@ -134,7 +160,11 @@ fn matrix() -> String {
             let obstacles: Option<Vec<String>> = obstacles.collect();
             table += &match obstacles {
                 None => " loads |".to_owned(),
-                Some(obstacles) => format!(" no: {} |", obstacles[0]),
+                Some(obstacles) => {
+                    // What is missing tells more than what is called otherwise.
+                    let missing = obstacles.iter().find(|why| why.starts_with("there is no"));
+                    format!(" no: {} |", missing.unwrap_or(&obstacles[0]))
+                }
             };
         }
         table.push('\n');

@@ -5,12 +5,13 @@
 //! does not know where its connection has been. So each of them looks at once
 //! whether it is one that keeps what it confirms.
 
-use crate::bindings::postgres::Connection;
-use crate::bindings::rdbms_types::DbValue;
-use crate::bindings::rdbms_types::Error;
-use crate::bindings::rdbms_types::ParameterValue;
 use crate::store::sql::Database;
 use crate::store::sql::Value;
+use crate::wasi::postgres;
+use crate::wasi::postgres::Connection;
+use crate::wasi::postgres::DbValue;
+use crate::wasi::postgres::Error;
+use crate::wasi::postgres::ParameterValue;
 use integration_gateway::Secret;
 use integration_gateway::StoreError;
 use integration_gateway::sql::CREATE_IN_POSTGRES;
@@ -43,14 +44,15 @@ impl Postgres {
         }
     }
 
-    fn connection(&self) -> Result<&Connection, StoreError> {
+    async fn connection(&self) -> Result<&Connection, StoreError> {
         if self.connection.get().is_none() {
             let url = self.url.reveal();
-            let connection = Connection::open(url).map_err(|e| {
+            let connection = postgres::open(url).await.map_err(|e| {
                 // Where Spin does not allow the address it names it whole.
                 StoreError(error(e).0.replace(url, "the URL"))
             })?;
-            prepare(|statement| run(&connection, statement, Vec::new()))?;
+            let run = async |statement: &str| run(&connection, statement, Vec::new()).await;
+            prepare(run).await?;
             let _ = self.connection.set(connection);
         }
         let opened = self.connection.get();
@@ -62,12 +64,13 @@ impl Database for Postgres {
     const CREATE_KEY: &str = CREATE_KEY_IN_POSTGRES;
     const REPLACE_KEY: &str = REPLACE_KEY_IN_POSTGRES;
 
-    fn query(
+    async fn query(
         &self,
         statement: &str,
         parameters: Vec<Value>,
     ) -> Result<Vec<Vec<Value>>, StoreError> {
-        let rows = run(self.connection()?, statement, parameters)?;
+        let connection = self.connection().await?;
+        let rows = run(connection, statement, parameters).await?;
         Ok(rows
             .into_iter()
             .map(|row| row.into_iter().map(from_postgres).collect())
@@ -75,8 +78,10 @@ impl Database for Postgres {
     }
 }
 
-fn prepare(run: impl Fn(&str) -> Result<Vec<Vec<DbValue>>, StoreError>) -> Result<(), StoreError> {
-    let found = run(LOOK)?;
+async fn prepare(
+    run: impl AsyncFn(&str) -> Result<Vec<Vec<DbValue>>, StoreError>,
+) -> Result<(), StoreError> {
+    let found = run(LOOK).await?;
     let is = |place: usize| {
         let row = found.first();
         matches!(
@@ -97,9 +102,9 @@ fn prepare(run: impl Fn(&str) -> Result<Vec<Vec<DbValue>>, StoreError>) -> Resul
         ));
     }
     if !is(2) {
-        run(CREATE_IN_POSTGRES)?;
+        run(CREATE_IN_POSTGRES).await?;
     }
-    let schema = run(READ_SCHEMA)?;
+    let schema = run(READ_SCHEMA).await?;
     let found = match schema.first().and_then(|row| row.first()) {
         Some(DbValue::Int64(SCHEMA)) => return Ok(()),
         Some(DbValue::Int64(found)) => found.to_string(),
@@ -135,14 +140,14 @@ pub(crate) fn checked(url: &Secret) -> Result<Secret, String> {
     Ok(Secret::new(parsed.as_str()))
 }
 
-fn run(
+async fn run(
     connection: &Connection,
     statement: &str,
     parameters: Vec<Value>,
 ) -> Result<Vec<Vec<DbValue>>, StoreError> {
     let parameters: Vec<_> = parameters.into_iter().map(to_postgres).collect();
-    let found = connection.query(statement, &parameters).map_err(error)?;
-    Ok(found.rows)
+    let rows = postgres::query(connection, statement, parameters).await;
+    rows.map_err(error)
 }
 
 fn to_postgres(value: Value) -> ParameterValue {
@@ -166,16 +171,17 @@ fn from_postgres(value: DbValue) -> Value {
 fn error(error: Error) -> StoreError {
     StoreError(match error {
         Error::ConnectionFailed(why) => format!("no connection to PostgreSQL: {why}"),
-        Error::BadParameter(why)
-        | Error::QueryFailed(why)
-        | Error::ValueConversionFailed(why)
-        | Error::Other(why) => format!("PostgreSQL: {why}"),
+        Error::QueryFailed(why) => format!("PostgreSQL: {why}"),
+        Error::BadParameter(why) | Error::ValueConversionFailed(why) | Error::Other(why) => {
+            format!("PostgreSQL: {why}")
+        }
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt as _;
 
     #[test]
     fn a_connection_that_leaves_the_machine_is_encrypted() {
@@ -204,12 +210,13 @@ mod tests {
     #[test]
     fn a_database_of_another_schema_is_left_as_it_is() {
         let said = |schema: Vec<Vec<DbValue>>| {
-            let run = |statement: &str| match statement {
+            let run = async |statement: &str| match statement {
                 LOOK => Ok(vec![[true, false, true].map(DbValue::Boolean).into()]),
                 READ_SCHEMA => Ok(schema.clone()),
                 other => panic!("{other}"),
             };
-            prepare(run).map_err(|error| error.0)
+            let prepared = prepare(run).now_or_never().unwrap();
+            prepared.map_err(|error| error.0)
         };
         assert_eq!(said(vec![vec![DbValue::Int64(1)]]), Ok(()));
         for (schema, found) in [(vec![vec![DbValue::Int64(2)]], "2"), (vec![], "none")] {

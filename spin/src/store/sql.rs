@@ -21,8 +21,11 @@ pub(crate) trait Database {
     const REPLACE_KEY: &str;
 
     /// Runs one statement, whose parameters are written `$1`, `$2`.
-    fn query(&self, statement: &str, parameters: Vec<Value>)
-    -> Result<Vec<Vec<Value>>, StoreError>;
+    async fn query(
+        &self,
+        statement: &str,
+        parameters: Vec<Value>,
+    ) -> Result<Vec<Vec<Value>>, StoreError>;
 }
 
 /// What goes into a statement and comes out of it.
@@ -43,7 +46,7 @@ const FIND_KEY: &str = "SELECT revision FROM servicenow_sync_keys WHERE key = $1
 pub(crate) struct SqlStore<D>(pub(crate) D);
 
 impl<D: Database> SqlStore<D> {
-    pub(crate) fn get(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError> {
+    pub(crate) async fn get(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
@@ -53,7 +56,7 @@ impl<D: Database> SqlStore<D> {
             "SELECT key, value, revision FROM servicenow_sync_keys WHERE key IN ({places})"
         );
         let parameters = keys.iter().cloned().map(Value::Text).collect();
-        let rows = self.0.query(&statement, parameters)?;
+        let rows = self.0.query(&statement, parameters).await?;
         let found: Vec<KeyedEntry> = rows
             .into_iter()
             .map(keyed_entry)
@@ -65,7 +68,7 @@ impl<D: Database> SqlStore<D> {
         Ok(keys.iter().map(entry).collect())
     }
 
-    pub(crate) fn scan(&self, scan: &Scan) -> Result<Page, StoreError> {
+    pub(crate) async fn scan(&self, scan: &Scan) -> Result<Page, StoreError> {
         let page = PageStatement::new(scan);
         let mut parameters = vec![
             Value::Text(page.from.to_owned()),
@@ -73,7 +76,7 @@ impl<D: Database> SqlStore<D> {
             Value::Integer(page.bytes),
         ];
         parameters.extend(page.end.map(Value::Text));
-        let rows = self.0.query(&page.text, parameters)?;
+        let rows = self.0.query(&page.text, parameters).await?;
         let seen = match rows.first().and_then(|row| row.get(3)) {
             Some(Value::Integer(seen)) => *seen,
             _ => 0,
@@ -82,7 +85,7 @@ impl<D: Database> SqlStore<D> {
         Ok(sql::page(entries?, seen))
     }
 
-    pub(crate) fn write(&self, write: Write) -> Result<Result<u64, Refused>, StoreError> {
+    pub(crate) async fn write(&self, write: Write) -> Result<Result<u64, Refused>, StoreError> {
         let key = Value::Text(write.key);
         let expected = match sql::expected(&write.precondition) {
             Ok(expected) => expected.map(Value::Integer),
@@ -92,23 +95,18 @@ impl<D: Database> SqlStore<D> {
             Some(value) => (Some(Value::Blob(value)), false),
             None => (None, true),
         };
-        let rows = match (value, expected) {
-            (Some(value), None) => self.0.query(D::CREATE_KEY, vec![key, value]),
-            (Some(value), Some(expected)) => {
-                self.0.query(D::REPLACE_KEY, vec![key, value, expected])
-            }
-            (None, Some(expected)) => self.0.query(DELETE_KEY, vec![key, expected]),
-            // Deleting what is not there succeeds by doing nothing.
-            (None, None) => {
-                let found = self.0.query(FIND_KEY, vec![key])?;
-                return Ok(if found.is_empty() {
-                    Ok(0)
-                } else {
-                    Err(Refused)
-                });
-            }
-        }?;
+        let (statement, parameters) = match (value, expected) {
+            (Some(value), None) => (D::CREATE_KEY, vec![key, value]),
+            (Some(value), Some(expected)) => (D::REPLACE_KEY, vec![key, value, expected]),
+            (None, Some(expected)) => (DELETE_KEY, vec![key, expected]),
+            (None, None) => (FIND_KEY, vec![key]),
+        };
+        let only_looks = statement == FIND_KEY;
+        let rows = self.0.query(statement, parameters).await?;
         match rows.first() {
+            // Deleting what is not there succeeds by doing nothing.
+            None if only_looks => Ok(Ok(0)),
+            Some(_) if only_looks => Ok(Err(Refused)),
             None => Ok(Err(Refused)),
             Some(_) if deletes => Ok(Ok(0)),
             Some(row) => revision(row.first()).map(Ok),

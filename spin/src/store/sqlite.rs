@@ -4,10 +4,10 @@
 //! that says AUTOINCREMENT. So a key is replaced by a new row, and a key that is
 //! deleted and created again never returns to a revision that it once had.
 
-use crate::bindings::sqlite;
-use crate::bindings::sqlite::Connection;
 use crate::store::sql::Database;
 use crate::store::sql::Value;
+use crate::wasi::sqlite;
+use crate::wasi::sqlite::Connection;
 use integration_gateway::StoreError;
 use integration_gateway::sql::READ_SCHEMA;
 use std::cell::OnceCell;
@@ -40,13 +40,15 @@ const MANY_WRITERS: [&str; 2] = ["PRAGMA busy_timeout = 25000", "PRAGMA journal_
 pub(crate) struct Sqlite(OnceCell<Connection>);
 
 impl Sqlite {
-    fn connection(&self) -> Result<&Connection, StoreError> {
+    async fn connection(&self) -> Result<&Connection, StoreError> {
         if self.0.get().is_none() {
-            let connection = Connection::open(NAME).map_err(error)?;
+            let connection = sqlite::open(NAME).await.map_err(error)?;
+            let run = async |statement: &str| run(&connection, statement, Vec::new()).await;
             for pragma in MANY_WRITERS {
-                let _ = run(&connection, pragma, Vec::new());
+                let _ = run(pragma).await;
             }
-            prepare(|statement| run(&connection, statement, Vec::new()))?;
+            prepare(run).await?;
+            // Somebody else may have been faster; either will do.
             let _ = self.0.set(connection);
         }
         let opened = self.0.get();
@@ -61,12 +63,13 @@ impl Database for Sqlite {
         SELECT key, $2 FROM servicenow_sync_keys WHERE key = $1 AND revision = $3 \
         RETURNING revision";
 
-    fn query(
+    async fn query(
         &self,
         statement: &str,
         parameters: Vec<Value>,
     ) -> Result<Vec<Vec<Value>>, StoreError> {
-        run(self.connection()?, &numbered(statement), parameters)
+        let connection = self.connection().await?;
+        run(connection, &numbered(statement), parameters).await
     }
 }
 
@@ -76,16 +79,18 @@ fn numbered(statement: &str) -> String {
 }
 
 /// Creates what is not there yet, and checks that what is there can be used.
-fn prepare(run: impl Fn(&str) -> Result<Vec<Vec<Value>>, StoreError>) -> Result<(), StoreError> {
+async fn prepare(
+    run: impl AsyncFn(&str) -> Result<Vec<Vec<Value>>, StoreError>,
+) -> Result<(), StoreError> {
     let mut schema = Vec::new();
-    if !run(EXISTS)?.is_empty() {
-        schema = run(READ_SCHEMA)?;
+    if !run(EXISTS).await?.is_empty() {
+        schema = run(READ_SCHEMA).await?;
     }
     if schema.is_empty() {
         for statement in CREATE {
-            run(statement)?;
+            run(statement).await?;
         }
-        schema = run(READ_SCHEMA)?;
+        schema = run(READ_SCHEMA).await?;
     }
     let found = match schema.first().and_then(|row| row.first()) {
         Some(Value::Integer(SCHEMA)) => return Ok(()),
@@ -98,16 +103,16 @@ fn prepare(run: impl Fn(&str) -> Result<Vec<Vec<Value>>, StoreError>) -> Result<
     )))
 }
 
-fn run(
+async fn run(
     connection: &Connection,
     statement: &str,
     parameters: Vec<Value>,
 ) -> Result<Vec<Vec<Value>>, StoreError> {
     let parameters: Vec<_> = parameters.into_iter().map(to_sqlite).collect();
-    let found = connection.execute(statement, &parameters).map_err(error)?;
-    let rows = found.rows.into_iter();
+    let rows = sqlite::execute(connection, statement, parameters).await;
+    let rows = rows.map_err(error)?.into_iter();
     Ok(rows
-        .map(|row| row.values.into_iter().map(from_sqlite).collect())
+        .map(|row| row.into_iter().map(from_sqlite).collect())
         .collect())
 }
 
@@ -146,16 +151,18 @@ fn error(error: sqlite::Error) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt as _;
 
     #[test]
     fn a_database_of_another_schema_is_left_as_it_is() {
         let said = |schema: Value| {
-            let run = |statement: &str| match statement {
+            let run = async |statement: &str| match statement {
                 EXISTS => Ok(vec![vec![Value::Integer(1)]]),
                 READ_SCHEMA => Ok(vec![vec![schema.clone()]]),
                 other => panic!("{other}"),
             };
-            prepare(run).map_err(|error| error.0)
+            let prepared = prepare(run).now_or_never().unwrap();
+            prepared.map_err(|error| error.0)
         };
         assert_eq!(said(Value::Integer(1)), Ok(()));
         for (schema, found) in [(Value::Integer(2), "2"), (Value::Other, "none")] {

@@ -1,16 +1,20 @@
 //! A host that stands in for Spin where there is none: it reads `spin.toml`,
-//! links what Spin links for a WASI 0.2 component, and nothing else.
+//! links what Spin 3 links for a WASI 0.2 component, or what Spin 4.1 links for a
+//! WASI 0.3 one, and nothing else.
 //!
 //! What it has in common with Spin, since a gateway depends on it:
 //!
-//! * every request gets an instance of its own, which lives until its handler
-//!   returns, also after the answer;
+//! * every request to a WASI 0.2 component gets an instance of its own, which
+//!   lives until its handler returns, also after the answer;
+//! * an instance of a WASI 0.3 component takes up to 128 requests, 16 of them at
+//!   the same time, and ends a second after it has nothing more to do;
 //! * variables come from `spin.toml` and from whoever starts it, and a component
 //!   sees those that are mapped to it;
 //! * requests and connections go where `allowed_outbound_hosts` lets them;
-//! * `fermyon:spin/sqlite` opens the databases that the component may have, in
-//!   files that all instances share;
-//! * what an instance traps on ends that instance, and the caller gets 500.
+//! * it opens the SQLite databases that the component may have, in files that all
+//!   instances share;
+//! * what an instance traps on ends that instance, and whoever waits for it gets
+//!   500.
 //!
 //! It knows no other trigger, no other store and no TLS.
 
@@ -19,16 +23,18 @@
 pub mod allowed;
 pub mod manifest;
 mod outbound;
+mod p3;
 mod postgres;
 pub mod server;
 mod sqlite;
 mod state;
 mod variables;
+mod worker;
 
 #[allow(missing_docs, unreachable_pub)]
 mod bindings {
     wasmtime::component::bindgen!({
-        path: "wit",
+        path: "wit/p2",
         world: "host",
         imports: { default: async | trappable },
         with: {

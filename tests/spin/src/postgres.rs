@@ -1,5 +1,5 @@
-//! `fermyon:spin/postgres` over connections that all instances share, as Spin
-//! pools them.
+//! PostgreSQL databases over connections that all instances share, as Spin pools
+//! them.
 
 use crate::bindings::fermyon::spin::postgres;
 use crate::bindings::fermyon::spin::rdbms_types;
@@ -47,8 +47,37 @@ impl Pools {
 }
 
 /// What a component takes for a connection.
+#[derive(Clone)]
 #[allow(unreachable_pub, reason = "the generated bindings name it")]
 pub struct Connection(Pool);
+
+impl Connection {
+    /// Connects where the component may. One that cannot be reached is told at
+    /// once.
+    pub(crate) async fn open(
+        application: &Application,
+        pools: &Pools,
+        address: &str,
+    ) -> Result<Self, Error> {
+        let failed = |error: String| Error::ConnectionFailed(error);
+        let config: Config = address.parse().map_err(|e| failed(format!("{e}")))?;
+        if !is_allowed(application, &config) {
+            return Err(failed("the address is not allowed".to_owned()));
+        }
+        let pool = pools.get(address, config)?;
+        drop(pool.get().await.map_err(|e| failed(e.to_string()))?);
+        Ok(Self(pool))
+    }
+
+    /// Runs one statement that returns rows.
+    pub(crate) async fn query(
+        &self,
+        statement: &str,
+        parameters: &[ParameterValue],
+    ) -> Result<RowSet, Error> {
+        query(&self.0, statement, parameters).await
+    }
+}
 
 impl rdbms_types::Host for State {}
 impl postgres::Host for State {}
@@ -58,19 +87,9 @@ impl postgres::HostConnection for State {
         &mut self,
         address: String,
     ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
-        let opened = async {
-            let failed = |error: String| Error::ConnectionFailed(error);
-            let config: Config = address.parse().map_err(|e| failed(format!("{e}")))?;
-            if !is_allowed(&self.application, &config) {
-                return Err(failed("the address is not allowed".to_owned()));
-            }
-            let pool = self.pools.get(&address, config)?;
-            // One that cannot be reached is told at once.
-            drop(pool.get().await.map_err(|e| failed(e.to_string()))?);
-            Ok(pool)
-        };
-        Ok(match opened.await {
-            Ok(pool) => Ok(self.table.push(Connection(pool))?),
+        let opened = Connection::open(&self.application, &self.pools, &address).await;
+        Ok(match opened {
+            Ok(connection) => Ok(self.table.push(connection)?),
             Err(error) => Err(error),
         })
     }
@@ -81,8 +100,8 @@ impl postgres::HostConnection for State {
         statement: String,
         parameters: Vec<ParameterValue>,
     ) -> wasmtime::Result<Result<RowSet, Error>> {
-        let pool = self.table.get(&connection)?.0.clone();
-        Ok(query(&pool, &statement, &parameters).await)
+        let connection = self.table.get(&connection)?.clone();
+        Ok(connection.query(&statement, &parameters).await)
     }
 
     async fn execute(
@@ -91,10 +110,9 @@ impl postgres::HostConnection for State {
         statement: String,
         parameters: Vec<ParameterValue>,
     ) -> wasmtime::Result<Result<u64, Error>> {
-        let pool = self.table.get(&connection)?.0.clone();
-        Ok(query(&pool, &statement, &parameters)
-            .await
-            .map(|found| found.rows.len() as u64))
+        let connection = self.table.get(&connection)?.clone();
+        let found = connection.query(&statement, &parameters).await;
+        Ok(found.map(|found| found.rows.len() as u64))
     }
 
     async fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {

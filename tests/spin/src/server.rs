@@ -1,8 +1,9 @@
 //! The HTTP trigger.
 
 use crate::manifest::Application;
-use crate::postgres::Pools;
+use crate::p3;
 use crate::state::State;
+use crate::worker::Workers;
 use anyhow::Context as _;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -17,26 +18,26 @@ use std::convert::Infallible;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::thread;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wasmtime::Cache;
 use wasmtime::CacheConfig;
 use wasmtime::Config;
 use wasmtime::Engine;
-use wasmtime::Store;
 use wasmtime::component::Component;
 use wasmtime::component::Linker;
-use wasmtime_wasi_http::WasiHttpView as _;
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
-use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
-use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
+use wasmtime_wasi_http::Error;
+use wasmtime_wasi_http::WasiBody;
+use wasmtime_wasi_http::handler::ProxyHandler;
+use wasmtime_wasi_http::handler::ProxyPre;
+use wasmtime_wasi_http::p2::bindings as p2;
+use wasmtime_wasi_http::p3::bindings::ServicePre;
 
 /// How often an instance that calculates lets others go on.
 const TICK: Duration = Duration::from_millis(10);
@@ -45,7 +46,8 @@ const TICK: Duration = Duration::from_millis(10);
 #[derive(Clone)]
 pub struct Loaded {
     application: Arc<Application>,
-    component: ProxyPre<State>,
+    engine: Engine,
+    component: Arc<ProxyPre<State>>,
 }
 
 impl Loaded {
@@ -62,12 +64,7 @@ impl Loaded {
         let component = Component::from_file(&engine, source).map_err(anyhow_of);
         let component = component
             .with_context(|| format!("{}; `cargo xtask dist` makes it", source.display()))?;
-        let mut linker = Linker::new(&engine);
-        State::link(&mut linker).map_err(anyhow_of)?;
-        let component = linker
-            .instantiate_pre(&component)
-            .and_then(ProxyPre::new)
-            .map_err(anyhow_of)?;
+        let component = link(&engine, &component).map_err(anyhow_of)?;
         let weak = engine.weak();
         thread::spawn(move || {
             while let Some(engine) = weak.upgrade() {
@@ -78,9 +75,25 @@ impl Loaded {
         });
         Ok(Self {
             application: Arc::new(application),
-            component,
+            engine,
+            component: Arc::new(component),
         })
     }
+}
+
+/// Links a component with what Spin has for the WASI of its handler.
+fn link(engine: &Engine, component: &Component) -> wasmtime::Result<ProxyPre<State>> {
+    let mut linker = Linker::new(engine);
+    let is_p3 = component
+        .get_export(None, "wasi:http/handler@0.3.0")
+        .is_some();
+    Ok(if is_p3 {
+        p3::link(&mut linker)?;
+        ProxyPre::P3(ServicePre::new(linker.instantiate_pre(component)?)?)
+    } else {
+        State::link(&mut linker)?;
+        ProxyPre::P2(p2::ProxyPre::new(linker.instantiate_pre(component)?)?)
+    })
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "it is handed over")]
@@ -92,17 +105,9 @@ fn anyhow_of(error: wasmtime::Error) -> anyhow::Error {
 /// in the middle of whatever its instances do.
 pub struct Server {
     address: SocketAddr,
-    // Before the tasks that it stands for.
     tasks: Arc<Mutex<JoinSet<()>>>,
-}
-
-struct Shared {
-    loaded: Loaded,
-    /// Where databases are.
-    folder: PathBuf,
-    memory_bytes: usize,
-    pools: Arc<Pools>,
-    tasks: Arc<Mutex<JoinSet<()>>>,
+    /// Closed with the server, which ends its instances.
+    _alive: watch::Sender<()>,
 }
 
 impl Server {
@@ -116,25 +121,33 @@ impl Server {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let tasks = Arc::<Mutex<JoinSet<()>>>::default();
-        let shared = Arc::new(Shared {
-            loaded: loaded.clone(),
+        let (alive, killed) = watch::channel(());
+        let handler = ProxyHandler::new(Workers {
+            application: Arc::clone(&loaded.application),
+            engine: loaded.engine.clone(),
+            component: Arc::clone(&loaded.component),
             folder: folder.to_owned(),
             memory_bytes,
             pools: Arc::default(),
-            tasks: Arc::clone(&tasks),
+            killed,
         });
+        let connections = Arc::clone(&tasks);
         spawn(&tasks, async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let _ = stream.set_nodelay(true);
-                let served = Arc::clone(&shared);
-                let service = service_fn(move |request| handle(Arc::clone(&served), request));
+                let handler = handler.clone();
+                let service = service_fn(move |request| handle(handler.clone(), request));
                 let connection =
                     http1::Builder::new().serve_connection(TokioIo::new(stream), service);
                 // Whoever hangs up is gone.
-                spawn(&shared.tasks, async { drop(connection.await) });
+                spawn(&connections, async { drop(connection.await) });
             }
         });
-        Ok(Self { address, tasks })
+        Ok(Self {
+            address,
+            tasks,
+            _alive: alive,
+        })
     }
 
     /// Where it listens.
@@ -164,59 +177,19 @@ fn spawn(tasks: &Mutex<JoinSet<()>>, task: impl Future<Output = ()> + Send + 'st
     tasks.spawn(task);
 }
 
-/// Runs an instance. It goes on to its end after the answer.
+/// Has an instance answer a request. It goes on afterwards.
 async fn handle(
-    shared: Arc<Shared>,
+    handler: ProxyHandler<Workers>,
     request: Request<Incoming>,
-) -> Result<Response<HyperOutgoingBody>, Infallible> {
-    let (answer, answered) = oneshot::channel();
-    let instance = Arc::clone(&shared);
-    spawn(&shared.tasks, async move {
-        if let Err(error) = run(&instance, request, answer).await {
-            tell(&error);
-        }
-    });
-    Ok(match answered.await {
-        Ok(Ok(response)) => response,
-        Ok(Err(_)) | Err(_) => {
+) -> Result<Response<WasiBody>, Infallible> {
+    let request = request.map(|body| body.map_err(Error::from).boxed_unsync());
+    Ok(match handler.handle((), request).await {
+        Ok(response) => response,
+        Err(_) => {
             let nothing = Full::new(Bytes::new()).map_err(|never: Infallible| match never {});
             let mut response = Response::new(nothing.boxed_unsync());
             *response.status_mut() = hyper::StatusCode::INTERNAL_SERVER_ERROR;
             response
         }
     })
-}
-
-/// What Spin would write to its log.
-#[allow(clippy::print_stderr, reason = "tests show it where they fail")]
-fn tell(error: &wasmtime::Error) {
-    eprintln!("an instance ended: {error:?}");
-}
-
-type Answer = oneshot::Sender<
-    Result<Response<HyperOutgoingBody>, wasmtime_wasi_http::p2::bindings::http::types::ErrorCode>,
->;
-
-async fn run(shared: &Shared, request: Request<Incoming>, answer: Answer) -> wasmtime::Result<()> {
-    let Loaded {
-        application,
-        component,
-    } = &shared.loaded;
-    let folder = shared.folder.clone();
-    let pools = Arc::clone(&shared.pools);
-    let state = State::new(application, folder, pools, shared.memory_bytes);
-    let mut store = Store::new(component.engine(), state);
-    store.limiter(|state| &mut state.limits);
-    store.set_epoch_deadline(1);
-    store.epoch_deadline_async_yield_and_update(1);
-    let request = store
-        .data_mut()
-        .http()
-        .new_incoming_request(Scheme::Http, request)?;
-    let answer = store.data_mut().http().new_response_outparam(answer)?;
-    let instance = component.instantiate_async(&mut store).await?;
-    instance
-        .wasi_http_incoming_handler()
-        .call_handle(&mut store, request, answer)
-        .await
 }

@@ -1,4 +1,4 @@
-//! `fermyon:spin/sqlite` over SQLite itself: a file for each database, a
+//! SQLite databases over SQLite itself: a file for each database, a
 //! connection of its own for each time it is opened.
 
 use crate::bindings::fermyon::spin::sqlite;
@@ -16,8 +16,38 @@ use tokio::task::spawn_blocking;
 use wasmtime::component::Resource;
 
 /// An open database.
+#[derive(Clone)]
 #[allow(unreachable_pub, reason = "the generated bindings name it")]
 pub struct Connection(Arc<Mutex<rusqlite::Connection>>);
+
+impl Connection {
+    /// Runs one statement.
+    pub(crate) async fn execute(
+        &self,
+        statement: String,
+        parameters: Vec<Value>,
+    ) -> wasmtime::Result<Result<QueryResult, sqlite::Error>> {
+        let connection = Arc::clone(&self.0);
+        let run = move || {
+            let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+            execute(&connection, &statement, parameters)
+        };
+        Ok(spawn_blocking(run).await?.map_err(|error| io(&error)))
+    }
+}
+
+impl State {
+    /// Opens a database that the component may have. As Spin does it: a
+    /// connection each time, with the library's own settings.
+    pub(crate) fn open_database(&self, database: &str) -> Result<Connection, sqlite::Error> {
+        if !self.application.databases.iter().any(|d| d == database) {
+            return Err(sqlite::Error::AccessDenied);
+        }
+        let opened = rusqlite::Connection::open(self.folder.join(format!("{database}.db")));
+        let opened = opened.map_err(|error| io(&error))?;
+        Ok(Connection(Arc::new(Mutex::new(opened))))
+    }
+}
 
 impl sqlite::Host for State {}
 
@@ -26,18 +56,9 @@ impl sqlite::HostConnection for State {
         &mut self,
         database: String,
     ) -> wasmtime::Result<Result<Resource<Connection>, sqlite::Error>> {
-        if !self.application.databases.contains(&database) {
-            return Ok(Err(sqlite::Error::AccessDenied));
-        }
-        let file = self.folder.join(format!("{database}.db"));
-        // As Spin does it: a connection each time, with the library's own settings.
-        let opened = rusqlite::Connection::open(file);
-        Ok(match opened {
-            Ok(connection) => {
-                let connection = Connection(Arc::new(Mutex::new(connection)));
-                Ok(self.table.push(connection)?)
-            }
-            Err(error) => Err(io(&error)),
+        Ok(match self.open_database(&database) {
+            Ok(connection) => Ok(self.table.push(connection)?),
+            Err(error) => Err(error),
         })
     }
 
@@ -47,12 +68,8 @@ impl sqlite::HostConnection for State {
         statement: String,
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<QueryResult, sqlite::Error>> {
-        let connection = Arc::clone(&self.table.get(&connection)?.0);
-        let run = move || {
-            let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-            execute(&connection, &statement, parameters)
-        };
-        Ok(spawn_blocking(run).await?.map_err(|error| io(&error)))
+        let connection = self.table.get(&connection)?.clone();
+        connection.execute(statement, parameters).await
     }
 
     async fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {

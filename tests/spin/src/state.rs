@@ -48,7 +48,7 @@ impl State {
         }
     }
 
-    /// Everything that a component can import.
+    /// Everything that a WASI 0.2 component can import.
     pub(crate) fn link(linker: &mut Linker<Self>) -> wasmtime::Result<()> {
         wasmtime_wasi::p2::add_to_linker_async(linker)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;

@@ -1,4 +1,4 @@
-//! The application of the repository's `spin.toml`.
+//! The applications of the repository: `spin.toml` and `spin.p3.toml`.
 
 use spin_like::manifest::Application;
 use spin_like::server::Loaded;
@@ -9,6 +9,32 @@ use std::path::PathBuf;
 /// The memory of an instance, as `spin up --max-instance-memory` sets it.
 pub(crate) const MEMORY: usize = 256 << 20;
 
+/// The gateway's two builds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Build {
+    /// For WASI 0.2.
+    P2,
+    /// For WASI 0.3.
+    P3,
+}
+
+impl Build {
+    fn manifest(self) -> &'static str {
+        match self {
+            Self::P2 => "spin.toml",
+            Self::P3 => "spin.p3.toml",
+        }
+    }
+
+    /// The file with the probe in the plugin's place.
+    pub(crate) fn with_probe(self) -> &'static str {
+        match self {
+            Self::P2 => "integration_probe_spin.wasm",
+            Self::P3 => "integration_probe_spin_p3.wasm",
+        }
+    }
+}
+
 /// What is built for others.
 pub(crate) fn dist() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist")
@@ -17,11 +43,13 @@ pub(crate) fn dist() -> PathBuf {
 /// The application with this configuration, between two far ends. Secrets are
 /// variables, by the names of the files that the configuration names.
 pub(crate) fn application(
+    build: Build,
     configuration: &str,
     origins: [String; 2],
     secrets: &[(&str, &str)],
 ) -> Application {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../spin.toml");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let manifest = root.join(build.manifest());
     let [flashduty, servicenow] = origins;
     let given = [
         ("sync_config", configuration.to_owned()),

@@ -1,5 +1,6 @@
 //! Many senders at once: each is answered.
 
+use crate::application::Build;
 use crate::application::MEMORY;
 use crate::contract::probe;
 use bytes::Bytes;
@@ -68,10 +69,9 @@ async fn client(address: String, keep_alive: bool, key: String) -> BTreeMap<Stri
     outcomes
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn sixty_four_senders_at_once_are_all_answered() {
+async fn sixty_four_senders_are_answered(build: Build) {
     let far_ends = FarEnds::somewhere().await.unwrap();
-    let loaded = probe(&far_ends, None);
+    let loaded = probe(build, &far_ends, None);
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&loaded, folder.path(), MEMORY).await.unwrap();
     let address = server.url().replace("http://", "");
@@ -89,4 +89,14 @@ async fn sixty_four_senders_at_once_are_all_answered() {
         let expected = BTreeMap::from([("200".to_owned(), CLIENTS * REQUESTS)]);
         assert_eq!(outcomes, expected, "keep-alive: {keep_alive}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixty_four_senders_at_once_are_all_answered() {
+    sixty_four_senders_are_answered(Build::P2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixty_four_senders_at_once_are_all_answered_for_wasi_0_3() {
+    sixty_four_senders_are_answered(Build::P3).await;
 }

@@ -1,5 +1,6 @@
 //! `POST /tick`: bounded, authenticated, and harmless however often it comes.
 
+use crate::application::Build;
 use crate::application::MEMORY;
 use crate::contract::place;
 use crate::contract::probe;
@@ -15,11 +16,20 @@ use tokio::join;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Work is scheduled for later, so that it is the tick that does it.
 #[tokio::test(flavor = "multi_thread")]
 async fn ticks_at_the_same_time_do_what_is_due_once_and_end_in_time() {
+    ticks_at_the_same_time(Build::P2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ticks_at_the_same_time_do_so_for_wasi_0_3_too() {
+    ticks_at_the_same_time(Build::P3).await;
+}
+
+/// Work is scheduled for later, so that it is the tick that does it.
+async fn ticks_at_the_same_time(build: Build) {
     let far_ends = FarEnds::somewhere().await.unwrap();
-    let loaded = probe(&far_ends, None);
+    let loaded = probe(build, &far_ends, None);
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&loaded, folder.path(), MEMORY).await.unwrap();
     let place = place(&server);

@@ -1,10 +1,10 @@
 //! Reads and writes bodies.
 
-use crate::bindings::http::IncomingBody;
-use crate::bindings::http::OutgoingBody;
-use crate::bindings::streams::OutputStream;
-use crate::bindings::streams::StreamError;
-use crate::reactor::ready;
+use crate::p2::bindings::http::IncomingBody;
+use crate::p2::bindings::http::OutgoingBody;
+use crate::p2::bindings::streams::OutputStream;
+use crate::p2::bindings::streams::StreamError;
+use crate::p2::reactor::ready;
 
 /// At most so much is asked for at once.
 const CHUNK_BYTES: u64 = 64 << 10;

@@ -3,8 +3,8 @@
 //! An instance has one thread, and everything that it can wait for is a
 //! `pollable`. So waiting is one call that blocks until one of them is ready.
 
-use crate::bindings::poll;
-use crate::bindings::poll::Pollable;
+use crate::p2::bindings::poll;
+use crate::p2::bindings::poll::Pollable;
 use std::cell::Cell;
 use std::cell::RefCell;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! What `wit/world.wit` names, as Rust. The plugin's functions are in
+//! What `wit/p2/world.wit` names, as Rust. The plugin's functions are in
 //! [`integration_gateway::contract`].
 
 // The generated imports and exports read and write what lies in linear memory,
@@ -12,10 +12,10 @@
     clippy::needless_pass_by_value
 )]
 mod generated {
-    wit_bindgen::generate!({ path: "wit", world: "spin", generate_all });
+    wit_bindgen::generate!({ path: "wit/p2", world: "spin", generate_all });
 
     #[cfg(target_family = "wasm")]
-    use crate::handler::Component;
+    use crate::p2::incoming::Component;
 
     #[cfg(target_family = "wasm")]
     export!(Component);
