@@ -63,6 +63,14 @@ const GATEWAYS: [Gateway; 2] = [
         with_probe: "integration_probe_spin_p3.wasm",
     },
 ];
+/// What calls `/tick`, by Spin's cron trigger.
+const CRON: Source = Source {
+    package: "servicenow-sync-spin-cron",
+    features: "",
+    module: "servicenow_sync_spin_cron.wasm",
+    component: "servicenow_sync_spin_cron.wasm",
+    most_bytes: 60_000,
+};
 const CHECKSUMS: &str = "SHA256SUMS";
 
 /// A file of `dist`.
@@ -118,6 +126,7 @@ struct Parts {
     plugin: Vec<u8>,
     /// Those of [`GATEWAYS`], which tell nothing about themselves yet.
     gateways: Vec<Vec<u8>>,
+    cron: Vec<u8>,
 }
 
 impl Parts {
@@ -127,20 +136,22 @@ impl Parts {
         let plugin = stage("building the plugin", || {
             component::compile(&component::PLUGIN, &toolchain, &places)
         })?;
-        let build = |Gateway { source, .. }| {
+        let build = |source: &Source| {
             stage(&format!("building {}", source.component), || {
                 let flags = toolchain.std_build_flags;
-                let module = component::compile_module(&source, &toolchain, flags, &places)?;
+                let module = component::compile_module(source, &toolchain, flags, &places)?;
                 component::encode(&module)
             })
         };
-        let gateways = GATEWAYS.into_iter().map(build);
+        let gateways = GATEWAYS.iter().map(|gateway| build(&gateway.source));
         let gateways = gateways.collect::<Result<_>>()?;
+        let cron = build(&CRON)?;
         Ok(Self {
             toolchain,
             places,
             plugin,
             gateways,
+            cron,
         })
     }
 
@@ -156,18 +167,20 @@ impl Parts {
             stamped(metadata::describe(component, package, compiler, cargo)?)
         };
         let mut artifacts = Vec::new();
-        for (
-            Gateway {
-                source, composed, ..
-            },
-            gateway,
-        ) in GATEWAYS.iter().zip(&self.gateways)
-        {
-            let whole = described(source.package, &compose(&plugin, gateway)?)?;
-            let alone = described(source.package, gateway)?;
+        let mut push_alone = |source: &Source, component: &[u8]| {
+            let alone = described(source.package, component)?;
             component::check_size(source, alone.len())?;
-            artifacts.push(artifact(composed, whole));
             artifacts.push(artifact(source.component, alone));
+            anyhow::Ok(())
+        };
+        push_alone(&CRON, &self.cron)?;
+        for (gateway, alone) in GATEWAYS.iter().zip(&self.gateways) {
+            push_alone(&gateway.source, alone)?;
+        }
+        for (gateway, alone) in GATEWAYS.iter().zip(&self.gateways) {
+            let whole = compose(&plugin, alone)?;
+            let whole = described(gateway.source.package, &whole)?;
+            artifacts.push(artifact(gateway.composed, whole));
         }
         artifacts.push(artifact(component::PLUGIN.component, plugin));
         Ok(artifacts)

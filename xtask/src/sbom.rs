@@ -60,6 +60,13 @@ const SPIN_P3: Program = Program {
     file: "servicenow_sync_spin_p3_gateway.wasm.cdx.json",
 };
 
+const CRON: Program = Program {
+    package: "servicenow-sync-spin-cron",
+    features: "",
+    target: "wasm32-unknown-unknown",
+    file: "servicenow_sync_spin_cron.wasm.cdx.json",
+};
+
 pub(crate) fn run() -> Result<()> {
     let dist = checkout::dist();
     fs::create_dir_all(&dist)?;
@@ -72,7 +79,7 @@ pub(crate) fn run() -> Result<()> {
 
 /// All bills, with the names of their files.
 pub(crate) fn bills() -> Result<Vec<(&'static str, String)>> {
-    let programs = [GATEWAY, PLUGIN, SPIN, SPIN_P3].into_iter();
+    let programs = [GATEWAY, PLUGIN, SPIN, SPIN_P3, CRON].into_iter();
     programs
         .map(|program| {
             let text = serde_json::to_string_pretty(&bill(&program)?)?;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 /// All sources of the gateways, without the tests in them.
 fn sources() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut folders = ["gateway/src", "host/src", "spin/src"]
+    let mut folders = ["gateway/src", "host/src", "spin/src", "spin/cron/src"]
         .map(|folder| root.join(folder))
         .to_vec();
     let mut sources = Vec::new();
@@ -99,11 +99,12 @@ fn no_secret_is_compared_in_a_time_that_tells() {
 
 /// Where `unsafe` may be, and nowhere else: what wit-bindgen generates to read
 /// and write the memory of a component, and how libFuzzer finds its function.
-const UNSAFE: [&str; 8] = [
+const UNSAFE: [&str; 9] = [
     "fuzz/src/main.rs",
     "gateway/src/contract.rs",
     "plugin/src/component.rs",
     "plugin/src/lib.rs",
+    "spin/cron/src/bindings.rs",
     "spin/src/p2/bindings.rs",
     "spin/src/p3/bindings.rs",
     "tests/conformance/probe/src/component.rs",

@@ -10,7 +10,7 @@ use wit_component::DecodedWasm;
 use wit_parser::Resolve;
 
 /// What is handed out: its file in `dist`, and what it is called.
-const ARTIFACTS: [(&str, &str); 5] = [
+const ARTIFACTS: [(&str, &str); 6] = [
     ("servicenow_sync.wasm", "the plugin"),
     (
         "servicenow_sync_spin.wasm",
@@ -28,15 +28,20 @@ const ARTIFACTS: [(&str, &str); 5] = [
         "servicenow_sync_spin_p3_gateway.wasm",
         "that for WASI 0.3, and the plugin as its dependency",
     ),
+    (
+        "servicenow_sync_spin_cron.wasm",
+        "the component for the cron trigger",
+    ),
 ];
 
 /// The worlds and what people call the runtime: a component needs one of them,
 /// of which some are that of the runtime joining two components by itself.
-const RUNTIMES: [(&str, &[&str]); 7] = [
+const RUNTIMES: [(&str, &[&str]); 8] = [
     (
         "Spin 3.6, SpinKube's shim 0.24",
         &["spin-3-6", "spin-3-6-joining"],
     ),
+    ("the cron trigger of Spin 3", &["spin-3-cron"]),
     ("Spin 4.0", &["spin-4-0", "spin-4-0-joining"]),
     (
         "Spin 4.1 (pre-release)",
@@ -75,6 +80,7 @@ fn worlds() -> Resolve {
     let interfaces = [
         "wit",
         "spin/wit/p2/deps",
+        "spin/cron/wit/deps",
         "tests/spin/wit/p3/deps",
         "tests/worlds/wasi-0.3",
     ];

@@ -16,11 +16,14 @@
 //! * what an instance traps on ends that instance, and whoever waits for it gets
 //!   500.
 //!
-//! It knows no other trigger, no other store and no TLS.
+//! Of the other triggers it knows that for the clock, as far as calling what it
+//! calls. It knows no other store and no TLS.
 
 #![forbid(unsafe_code)]
 
 pub mod allowed;
+pub mod cron;
+mod engine;
 pub mod manifest;
 mod outbound;
 mod p3;

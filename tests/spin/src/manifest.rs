@@ -1,4 +1,4 @@
-//! `spin.toml`, as far as it concerns one component behind an HTTP trigger.
+//! `spin.toml`, as far as it concerns one component behind a trigger.
 
 use crate::allowed::Allowed;
 use anyhow::Context as _;
@@ -28,12 +28,21 @@ struct Variable {
 
 #[derive(Deserialize)]
 struct Triggers {
-    http: Vec<Trigger>,
+    #[serde(default)]
+    http: Vec<Route>,
+    #[serde(default)]
+    cron: Vec<Schedule>,
 }
 
 #[derive(Deserialize)]
-struct Trigger {
+struct Route {
     route: String,
+    component: String,
+}
+
+#[derive(Deserialize)]
+struct Schedule {
+    cron_expression: String,
     component: String,
 }
 
@@ -59,12 +68,14 @@ pub struct Application {
     pub allowed: Vec<Allowed>,
     /// The databases that it may open.
     pub databases: Vec<String>,
+    /// When it is called, if that is by the clock.
+    pub schedule: Option<String>,
 }
 
 impl Application {
     /// Reads a manifest. `given` are the values of the application's variables,
     /// as `SPIN_VARIABLE_NAME` would give them; the component is the one that
-    /// the route `/...` leads to.
+    /// the route `/...` leads to, or that is called by the clock.
     pub fn read(file: &Path, given: &BTreeMap<String, String>) -> anyhow::Result<Self> {
         let text =
             fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -90,8 +101,12 @@ impl Application {
         {
             bail!("the manifest declares no variable {name}");
         }
-        let trigger = document.trigger.http.iter().find(|t| t.route == "/...");
-        let id = &trigger.context("no trigger has the route /...")?.component;
+        let mut routes = document.trigger.http.iter();
+        let route = routes.find(|http| http.route == "/...");
+        let cron = document.trigger.cron.first();
+        let id = route.map(|http| &http.component);
+        let id = id.or(cron.map(|cron| &cron.component));
+        let id = id.context("no trigger has the route /..., and none is for the clock")?;
         let component = document.component.get(id);
         let component = component.with_context(|| format!("there is no component {id}"))?;
         let source = component
@@ -111,6 +126,7 @@ impl Application {
                 .map(|entry| Allowed::parse(&fill(entry)?))
                 .collect::<anyhow::Result<_>>()?,
             databases: component.sqlite_databases.clone(),
+            schedule: cron.map(|cron| cron.cron_expression.clone()),
         })
     }
 }

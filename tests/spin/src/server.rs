@@ -1,10 +1,11 @@
 //! The HTTP trigger.
 
+use crate::engine::anyhow_of;
+use crate::engine::compile;
 use crate::manifest::Application;
 use crate::p3;
 use crate::state::State;
 use crate::worker::Workers;
-use anyhow::Context as _;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use http_body_util::Full;
@@ -21,14 +22,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::thread;
-use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use wasmtime::Cache;
-use wasmtime::CacheConfig;
-use wasmtime::Config;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::Linker;
@@ -38,9 +34,6 @@ use wasmtime_wasi_http::handler::ProxyHandler;
 use wasmtime_wasi_http::handler::ProxyPre;
 use wasmtime_wasi_http::p2::bindings as p2;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
-
-/// How often an instance that calculates lets others go on.
-const TICK: Duration = Duration::from_millis(10);
 
 /// A component that is compiled and linked.
 #[derive(Clone)]
@@ -54,25 +47,9 @@ impl Loaded {
     /// Compiles the component and links it; what Spin does not offer is an error.
     /// Compiled code is kept in the folder.
     pub fn new(application: Application, cache: &Path) -> anyhow::Result<Self> {
-        let mut config = Config::new();
-        config.epoch_interruption(true);
-        let mut kept = CacheConfig::new();
-        kept.with_directory(std::path::absolute(cache)?);
-        config.cache(Some(Cache::new(kept).map_err(anyhow_of)?));
-        let engine = Engine::new(&config).map_err(anyhow_of)?;
-        let source = &application.source;
-        let component = Component::from_file(&engine, source).map_err(anyhow_of);
-        let component = component
-            .with_context(|| format!("{}; `cargo xtask dist` makes it", source.display()))?;
+        let component = compile(&application.source, cache)?;
+        let engine = component.engine().clone();
         let component = link(&engine, &component).map_err(anyhow_of)?;
-        let weak = engine.weak();
-        thread::spawn(move || {
-            while let Some(engine) = weak.upgrade() {
-                engine.increment_epoch();
-                drop(engine);
-                thread::sleep(TICK);
-            }
-        });
         Ok(Self {
             application: Arc::new(application),
             engine,
@@ -94,11 +71,6 @@ fn link(engine: &Engine, component: &Component) -> wasmtime::Result<ProxyPre<Sta
         State::link(&mut linker)?;
         ProxyPre::P2(p2::ProxyPre::new(linker.instantiate_pre(component)?)?)
     })
-}
-
-#[allow(clippy::needless_pass_by_value, reason = "it is handed over")]
-fn anyhow_of(error: wasmtime::Error) -> anyhow::Error {
-    anyhow::anyhow!("{error:?}")
 }
 
 /// A server that runs one component. Dropped, it ends as a killed process does:

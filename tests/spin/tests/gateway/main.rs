@@ -3,6 +3,7 @@
 
 mod application;
 mod contract;
+mod cron;
 mod load;
 #[path = "../../../../host/tests/postgres/mod.rs"]
 mod postgres;
