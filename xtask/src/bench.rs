@@ -1,9 +1,10 @@
-//! Measures a release build of the gateway with the component.
+//! Measures a release build of the gateway with the component, and the Spin
+//! gateway beside it.
 
 use crate::checkout;
 use crate::command::cargo;
 use crate::command::run as run_command;
-use crate::component;
+use crate::dist;
 use crate::stage::say;
 use crate::stage::stage;
 use crate::toolchain::Way;
@@ -23,7 +24,7 @@ const EXAMPLE: [&str; 6] = [
 const PROGRAM: [&str; 2] = ["--bin", "servicenow-sync"];
 
 pub(crate) fn run(way: Option<Way>) -> Result<()> {
-    component::build(&component::PLUGIN, way)?;
+    dist::for_tests(way)?;
     stage(
         "building for release, wasmtime included: this takes minutes",
         || run_command(cargo().arg("build").args(EXAMPLE).args(PROGRAM)),

@@ -11,6 +11,7 @@
 mod commit;
 mod far_ends;
 mod session;
+mod spin;
 mod start;
 mod table;
 mod webhook;
@@ -81,7 +82,8 @@ async fn main() -> anyhow::Result<()> {
     for (from, to) in WITHOUT_REQUESTS {
         text = text.replacen(from, to, 1);
     }
-    fs::write(&file, text)?;
-    webhook::measure(&component, &file).await?;
+    fs::write(&file, &text)?;
+    let host = webhook::measure(&component, &file).await?;
+    spin::measure(&text, host).await?;
     commit::measure(folder.path()).await
 }

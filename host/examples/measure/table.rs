@@ -14,8 +14,8 @@ pub(crate) fn line(what: &str, value: impl Display) {
 }
 
 /// The middle and the tails of many values. A tail that so few values do not
-/// have is left out.
-pub(crate) fn spread(what: &str, mut taken: Vec<Duration>) {
+/// have is left out. Returns the middle.
+pub(crate) fn spread(what: &str, mut taken: Vec<Duration>) -> Duration {
     taken.sort();
     let count = taken.len();
     let mut text = format!("  {what:<44} {:>12}", shown(median(&taken)));
@@ -25,6 +25,7 @@ pub(crate) fn spread(what: &str, mut taken: Vec<Duration>) {
         }
     }
     println!("{text}   of {count}");
+    median(&taken)
 }
 
 /// Microseconds, milliseconds or seconds, with three digits or so.

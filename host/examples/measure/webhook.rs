@@ -24,7 +24,13 @@ use tokio::task::JoinSet;
 /// How long one number of clients keeps on sending.
 const ROUND: Duration = Duration::from_secs(5);
 
-pub(crate) async fn measure(component: &Path, configuration: &Path) -> anyhow::Result<()> {
+/// How many clients send at a time.
+const CLIENTS: [u32; 2] = [1, 32];
+
+/// What took how long, for each of [`CLIENTS`].
+pub(crate) type Medians = [Duration; CLIENTS.len()];
+
+pub(crate) async fn measure(component: &Path, configuration: &Path) -> anyhow::Result<Medians> {
     heading("a webhook over loopback, durable before it is answered");
     let draft = Draft::read(configuration)?;
     let options = RuntimeOptions {
@@ -33,26 +39,29 @@ pub(crate) async fn measure(component: &Path, configuration: &Path) -> anyhow::R
     };
     let runtime = WasmRuntime::from_file(component, &options)?;
     let host = Host::start(draft.check(&runtime)?, runtime).await?;
-    for clients in [1, 32] {
+    let medians = rounds(host.webhook_addr()).await?;
+    host.shutdown(Duration::from_secs(5)).await;
+    Ok(medians)
+}
+
+/// Sends webhooks to a gateway, and tells how long each took to be answered.
+pub(crate) async fn rounds(gateway: SocketAddr) -> anyhow::Result<Medians> {
+    let mut medians = Medians::default();
+    for (median, clients) in medians.iter_mut().zip(CLIENTS) {
         let deadline = Instant::now() + ROUND;
         let mut tasks = JoinSet::new();
         for client in 0..clients {
-            tasks.spawn(send_until(
-                deadline,
-                host.webhook_addr(),
-                clients * 100 + client,
-            ));
+            tasks.spawn(send_until(deadline, gateway, clients * 100 + client));
         }
         let mut taken = Vec::new();
         while let Some(done) = tasks.join_next().await {
             taken.extend(done??);
         }
         let rate = taken.len() as f64 / ROUND.as_secs_f64();
-        spread(&format!("answered, {clients} at a time"), taken);
+        *median = spread(&format!("answered, {clients} at a time"), taken);
         line("so many a second", format!("{rate:.0}"));
     }
-    host.shutdown(Duration::from_secs(5)).await;
-    Ok(())
+    Ok(medians)
 }
 
 /// One sender with one connection; every webhook is about another incident.
