@@ -11,8 +11,8 @@ use crate::contract::Headers;
 use crate::contract::Response;
 use crate::origin::Origin;
 use crate::settings::PaceSettings;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64ct::Base64;
+use base64ct::Encoding as _;
 use futures_util::lock::Mutex;
 use memchr::memmem;
 use url::Url;
@@ -77,7 +77,10 @@ impl Credential {
         match &self.kind {
             Kind::Basic { user, password } => {
                 let pair = format!("{}:{}", user.reveal(), password.reveal());
-                headers.push(authorization(format!("Basic {}", STANDARD.encode(pair))));
+                headers.push(authorization(format!(
+                    "Basic {}",
+                    Base64::encode_string(pair.as_bytes())
+                )));
             }
             Kind::Bearer { token } => {
                 headers.push(authorization(format!("Bearer {}", token.reveal())));
@@ -135,7 +138,7 @@ impl Credential {
         let mut forms = match &self.kind {
             Kind::Basic { user, password } => {
                 let pair = Zeroizing::new(format!("{}:{}", user.reveal(), password.reveal()));
-                let pair = STANDARD.encode(pair.as_bytes());
+                let pair = Base64::encode_string(pair.as_bytes());
                 vec![Zeroizing::new(pair), plain(password), encoded(password)]
             }
             Kind::Bearer { token } => vec![plain(token)],

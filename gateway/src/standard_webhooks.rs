@@ -6,8 +6,8 @@
 //! the keys here are a list, so that a receiver can know both.
 
 use crate::Secret;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64ct::Base64;
+use base64ct::Encoding as _;
 use hmac::Hmac;
 use hmac::KeyInit;
 use hmac::Mac;
@@ -91,7 +91,7 @@ impl Verifier {
             for signature in list.unwrap_or_default().split(' ').take(MOST_SIGNATURES) {
                 let decoded = signature
                     .strip_prefix("v1,")
-                    .and_then(|text| STANDARD.decode(text).ok())
+                    .and_then(|text| Base64::decode_vec(text).ok())
                     .unwrap_or_default();
                 found |= expected.as_slice().ct_eq(&decoded);
             }
@@ -119,7 +119,7 @@ fn key(secret: &Secret) -> Result<Zeroizing<Vec<u8>>, String> {
     let Some(encoded) = text.strip_prefix("whsec_") else {
         return Ok(Zeroizing::new(text.as_bytes().to_vec()));
     };
-    match STANDARD.decode(encoded) {
+    match Base64::decode_vec(encoded) {
         Ok(key) if !key.is_empty() => Ok(Zeroizing::new(key)),
         _ => Err("expected base64 behind whsec_, found something else".to_owned()),
     }
@@ -204,7 +204,7 @@ mod tests {
         for (length, is_valid) in [(1, true), (256, true), (257, false)] {
             let id = "x".repeat(length);
             let mac = sign(b"key", &id, TIMESTAMP, BODY);
-            let signature = format!("v1,{}", STANDARD.encode(mac));
+            let signature = format!("v1,{}", Base64::encode_string(&mac));
             let found = verifier.verify(signed(&id, TIMESTAMP, &signature), BODY, SENT_MS);
             assert_eq!(found != Signature::Invalid, is_valid, "{length}");
         }
@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn a_key_in_plain_text_is_taken_as_it_is() {
         let mac = sign(b"plain text", ID, TIMESTAMP, BODY);
-        let signature = format!("v1,{}", STANDARD.encode(mac));
+        let signature = format!("v1,{}", Base64::encode_string(&mac));
         let found =
             verifier(&["plain text"]).verify(signed(ID, TIMESTAMP, &signature), BODY, SENT_MS);
         assert!(matches!(found, Signature::Valid { .. }));

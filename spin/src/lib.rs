@@ -37,3 +37,8 @@ mod work;
 use p2 as wasi;
 #[cfg(feature = "p3")]
 use p3 as wasi;
+
+/// A fifth of the size of the standard library's allocator.
+#[cfg(target_family = "wasm")]
+#[global_allocator]
+static ALLOCATOR: rlsf::GlobalTlsf = rlsf::GlobalTlsf::new();
