@@ -27,7 +27,6 @@ use crate::queue::Queue;
 use crate::queue::WorkCounts;
 use crate::queue::WorkPage;
 use crate::replay::Replays;
-use crate::session::Answer;
 use crate::session::End;
 use crate::session::Run;
 use crate::session::one_line;
@@ -266,30 +265,34 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
                 self.count_webhook(path, refusal.outcome());
                 answer(refusal.response());
             }
-            Ok(Authentic { request, once }) => {
-                let answer = |response: Response| {
-                    if let (Some(once), 200..300) = (once, response.status) {
+            Ok(Authentic { request, mut once }) => {
+                let (mut answer, mut status) = (Some(answer), None);
+                let mut give = |response: Response| {
+                    status = Some(response.status);
+                    if let (Some(once), 200..300) = (once.take(), response.status) {
                         self.replays.remember(path, once, self.environment.now_ms());
                     }
-                    answer(response);
+                    if let Some(answer) = answer.take() {
+                        answer(response);
+                    }
                 };
-                let mut answer = Answer::new(answer);
                 let span = tracing::info_span!("request", plugin = policy.plugin, path);
                 let end = Run::new(self, &setup)
-                    .finish(Input::Request(request), Some(&mut answer))
+                    .finish(Input::Request(request), &mut give)
                     .instrument(span.clone())
                     .await;
                 span.in_scope(|| self.note(&end));
                 self.count_session("request", &end, started_ms);
-                let outcome = match (answer.status(), &end) {
+                let outcome = match (status, &end) {
                     (Some(200..300), _) => "accepted",
                     (Some(_), _) => "rejected_by_plugin",
                     (None, End::Store(_)) => "store_failed",
                     (None, _) => "plugin_failed",
                 };
                 self.count_webhook(path, outcome);
-                // Refused if the session has answered.
-                let _ = answer.give(unanswered(&end));
+                if let Some(answer) = answer {
+                    answer(unanswered(&end));
+                }
             }
         }
     }
@@ -312,7 +315,6 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
     pub(crate) async fn receive_operator(&self, request: Request) -> Response {
         let started_ms = self.environment.now_ms();
         let mut given = None;
-        let mut answer = Answer::new(|response| given = Some(response));
         let setup = self.setup();
         let span = tracing::info_span!(
             "operator",
@@ -320,13 +322,11 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             path = request.path
         );
         let end = Run::new(self, &setup)
-            .finish(Input::Operator(request), Some(&mut answer))
+            .finish(Input::Operator(request), |response| given = Some(response))
             .instrument(span.clone())
             .await;
         span.in_scope(|| self.note(&end));
         self.count_session("operator", &end, started_ms);
-        // Refused if the session has answered.
-        let _ = answer.give(unanswered(&end));
         given.unwrap_or_else(|| unanswered(&end))
     }
 
@@ -442,10 +442,9 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             reasons: claim.record.reasons.clone(),
             attempt: claim.record.attempt,
         });
-        let nobody = None::<&mut Answer<fn(Response)>>;
         let mut run = Run::new(self, &setup);
         let end = {
-            let session = pin!(run.finish(input, nobody).instrument(span.clone()));
+            let session = pin!(run.finish(input, drop).instrument(span.clone()));
             if self.store.is_shared() {
                 let keep = pin!(claim.keep_lease(&self.store, &self.environment, term_ms));
                 match select(session, keep).await {

@@ -76,6 +76,39 @@ pub(crate) struct Run<'g, R, S, C, E> {
     held: Mutex<Option<Held>>,
 }
 
+/// How far a session has come.
+struct Course<S> {
+    session: S,
+    /// To what it asked for last.
+    replies: Vec<Reply>,
+    caller: Caller,
+    /// The step in which it answered its caller, while the rest of that is to be
+    /// carried out.
+    answered: Option<Step>,
+}
+
+/// Who waits for an answer.
+#[derive(Clone, Copy, PartialEq)]
+enum Caller {
+    Nobody,
+    Waits,
+    Answered,
+}
+
+/// The effects of one resume, in the order in which they are carried out.
+#[derive(Default)]
+struct Step {
+    /// What must be done before the caller is answered.
+    first: Vec<Effect>,
+    response: Option<Response>,
+    others: Vec<Effect>,
+    verdict: Option<Verdict>,
+    /// Of each effect up to the response, whether it is one of the first or that.
+    order: Vec<bool>,
+    /// To the first and the response.
+    replies: Vec<Reply>,
+}
+
 impl<'g, R: Runtime, S: Store, C: Client, E: Environment> Run<'g, R, S, C, E> {
     pub(crate) fn new(gateway: &'g Gateway<R, S, C, E>, setup: &'g Setup<R, C>) -> Self {
         let limits = &setup.policy.limits;
@@ -91,55 +124,88 @@ impl<'g, R: Runtime, S: Store, C: Client, E: Environment> Run<'g, R, S, C, E> {
         }
     }
 
-    /// Runs the session to its end. `answer` takes the answer to the caller; a
-    /// work session has none.
-    pub(crate) async fn finish(
-        &mut self,
-        input: Input,
-        mut answer: Option<&mut Answer<impl FnOnce(Response)>>,
-    ) -> End {
+    /// Runs the session to its end. `answer` takes the answer to the caller, at
+    /// most once; in a work session there is none.
+    pub(crate) async fn finish(&mut self, input: Input, mut answer: impl FnMut(Response)) -> End {
+        let mut course = match self.open(input).await {
+            Ok(course) => course,
+            Err(end) => return end,
+        };
+        loop {
+            match self.go_on(&mut course).await {
+                Ok(response) => answer(response),
+                Err(end) => return end,
+            }
+        }
+    }
+
+    async fn open(&mut self, input: Input) -> Result<Course<R::Session>, End> {
+        let mut caller = Caller::Waits;
         if let Input::Work(work) = &input {
             self.work = Some(work.key.clone());
+            caller = Caller::Nobody;
         }
         let context = Context {
             configuration: self.setup.configuration.clone(),
             rehearsal: None,
         };
-        let limits = &self.setup.policy.limits;
-        let mut session = match self.setup.runtime.open(input, context).await {
-            Ok(session) => session,
-            Err(trap) => return End::Failed(trap.to_string()),
-        };
-        let mut replies = Vec::new();
+        let opened = self.setup.runtime.open(input, context).await;
+        Ok(Course {
+            session: opened.map_err(|trap| End::Failed(trap.to_string()))?,
+            replies: Vec::new(),
+            caller,
+            answered: None,
+        })
+    }
+
+    /// Goes on until the session answers its caller, or ends.
+    async fn go_on(&mut self, course: &mut Course<R::Session>) -> Result<Response, End> {
         loop {
-            let now_ms = self.gateway.environment.now_ms();
-            if now_ms > self.deadline_ms {
-                return End::Failed(format!(
-                    "the session took longer than {} s (limits.session-seconds)",
-                    limits.session_seconds
-                ));
-            }
-            let asked = match session.resume(now_ms, replies).await {
-                Ok(asked) => asked,
-                Err(trap) => return End::Failed(trap.to_string()),
+            let step = match course.answered.take() {
+                Some(step) => step,
+                None => {
+                    let asked = self.resume(course).await?;
+                    let mut step = self.step(asked, course.caller)?;
+                    if let Some(response) = step.response.take() {
+                        let first = std::mem::take(&mut step.first);
+                        step.replies = self.carry_out_together(first).await?;
+                        step.replies.push(Reply::Done);
+                        course.caller = Caller::Answered;
+                        course.answered = Some(step);
+                        return Ok(checked(response));
+                    }
+                    step
+                }
             };
-            if asked.is_empty() {
-                return End::Quiet;
+            let others = self.carry_out_together(step.others).await?;
+            if let Some(verdict) = step.verdict {
+                return Err(End::Verdict(verdict));
             }
-            let step = self.step(asked, answer.as_deref_mut()).await;
-            replies = match step {
-                Ok(replies) => replies,
-                Err(end) => return end,
-            };
+            course.replies = in_order(&step.order, step.replies, others);
+            let moved = course.replies.iter().map(reply_size).sum();
+            bound(moved, self.setup.policy.limits.step_bytes).map_err(End::Failed)?;
         }
     }
 
-    /// Carries out the effects of one resume.
-    async fn step(
-        &mut self,
-        mut asked: Vec<Effect>,
-        answer: Option<&mut Answer<impl FnOnce(Response)>>,
-    ) -> Result<Vec<Reply>, End> {
+    /// Gives the session its replies, and returns what it asks for.
+    async fn resume(&self, course: &mut Course<R::Session>) -> Result<Vec<Effect>, End> {
+        let now_ms = self.gateway.environment.now_ms();
+        if now_ms > self.deadline_ms {
+            return Err(End::Failed(format!(
+                "the session took longer than {} s (limits.session-seconds)",
+                self.setup.policy.limits.session_seconds
+            )));
+        }
+        let replies = std::mem::take(&mut course.replies);
+        match course.session.resume(now_ms, replies).await {
+            Ok(asked) if asked.is_empty() => Err(End::Quiet),
+            Ok(asked) => Ok(asked),
+            Err(trap) => Err(End::Failed(trap.to_string())),
+        }
+    }
+
+    /// Checks what the session asks for, and puts it in order.
+    fn step(&mut self, mut asked: Vec<Effect>, caller: Caller) -> Result<Step, End> {
         let limits = &self.setup.policy.limits;
         self.effects = self
             .effects
@@ -162,57 +228,46 @@ impl<'g, R: Runtime, S: Store, C: Client, E: Environment> Run<'g, R, S, C, E> {
         for effect in &asked {
             check(effect).map_err(End::Failed)?;
         }
-        if answer.is_none() && asked.iter().any(|e| matches!(e, Effect::AwaitWork(_))) {
+        if caller == Caller::Nobody && asked.iter().any(|e| matches!(e, Effect::AwaitWork(_))) {
             let why = "the plugin awaited work in a work session; work does not wait for work";
             return Err(End::Failed(why.to_owned()));
         }
-        let replies = self.carry_out_all(asked, answer).await?;
-        if let Some(verdict) = verdict {
-            return Err(End::Verdict(verdict));
-        }
-        let moved = replies.iter().map(reply_size).sum();
-        bound(moved, self.setup.policy.limits.step_bytes).map_err(End::Failed)?;
-        Ok(replies)
-    }
-
-    async fn carry_out_all(
-        &self,
-        mut asked: Vec<Effect>,
-        answer: Option<&mut Answer<impl FnOnce(Response)>>,
-    ) -> Result<Vec<Reply>, End> {
+        let mut step = Step {
+            verdict,
+            ..Step::default()
+        };
         let Some(at) = asked.iter().position(|e| matches!(e, Effect::Respond(_))) else {
-            return self.carry_out_together(asked).await;
+            step.others = asked;
+            return Ok(step);
         };
         let rest = asked.split_off(at + 1);
-        let Some(Effect::Respond(response)) = asked.pop() else {
-            return Ok(Vec::new());
-        };
-        let Some(answer) = answer else {
+        if caller == Caller::Nobody {
             let why = "the plugin responded in a work session, where nobody is waiting";
             return Err(End::Failed(why.to_owned()));
-        };
-        if answer.status().is_some() || rest.iter().any(|e| matches!(e, Effect::Respond(_))) {
+        }
+        if caller == Caller::Answered || rest.iter().any(|e| matches!(e, Effect::Respond(_))) {
             return Err(End::Failed("the plugin responded twice".to_owned()));
         }
         // What must be durable goes first; the others need not be waited for.
-        let is_durable = |e: &Effect| matches!(e, Effect::Write(_) | Effect::Schedule(_));
-        let order: Vec<bool> = asked.iter().map(is_durable).collect();
-        let (before, beside): (Vec<_>, Vec<_>) = asked.into_iter().partition(is_durable);
-        let mut durable = self.carry_out_together(before).await?.into_iter();
-        answer.give(checked(response)).map_err(End::Failed)?;
-        let others = beside.into_iter().chain(rest).collect();
-        let mut others = self.carry_out_together(others).await?.into_iter();
-        let mut replies = Vec::new();
-        for is_durable in order {
-            replies.extend(if is_durable {
-                durable.next()
-            } else {
-                others.next()
-            });
+        for effect in asked {
+            let is_first = match effect {
+                Effect::Respond(response) => {
+                    step.response = Some(response);
+                    true
+                }
+                Effect::Write(_) | Effect::Schedule(_) => {
+                    step.first.push(effect);
+                    true
+                }
+                effect => {
+                    step.others.push(effect);
+                    false
+                }
+            };
+            step.order.push(is_first);
         }
-        replies.push(Reply::Done);
-        replies.extend(others);
-        Ok(replies)
+        step.others.extend(rest);
+        Ok(step)
     }
 
     async fn carry_out_together(&self, asked: Vec<Effect>) -> Result<Vec<Reply>, End> {
@@ -343,33 +398,19 @@ pub(crate) fn bound(bytes: usize, most: usize) -> Result<(), String> {
     ))
 }
 
-/// The answer that a caller waits for. It is given once.
-pub(crate) struct Answer<F> {
-    give: Option<F>,
-    status: Option<u16>,
-}
-
-impl<F: FnOnce(Response)> Answer<F> {
-    pub(crate) fn new(give: F) -> Self {
-        Self {
-            give: Some(give),
-            status: None,
-        }
+/// Replies in the order of their effects. `order` tells, as far as that matters,
+/// which of them are among the first.
+fn in_order(order: &[bool], first: Vec<Reply>, others: Vec<Reply>) -> Vec<Reply> {
+    let (mut first, mut others) = (first.into_iter(), others.into_iter());
+    let mut replies = Vec::new();
+    for is_first in order {
+        replies.extend(match is_first {
+            true => first.next(),
+            false => others.next(),
+        });
     }
-
-    pub(crate) fn give(&mut self, response: Response) -> Result<(), String> {
-        let Some(give) = self.give.take() else {
-            return Err("the plugin responded twice".to_owned());
-        };
-        self.status = Some(response.status);
-        give(response);
-        Ok(())
-    }
-
-    /// The status that was given, if any was yet.
-    pub(crate) fn status(&self) -> Option<u16> {
-        self.status
-    }
+    replies.extend(others);
+    replies
 }
 
 /// Refuses effects that the contract does not know, before any of the same
