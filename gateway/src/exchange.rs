@@ -25,7 +25,6 @@ use crate::gate::Why;
 use crate::gates::Pass;
 use crate::gates::Patience;
 use crate::gates::Place;
-use crate::metrics;
 use crate::origin::Origin;
 use crate::redaction::without_queries;
 use crate::retry_after::retry_at;
@@ -54,7 +53,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Run<'_, R, S, C, E> {
             Ok(checked) => checked,
             Err(why) => {
                 // The origin is whatever the plugin wrote, and no label.
-                self.count_request("not allowed", "refused");
+                self.gateway.metrics.count_request("not allowed", "refused");
                 return Err(HttpFailure::Refused(why));
             }
         };
@@ -73,17 +72,9 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Run<'_, R, S, C, E> {
             Err(HttpFailure::Unreachable(_)) => "unreachable",
             Err(HttpFailure::Unknown(_)) => "unknown",
         };
-        self.count_request(origin.as_str(), outcome);
+        let metrics = &self.gateway.metrics;
+        metrics.count_request(origin.as_str(), outcome);
         result
-    }
-
-    fn count_request(&self, origin: &str, outcome: &'static str) {
-        let origin = origin.to_owned();
-        self.gateway
-            .metrics
-            .requests
-            .get_or_create(&metrics::Request { origin, outcome })
-            .inc();
     }
 
     async fn exchange_checked(

@@ -19,7 +19,6 @@ use crate::contract::Work;
 use crate::gate::Why;
 use crate::gates::ClosedGate;
 use crate::gates::Gates;
-use crate::metrics;
 use crate::queue;
 use crate::queue::Finished;
 use crate::queue::Outcome;
@@ -33,7 +32,6 @@ use crate::session::one_line;
 use crate::setup::Setup;
 use futures_util::future::Either;
 use futures_util::future::select;
-use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
@@ -256,13 +254,13 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             .map_or("unknown", |(webhook, _)| webhook.path.as_str());
         let answer = |response: Response| {
             let waited_ms = self.environment.now_ms().saturating_sub(started_ms);
-            self.metrics.answer_seconds.observe(seconds(waited_ms));
+            self.metrics.observe_answer(waited_ms);
             answer(response);
         };
         match self.admit(policy, path, request, started_ms) {
             Err(refusal) => {
                 tracing::info!(path, outcome = refusal.outcome(), "refused a request");
-                self.count_webhook(path, refusal.outcome());
+                self.metrics.count_webhook(path, refusal.outcome());
                 answer(refusal.response());
             }
             Ok(Authentic { request, mut once }) => {
@@ -289,7 +287,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
                     (None, End::Store(_)) => "store_failed",
                     (None, _) => "plugin_failed",
                 };
-                self.count_webhook(path, outcome);
+                self.metrics.count_webhook(path, outcome);
                 if let Some(answer) = answer {
                     answer(unanswered(&end));
                 }
@@ -495,16 +493,16 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         self.metrics.set_work("running", counts.running);
         self.metrics.set_work("parked", counts.parked);
         let setup = self.setup();
-        let mut closed: BTreeMap<(String, &str), i64> = BTreeMap::new();
+        let closed = self.gates.closed();
+        let mut gauges = Vec::new();
         for origin in setup.policy.egress.origins() {
-            closed.extend(Why::ALL.map(|why| ((origin.to_owned(), why.word()), 0)));
+            gauges.extend(Why::ALL.map(|why| (origin, why.word())));
         }
-        for gate in self.gates.closed() {
-            *closed.entry((gate.origin, gate.why)).or_default() += 1;
-        }
-        for ((origin, why), count) in closed {
-            let label = metrics::Gate { origin, why };
-            self.metrics.gates.get_or_create(&label).set(count);
+        gauges.extend(closed.iter().map(|gate| (gate.origin.as_str(), gate.why)));
+        for (origin, why) in gauges {
+            let is_counted = |gate: &&ClosedGate| gate.origin == origin && gate.why == why;
+            let count = closed.iter().filter(is_counted).count();
+            self.metrics.set_gates(origin, why, count);
         }
         &self.metrics
     }
@@ -556,13 +554,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         }
     }
 
-    fn count_webhook(&self, path: &str, outcome: &'static str) {
-        let path = path.to_owned();
-        let label = metrics::Webhook { path, outcome };
-        self.metrics.webhooks.get_or_create(&label).inc();
-    }
-
-    fn count_session(&self, kind: &'static str, end: &End, started_ms: u64) {
+    fn count_session(&self, kind: &str, end: &End, started_ms: u64) {
         let verdict = match end {
             End::Quiet => "none",
             End::Verdict(Verdict::Done) => "done",
@@ -572,14 +564,8 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             End::Failed(_) => "failed",
             End::Store(_) => "store_failed",
         };
-        let label = metrics::Session { kind, verdict };
-        self.metrics.sessions.get_or_create(&label).inc();
         let took_ms = self.environment.now_ms().saturating_sub(started_ms);
-        let histogram = self
-            .metrics
-            .session_seconds
-            .get_or_create(&metrics::Kind { kind });
-        histogram.observe(seconds(took_ms));
+        self.metrics.observe_session(kind, verdict, took_ms);
     }
 }
 
@@ -596,8 +582,4 @@ fn unanswered(end: &End) -> Response {
         End::Failed(_) => error_response(500, "the plugin failed; the gateway's log says why"),
         End::Quiet | End::Verdict(_) => error_response(500, "the plugin gave no answer"),
     }
-}
-
-fn seconds(ms: u64) -> f64 {
-    ms as f64 / 1000.0
 }

@@ -4,7 +4,6 @@
 //! allowed one, and the rest are words from this crate. What strangers send is
 //! counted, never named.
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -14,54 +13,26 @@ use prometheus_client::registry::Registry;
 /// Counters and gauges of a gateway.
 pub struct Metrics {
     registry: Registry,
-    pub(crate) webhooks: Family<Webhook, Counter>,
-    pub(crate) answer_seconds: Histogram,
-    pub(crate) sessions: Family<Session, Counter>,
-    pub(crate) session_seconds: Family<Kind, Histogram, fn() -> Histogram>,
-    pub(crate) requests: Family<Request, Counter>,
-    pub(crate) work: Family<State, Gauge>,
-    pub(crate) gates: Family<Gate, Gauge>,
-    reloads: Family<Reload, Counter>,
+    webhooks: Family<Labels, Counter>,
+    answer_seconds: Histogram,
+    sessions: Family<Labels, Counter>,
+    session_seconds: Family<Labels, Histogram, fn() -> Histogram>,
+    requests: Family<Labels, Counter>,
+    work: Family<Labels, Gauge>,
+    gates: Family<Labels, Gauge>,
+    reloads: Family<Labels, Counter>,
     configured: Gauge,
 }
 
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub(crate) struct Webhook {
-    pub(crate) path: String,
-    pub(crate) outcome: &'static str,
-}
+/// Names and values. One type for all of them, since each type has a family's
+/// whole code for itself.
+type Labels = Vec<(&'static str, String)>;
 
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub(crate) struct Session {
-    pub(crate) kind: &'static str,
-    pub(crate) verdict: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub(crate) struct Kind {
-    pub(crate) kind: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub(crate) struct Request {
-    pub(crate) origin: String,
-    pub(crate) outcome: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub(crate) struct State {
-    pub(crate) state: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub(crate) struct Gate {
-    pub(crate) origin: String,
-    pub(crate) why: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Reload {
-    outcome: &'static str,
+fn labels<const N: usize>(labels: [(&'static str, &str); N]) -> Labels {
+    labels
+        .into_iter()
+        .map(|(name, value)| (name, value.to_owned()))
+        .collect()
 }
 
 impl Metrics {
@@ -130,13 +101,42 @@ impl Metrics {
         );
         // So that an increase shows from the first one on.
         for outcome in ["applied", "refused"] {
-            drop(metrics.reloads.get_or_create(&Reload { outcome }));
+            drop(
+                metrics
+                    .reloads
+                    .get_or_create(&labels([("outcome", outcome)])),
+            );
         }
         metrics
     }
 
-    pub(crate) fn count_reload(&self, outcome: &'static str) {
-        self.reloads.get_or_create(&Reload { outcome }).inc();
+    pub(crate) fn count_webhook(&self, path: &str, outcome: &str) {
+        let labels = labels([("path", path), ("outcome", outcome)]);
+        self.webhooks.get_or_create(&labels).inc();
+    }
+
+    pub(crate) fn observe_answer(&self, ms: u64) {
+        self.answer_seconds.observe(seconds(ms));
+    }
+
+    pub(crate) fn observe_session(&self, kind: &str, verdict: &str, ms: u64) {
+        let ended = labels([("kind", kind), ("verdict", verdict)]);
+        self.sessions.get_or_create(&ended).inc();
+        let seconds = seconds(ms);
+        let took = self
+            .session_seconds
+            .get_or_create(&labels([("kind", kind)]));
+        took.observe(seconds);
+    }
+
+    pub(crate) fn count_request(&self, origin: &str, outcome: &str) {
+        let labels = labels([("origin", origin), ("outcome", outcome)]);
+        self.requests.get_or_create(&labels).inc();
+    }
+
+    pub(crate) fn count_reload(&self, outcome: &str) {
+        let labels = labels([("outcome", outcome)]);
+        self.reloads.get_or_create(&labels).inc();
     }
 
     pub(crate) fn set_configured(&self, now_ms: u64) {
@@ -149,9 +149,16 @@ impl Metrics {
         self.gates.clear();
     }
 
-    pub(crate) fn set_work(&self, state: &'static str, count: usize) {
-        let count = i64::try_from(count).unwrap_or(i64::MAX);
-        self.work.get_or_create(&State { state }).set(count);
+    pub(crate) fn set_work(&self, state: &str, count: usize) {
+        set(&self.work, &labels([("state", state)]), count);
+    }
+
+    pub(crate) fn set_gates(&self, origin: &str, why: &str, count: usize) {
+        set(
+            &self.gates,
+            &labels([("origin", origin), ("why", why)]),
+            count,
+        );
     }
 
     /// All metrics in the OpenMetrics text format, whose media type is
@@ -165,4 +172,13 @@ impl Metrics {
 
     /// The media type of [`Metrics::encode`].
     pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+}
+
+fn set(gauges: &Family<Labels, Gauge>, labels: &Labels, count: usize) {
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    gauges.get_or_create(labels).set(count);
+}
+
+fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1000.0
 }
