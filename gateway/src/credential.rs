@@ -20,6 +20,7 @@ use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 pub(crate) struct Credential {
+    pub(crate) name: String,
     pub(crate) origin: Origin,
     pub(crate) kind: Kind,
     pub(crate) pace: PaceSettings,
@@ -260,6 +261,7 @@ mod tests {
 
     fn attached(kind: Kind) -> (String, Headers) {
         let credential = Credential {
+            name: "far".to_owned(),
             origin: Origin::parse("https://a").unwrap(),
             kind,
             pace: PaceSettings::default(),
@@ -356,6 +358,7 @@ mod tests {
             (Kind::OAuth2(Box::new(oauth(None))), "fetched-token"),
         ] {
             let credential = Credential {
+                name: "far".to_owned(),
                 origin: Origin::parse("https://a").unwrap(),
                 kind,
                 pace: PaceSettings::default(),
@@ -376,6 +379,7 @@ mod tests {
     #[test]
     fn what_is_too_short_to_be_a_secret_is_no_reason_to_change_an_answer() {
         let credential = Credential {
+            name: "far".to_owned(),
             pace: PaceSettings::default(),
             origin: Origin::parse("https://a").unwrap(),
             kind: Kind::Bearer {
@@ -414,6 +418,7 @@ mod tests {
             ),
         ] {
             let credential = Credential {
+                name: "far".to_owned(),
                 origin: origin.clone(),
                 kind,
                 pace: PaceSettings::default(),

@@ -32,7 +32,6 @@ use crate::session::LAPSED;
 use crate::session::Run;
 use crate::settings::PaceSettings;
 use crate::suggestion::did_you_mean;
-use std::collections::BTreeSet;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use url::Url;
@@ -152,7 +151,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Run<'_, R, S, C, E> {
         };
         match gates.enter(place, &patience, store, environment).await {
             Ok(pass) => {
-                self.reached().insert(id);
+                self.reached().push(id);
                 Ok(pass)
             }
             Err(hold) => {
@@ -178,21 +177,22 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Run<'_, R, S, C, E> {
     fn is_outdated(&self, request: &HttpRequest) -> bool {
         let name = request.credential.as_deref().unwrap_or_default();
         let now = self.gateway.setup();
-        let used = self.setup.policy.credentials.get(name);
-        let current = now.policy.credentials.get(name);
+        let used = self.setup.policy.credential(name);
+        let current = now.policy.credential(name);
         !matches!((used, current), (Some(used), Some(current)) if used.proves_the_same_as(current))
     }
 
-    fn reached(&self) -> MutexGuard<'_, BTreeSet<String>> {
+    fn reached(&self) -> MutexGuard<'_, Vec<String>> {
         self.reached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn credential(&self, name: &str, origin: &Origin) -> Result<&Credential, HttpFailure> {
-        let credentials = &self.setup.policy.credentials;
-        let Some(credential) = credentials.get(name) else {
+        let policy = &self.setup.policy;
+        let Some(credential) = policy.credential(name) else {
+            let known = policy.credentials.iter().map(|c| c.name.as_str());
             return Err(HttpFailure::Refused(format!(
                 "there is no credential {name:?}; add it to the gateway's settings{}",
-                did_you_mean(name, credentials.keys().map(String::as_str))
+                did_you_mean(name, known)
             )));
         };
         if credential.origin != *origin {

@@ -16,7 +16,6 @@ use crate::backoff::doubling;
 use crate::backoff::full_jitter;
 use serde::Deserialize;
 use serde::Serialize;
-use std::collections::BTreeSet;
 
 /// A far end is obeyed up to two hours.
 pub(crate) const LONGEST_OBEDIENCE_MS: u64 = 2 * 3600 * 1000;
@@ -112,8 +111,8 @@ pub(crate) struct Gate {
     pub(crate) closed: Option<Closed>,
     /// The pieces of work that failed, and that were forbidden, since the last
     /// success.
-    failed: BTreeSet<String>,
-    forbidden: BTreeSet<String>,
+    failed: Vec<String>,
+    forbidden: Vec<String>,
 }
 
 impl Closed {
@@ -187,7 +186,7 @@ impl Gate {
                 // It answers, so it is not failing.
                 self.failed.clear();
                 let opened = !again && self.closed.take().is_some();
-                self.forbidden.insert(work.to_owned());
+                note(&mut self.forbidden, work);
                 if self.forbidden.len() < FAILURES && !again {
                     return opened;
                 }
@@ -199,7 +198,7 @@ impl Gate {
             }
             Lesson::Fails(how) => {
                 self.forbidden.clear();
-                self.failed.insert(work.to_owned());
+                note(&mut self.failed, work);
                 if self.failed.len() < FAILURES && !probe {
                     return false;
                 }
@@ -238,6 +237,13 @@ impl Gate {
             times,
             probe: None,
         });
+    }
+}
+
+/// Adds a piece of work, once.
+fn note(pieces: &mut Vec<String>, work: &str) {
+    if !pieces.iter().any(|piece| piece == work) {
+        pieces.push(work.to_owned());
     }
 }
 

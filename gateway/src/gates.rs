@@ -47,7 +47,6 @@ use serde::Deserialize;
 use serde::Serialize;
 use sha2::Digest as _;
 use sha2::Sha256;
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -140,10 +139,12 @@ pub(crate) enum Turn {
 pub(crate) struct Gates {
     /// Names this gateway in claims.
     holder: String,
-    all: Mutex<BTreeMap<String, Guarded>>,
+    all: Mutex<Vec<Guarded>>,
 }
 
 struct Guarded {
+    /// Of the place.
+    id: String,
     place: Place,
     gate: Gate,
     pace: Pace,
@@ -211,9 +212,7 @@ impl Gates {
 
     fn begin(&self, id: &str, place: &Place, now: Now) -> Result<Begun<'_>, Hold> {
         let mut all = self.all();
-        let guarded = all
-            .entry(id.to_owned())
-            .or_insert_with(|| Guarded::new(place.clone()));
+        let guarded = find_or_add(&mut all, id, place);
         let Some(closed) = &guarded.gate.closed else {
             return Ok(Begun::Open);
         };
@@ -252,7 +251,7 @@ impl Gates {
     async fn claim(&self, id: &str, store: &impl Store, now_ms: u64) -> Result<bool, StoreError> {
         let (value, revision) = {
             let mut all = self.all();
-            let Some(guarded) = all.get_mut(id) else {
+            let Some(guarded) = find(&mut all, id) else {
                 return Ok(false);
             };
             let Some(closed) = &mut guarded.gate.closed else {
@@ -319,8 +318,8 @@ impl Gates {
     }
 
     fn still_open(&self, id: &str, now_ms: u64) -> Result<(), Hold> {
-        let all = self.all();
-        let closed = all.get(id).and_then(|guarded| guarded.gate.closed.as_ref());
+        let mut all = self.all();
+        let closed = find(&mut all, id).and_then(|guarded| guarded.gate.closed.as_ref());
         closed.map_or(Ok(()), |closed| {
             Err(Hold {
                 until_ms: closed.until.max(now_ms + PROBE_MS),
@@ -333,7 +332,7 @@ impl Gates {
     /// yes reserves a turn.
     pub(crate) fn turn(&self, id: &str, now: Now) -> Turn {
         let mut all = self.all();
-        let Some(guarded) = all.get_mut(id) else {
+        let Some(guarded) = find(&mut all, id) else {
             return Turn::Now;
         };
         let Some(closed) = &guarded.gate.closed else {
@@ -355,16 +354,20 @@ impl Gates {
 
     /// Whether nothing is sent to the place with this id.
     pub(crate) fn is_closed(&self, id: &str) -> bool {
-        let all = self.all();
-        all.get(id)
-            .is_some_and(|guarded| guarded.gate.closed.is_some())
+        self.with(id, |guarded| guarded.gate.closed.is_some())
+            .unwrap_or(false)
     }
 
     /// Gates that are closed. One that waits for its probe is closed still.
     pub(crate) fn closed(&self) -> Vec<ClosedGate> {
         let all = self.all();
-        let mut closed: Vec<_> = all.values().filter_map(Guarded::for_operators).collect();
-        closed.sort_unstable_by(|a, b| (&a.origin, &a.credential).cmp(&(&b.origin, &b.credential)));
+        let mut closed: Vec<ClosedGate> = Vec::new();
+        for gate in all.iter().filter_map(Guarded::for_operators) {
+            let order = |other: &ClosedGate| {
+                (&other.origin, &other.credential) < (&gate.origin, &gate.credential)
+            };
+            closed.insert(closed.partition_point(order), gate);
+        }
         closed
     }
 
@@ -376,10 +379,13 @@ impl Gates {
         environment: &impl Environment,
         starting: bool,
     ) -> Result<(), StoreError> {
-        let mut known: BTreeMap<String, Option<u64>> = BTreeMap::new();
-        let revision = |(id, guarded): (&String, &Guarded)| (id.clone(), guarded.revision);
-        known.extend(self.all().iter().map(revision));
-        let (mut found, mut after) = (BTreeMap::new(), None);
+        let revision = |guarded: &Guarded| (guarded.id.clone(), guarded.revision);
+        let known: Vec<(String, Option<u64>)> = self.all().iter().map(revision).collect();
+        let known = |id: &str| {
+            let found = known.iter().find(|(known, _)| known == id);
+            found.map(|(_, revision)| *revision)
+        };
+        let (mut found, mut after) = (Vec::new(), None);
         loop {
             let page = store
                 .scan(&Scan {
@@ -391,7 +397,7 @@ impl Gates {
             for KeyedEntry { key, entry } in page.entries {
                 match Record::read(&entry.value) {
                     Ok(record) => {
-                        found.insert(key[PREFIX.len()..].to_owned(), (record, entry.revision));
+                        found.push((key[PREFIX.len()..].to_owned(), record, entry.revision));
                     }
                     Err(problem) => tracing::warn!(key, problem, "left a gate alone"),
                 }
@@ -402,19 +408,18 @@ impl Gates {
             }
         }
         let mut all = self.all();
-        let before = all.values().filter(|g| g.gate.closed.is_some()).count();
+        let before = all.iter().filter(|g| g.gate.closed.is_some()).count();
         // What has changed here during the look is newer than what it found.
-        for (id, guarded) in all.iter_mut() {
-            let unchanged = known.get(id) == Some(&guarded.revision);
-            if unchanged && guarded.revision.is_some() && !found.contains_key(id) {
+        for guarded in all.iter_mut() {
+            let unchanged = known(&guarded.id) == Some(guarded.revision);
+            let is_found = found.iter().any(|(id, ..)| *id == guarded.id);
+            if unchanged && guarded.revision.is_some() && !is_found {
                 guarded.adopt(None);
             }
         }
-        for (id, (mut record, revision)) in found {
-            let guarded = all
-                .entry(id.clone())
-                .or_insert_with(|| Guarded::new(record.place.clone()));
-            let unchanged = known.get(&id).copied().flatten() == guarded.revision;
+        for (id, mut record, revision) in found {
+            let guarded = find_or_add(&mut all, &id, &record.place);
+            let unchanged = known(&id).flatten() == guarded.revision;
             if !unchanged || guarded.revision == Some(revision) {
                 continue;
             }
@@ -425,7 +430,7 @@ impl Gates {
             }
             guarded.adopt(Some((record, revision)));
         }
-        let opened = before > all.values().filter(|g| g.gate.closed.is_some()).count();
+        let opened = before > all.iter().filter(|g| g.gate.closed.is_some()).count();
         drop(all);
         if opened {
             environment.work_due(environment.now_ms());
@@ -443,13 +448,13 @@ impl Gates {
     ) {
         let opened: Vec<String> = {
             let mut all = self.all();
-            let concerned = all.iter_mut().filter_map(|(id, guarded)| {
+            let concerned = all.iter_mut().filter_map(|guarded| {
                 let why = guarded.gate.closed.as_ref()?.why;
                 let replaced = guarded.place.credential.as_deref().is_some_and(&replaced);
                 let unused = !used(&guarded.place.origin);
                 (unused || replaced && why.is_about_the_credential()).then(|| {
                     guarded.gate.open();
-                    id.clone()
+                    guarded.id.clone()
                 })
             });
             concerned.collect()
@@ -457,7 +462,7 @@ impl Gates {
         for id in opened {
             self.keep(&id, store).await;
         }
-        self.all().retain(|_, guarded| used(&guarded.place.origin));
+        self.all().retain(|guarded| used(&guarded.place.origin));
     }
 
     /// Writes down how a gate stands now.
@@ -497,10 +502,10 @@ impl Gates {
     }
 
     fn with<T>(&self, id: &str, act: impl FnOnce(&mut Guarded) -> T) -> Option<T> {
-        self.all().get_mut(id).map(act)
+        find(&mut self.all(), id).map(act)
     }
 
-    fn all(&self) -> MutexGuard<'_, BTreeMap<String, Guarded>> {
+    fn all(&self) -> MutexGuard<'_, Vec<Guarded>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -552,9 +557,10 @@ impl Drop for Pass<'_> {
 }
 
 impl Guarded {
-    fn new(place: Place) -> Self {
+    fn new(id: &str, place: &Place) -> Self {
         Self {
-            place,
+            id: id.to_owned(),
+            place: place.clone(),
             gate: Gate::default(),
             pace: Pace::default(),
             probing: false,
@@ -595,6 +601,20 @@ impl Guarded {
             reason: closed.reason.clone(),
         })
     }
+}
+
+/// There are as many as places, which is few.
+fn find<'a>(all: &'a mut [Guarded], id: &str) -> Option<&'a mut Guarded> {
+    all.iter_mut().find(|guarded| guarded.id == id)
+}
+
+fn find_or_add<'a>(all: &'a mut Vec<Guarded>, id: &str, place: &Place) -> &'a mut Guarded {
+    let known = all.iter().position(|guarded| guarded.id == id);
+    let at = known.unwrap_or(all.len());
+    if known.is_none() {
+        all.push(Guarded::new(id, place));
+    }
+    &mut all[at]
 }
 
 fn write(id: &str, value: Option<Vec<u8>>, revision: Option<u64>) -> Write {

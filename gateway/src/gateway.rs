@@ -32,7 +32,6 @@ use crate::session::one_line;
 use crate::setup::Setup;
 use futures_util::future::Either;
 use futures_util::future::select;
-use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::PoisonError;
@@ -186,16 +185,13 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         client: C,
     ) -> Result<(), StoreError> {
         let before = self.setup();
-        let replaced = |name: &str| match (
-            before.policy.credentials.get(name),
-            policy.credentials.get(name),
-        ) {
+        let replaced = |name: &str| match (before.policy.credential(name), policy.credential(name))
+        {
             (Some(before), Some(now)) => !before.proves_the_same_as(now),
             _ => true,
         };
-        let names = policy.credentials.keys().filter(|name| replaced(name));
-        let mut replaced: BTreeSet<String> = BTreeSet::new();
-        replaced.extend(names.cloned());
+        let names = policy.credentials.iter().map(|c| c.name.clone());
+        let replaced: Vec<String> = names.filter(|name| replaced(name)).collect();
         let setup = Arc::new(Setup {
             policy,
             configuration,
@@ -211,7 +207,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             tracing::warn!(%error, "cannot look which gates are closed");
         }
         let used = |origin: &str| setup.policy.egress.names(origin);
-        let replaced = |name: &str| replaced.contains(name);
+        let replaced = |name: &str| replaced.iter().any(|replaced| replaced == name);
         self.gates.forget(used, replaced, &self.store).await;
         self.begin_standing_work("the configuration changed")
             .await?;
@@ -263,11 +259,11 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
                 self.metrics.count_webhook(path, refusal.outcome());
                 answer(refusal.response());
             }
-            Ok(Authentic { request, mut once }) => {
+            Ok(Authentic { request, once }) => {
                 let (mut answer, mut status) = (Some(answer), None);
                 let mut give = |response: Response| {
                     status = Some(response.status);
-                    if let (Some(once), 200..300) = (once.take(), response.status) {
+                    if let (Some(once), 200..300) = (&once, response.status) {
                         self.replays.remember(path, once, self.environment.now_ms());
                     }
                     if let Some(answer) = answer.take() {

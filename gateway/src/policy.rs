@@ -23,8 +23,6 @@ use crate::settings::WebhookSettings;
 use crate::standard_webhooks::Verifier;
 use crate::suggestion::did_you_mean;
 use futures_util::lock::Mutex;
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
@@ -41,7 +39,7 @@ const MOST_BODY_BYTES: usize = 512 << 10;
 pub struct Policy {
     pub(crate) plugin: String,
     pub(crate) webhooks: Vec<Webhook>,
-    pub(crate) credentials: BTreeMap<String, Credential>,
+    pub(crate) credentials: Vec<Credential>,
     pub(crate) egress: Egress,
     pub(crate) limits: LimitSettings,
     pub(crate) admin: Accepted,
@@ -73,7 +71,7 @@ impl Policy {
         let insecure = check.insecure();
         let listed = check.listed(&insecure, &addresses);
         let credentials = check.credentials(&insecure, &addresses, &listed);
-        let bound = credentials.values().flat_map(Credential::origins);
+        let bound = credentials.iter().flat_map(Credential::origins);
         let egress = Egress::new(listed.into_iter().chain(bound));
         check.destinations(&egress, &credentials);
         let webhooks = check.webhooks();
@@ -92,6 +90,11 @@ impl Policy {
             standing: requirements.standing.clone(),
             addresses,
         })
+    }
+
+    /// The credential of this name.
+    pub(crate) fn credential(&self, name: &str) -> Option<&Credential> {
+        self.credentials.iter().find(|c| c.name == name)
     }
 
     /// The addresses that a [`Client`](crate::Client) may connect to.
@@ -129,8 +132,8 @@ impl Check<'_> {
         AddressPolicy::new(networks)
     }
 
-    fn insecure(&mut self) -> BTreeSet<Origin> {
-        let mut origins = BTreeSet::new();
+    fn insecure(&mut self) -> Vec<Origin> {
+        let mut origins = Vec::new();
         for (i, text) in self.settings.egress.insecure.iter().enumerate() {
             let pointer = format!("/egress/insecure/{i}");
             origins.extend(self.keep(&pointer, Origin::parse(text)));
@@ -138,19 +141,17 @@ impl Check<'_> {
         origins
     }
 
-    fn listed(
-        &mut self,
-        insecure: &BTreeSet<Origin>,
-        addresses: &AddressPolicy,
-    ) -> BTreeSet<Origin> {
-        let mut origins = BTreeSet::new();
+    fn listed(&mut self, insecure: &[Origin], addresses: &AddressPolicy) -> Vec<Origin> {
+        let mut origins = Vec::new();
         for (i, text) in self.settings.egress.allow.iter().enumerate() {
             let pointer = format!("/egress/allow/{i}");
             let Some(origin) = self.origin(&pointer, text, insecure, addresses) else {
                 continue;
             };
-            if !origins.insert(origin) {
+            if origins.contains(&origin) {
                 self.report(pointer, format!("{text:?} is listed twice; remove one"));
+            } else {
+                origins.push(origin);
             }
         }
         origins
@@ -161,7 +162,7 @@ impl Check<'_> {
         &mut self,
         pointer: &str,
         text: &str,
-        insecure: &BTreeSet<Origin>,
+        insecure: &[Origin],
         addresses: &AddressPolicy,
     ) -> Option<Origin> {
         let origin = self.keep(pointer, Origin::parse(text))?;
@@ -196,11 +197,11 @@ impl Check<'_> {
 
     fn credentials(
         &mut self,
-        insecure: &BTreeSet<Origin>,
+        insecure: &[Origin],
         addresses: &AddressPolicy,
-        listed: &BTreeSet<Origin>,
-    ) -> BTreeMap<String, Credential> {
-        let mut credentials = BTreeMap::new();
+        listed: &[Origin],
+    ) -> Vec<Credential> {
+        let mut credentials = Vec::new();
         let settings = self.settings;
         for (name, credential) in &settings.credential {
             let pointer = format!("/credential/{}", escaped(name));
@@ -219,7 +220,12 @@ impl Check<'_> {
                 }
             }
             if let (Some(origin), Some(kind)) = (origin, kind) {
-                credentials.insert(name.clone(), Credential { origin, kind, pace });
+                credentials.push(Credential {
+                    name: name.clone(),
+                    origin,
+                    kind,
+                    pace,
+                });
             }
         }
         credentials
@@ -230,7 +236,7 @@ impl Check<'_> {
         pointer: &str,
         credential: &CredentialSettings,
         origin: Option<&Origin>,
-        listed: &BTreeSet<Origin>,
+        listed: &[Origin],
     ) -> Option<Kind> {
         use CredentialSettings as C;
         let at = |field: &str| format!("{pointer}/{field}");
@@ -320,7 +326,7 @@ impl Check<'_> {
         pointer: &str,
         text: &str,
         origin: Option<&Origin>,
-        listed: &BTreeSet<Origin>,
+        listed: &[Origin],
     ) -> Option<Url> {
         let url = parse_url(text)
             .ok()
@@ -538,7 +544,7 @@ impl Check<'_> {
         (self.problems.len() == before).then_some(webhook)
     }
 
-    fn destinations(&mut self, egress: &Egress, credentials: &BTreeMap<String, Credential>) {
+    fn destinations(&mut self, egress: &Egress, credentials: &[Credential]) {
         let requirements = self.requirements;
         for destination in &requirements.destinations {
             let wanted = format!("{} ({})", destination.origin, destination.purpose);
@@ -550,7 +556,8 @@ impl Check<'_> {
                 }
             };
             if let Some(name) = &destination.credential {
-                match (credentials.get(name), self.settings.credential.get(name)) {
+                let credential = credentials.iter().find(|c| c.name == *name);
+                match (credential, self.settings.credential.get(name)) {
                     (Some(credential), _) if credential.origin != origin => {
                         self.report(
                             format!("/credential/{}/origin", escaped(name)),

@@ -21,23 +21,21 @@ pub(crate) struct Replays(Mutex<Accepted>);
 
 #[derive(Default)]
 struct Accepted {
-    expiry: BTreeMap<(String, String), u64>,
-    by_expiry: BTreeSet<(u64, (String, String))>,
+    expiry: BTreeMap<String, u64>,
+    by_expiry: BTreeSet<(u64, String)>,
 }
 
 impl Replays {
     /// Whether a message was accepted before, on the given path.
     pub(crate) fn contains(&self, path: &str, once: &Once) -> bool {
         let accepted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        accepted
-            .expiry
-            .contains_key(&(path.to_owned(), once.id.clone()))
+        accepted.expiry.contains_key(&key(path, once))
     }
 
     /// Remembers a message, and forgets those that have expired.
-    pub(crate) fn remember(&self, path: &str, once: Once, now_ms: u64) {
+    pub(crate) fn remember(&self, path: &str, once: &Once, now_ms: u64) {
         let mut accepted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (path.to_owned(), once.id);
+        let key = key(path, once);
         if let Some(before) = accepted.expiry.insert(key.clone(), once.expires_ms) {
             accepted.by_expiry.remove(&(before, key.clone()));
         }
@@ -50,6 +48,11 @@ impl Replays {
             accepted.expiry.remove(&key);
         }
     }
+}
+
+/// The message's name among those of every path: no line of either breaks.
+fn key(path: &str, once: &Once) -> String {
+    format!("{path}\n{}", once.id)
 }
 
 #[cfg(test)]
@@ -66,12 +69,12 @@ mod tests {
     #[test]
     fn a_message_is_remembered_per_path_until_its_signature_expires() {
         let replays = Replays::default();
-        replays.remember("/a", once("1", 100), 0);
+        replays.remember("/a", &once("1", 100), 0);
         assert!(replays.contains("/a", &once("1", 100)));
         assert!(!replays.contains("/b", &once("1", 100)));
-        replays.remember("/a", once("2", 300), 100);
+        replays.remember("/a", &once("2", 300), 100);
         assert!(replays.contains("/a", &once("1", 100)));
-        replays.remember("/a", once("3", 300), 101);
+        replays.remember("/a", &once("3", 300), 101);
         assert!(!replays.contains("/a", &once("1", 100)));
         assert!(replays.contains("/a", &once("2", 300)));
     }
@@ -79,9 +82,9 @@ mod tests {
     #[test]
     fn a_new_signature_of_the_same_message_prolongs_the_memory() {
         let replays = Replays::default();
-        replays.remember("/a", once("1", 100), 0);
-        replays.remember("/a", once("1", 200), 0);
-        replays.remember("/a", once("2", 300), 150);
+        replays.remember("/a", &once("1", 100), 0);
+        replays.remember("/a", &once("1", 200), 0);
+        replays.remember("/a", &once("2", 300), 150);
         assert!(replays.contains("/a", &once("1", 200)));
     }
 
@@ -89,7 +92,7 @@ mod tests {
     fn memory_is_bounded() {
         let replays = Replays::default();
         for n in 0..=MOST as u64 {
-            replays.remember("/a", once(&n.to_string(), 1000 + n), 0);
+            replays.remember("/a", &once(&n.to_string(), 1000 + n), 0);
         }
         assert!(!replays.contains("/a", &once("0", 1000)));
         assert!(replays.contains("/a", &once("1", 1001)));

@@ -30,7 +30,6 @@ use crate::queue::Held;
 use crate::setup::Setup;
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
@@ -72,7 +71,7 @@ pub(crate) struct Run<'g, R, S, C, E> {
     /// the gateway holds that.
     pub(crate) work: Option<String>,
     /// Places, by their ids, that it has sent something to.
-    pub(crate) reached: Mutex<BTreeSet<String>>,
+    pub(crate) reached: Mutex<Vec<String>>,
     held: Mutex<Option<Held>>,
 }
 

@@ -8,7 +8,6 @@ use serde::Deserialize;
 use serde_json::Map;
 use serde_json::Value;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Once;
 use std::sync::atomic::AtomicU8;
@@ -54,7 +53,7 @@ struct Log;
 #[derive(Default)]
 struct Spans {
     last: u64,
-    open: BTreeMap<u64, Map<String, Value>>,
+    open: Vec<(u64, Map<String, Value>)>,
     entered: Vec<u64>,
 }
 
@@ -72,7 +71,7 @@ impl Subscriber for Log {
         attributes.record(&mut fields);
         SPANS.with_borrow_mut(|spans| {
             spans.last += 1;
-            spans.open.insert(spans.last, fields.0);
+            spans.open.push((spans.last, fields.0));
             span::Id::from_u64(spans.last)
         })
     }
@@ -81,7 +80,8 @@ impl Subscriber for Log {
         let mut fields = Fields::default();
         values.record(&mut fields);
         SPANS.with_borrow_mut(|spans| {
-            if let Some(open) = spans.open.get_mut(&span.into_u64()) {
+            let open = spans.open.iter_mut().find(|(id, _)| *id == span.into_u64());
+            if let Some((_, open)) = open {
                 open.extend(fields.0);
             }
         });
@@ -93,8 +93,9 @@ impl Subscriber for Log {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let span = SPANS.with_borrow(|spans| {
-            let span = spans.entered.last();
-            span.and_then(|span| spans.open.get(span)).cloned()
+            let entered = spans.entered.last()?;
+            let open = spans.open.iter().find(|(id, _)| id == entered);
+            open.map(|(_, fields)| fields.clone())
         });
         let line = line(wasi::now(), event.metadata(), fields.0, span);
         wasi::write(line.as_bytes());
@@ -113,7 +114,11 @@ impl Subscriber for Log {
     }
 
     fn try_close(&self, span: span::Id) -> bool {
-        SPANS.with_borrow_mut(|spans| spans.open.remove(&span.into_u64()).is_some())
+        SPANS.with_borrow_mut(|spans| {
+            let before = spans.open.len();
+            spans.open.retain(|(id, _)| *id != span.into_u64());
+            spans.open.len() < before
+        })
     }
 }
 

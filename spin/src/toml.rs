@@ -9,7 +9,6 @@
 use serde_json::Map;
 use serde_json::Number;
 use serde_json::Value;
-use std::collections::BTreeSet;
 
 /// Reads a document, or tells what is wrong, with its line.
 pub(crate) fn parse(text: &str) -> Result<Map<String, Value>, String> {
@@ -33,7 +32,7 @@ impl Reader<'_> {
         let mut root = Map::new();
         let mut path = Vec::new();
         // Pointers of the tables that have a head line.
-        let mut opened = BTreeSet::new();
+        let mut opened = Vec::new();
         loop {
             self.skip_lines()?;
             if self.rest().is_empty() {
@@ -55,9 +54,10 @@ impl Reader<'_> {
                 path = self.key()?;
                 self.expect("]")?;
                 let (_, pointer) = enter(&mut root, &path)?;
-                if !opened.insert(pointer) {
+                if opened.contains(&pointer) {
                     return Err("this table stands twice".to_owned());
                 }
+                opened.push(pointer);
             } else {
                 let (table, _) = enter(&mut root, &path)?;
                 self.member(table)?;

@@ -17,17 +17,21 @@ const STEP_MS: u64 = 1000;
 pub(super) struct Index {
     items: BTreeMap<String, Slot>,
     /// Waiting items by due time.
-    waiting: BTreeSet<(u64, String)>,
-    /// Items that wait for a place to take requests, by its id.
-    held: BTreeMap<String, BTreeSet<(u64, String)>>,
+    waiting: Ranks,
+    /// Items that wait for a place to take requests, by its id. There are few
+    /// places.
+    held: Vec<(String, Ranks)>,
     /// Items that other gateways hold, by the time when they may be taken over.
-    watched: BTreeSet<(u64, String)>,
+    watched: Ranks,
     pub(super) running: usize,
     pub(super) parked: usize,
     pub(super) clock: u64,
     /// Counts the changes.
     changes: u64,
 }
+
+/// Times and keys.
+type Ranks = BTreeSet<(u64, String)>;
 
 struct Slot {
     item: Item,
@@ -109,12 +113,8 @@ impl Index {
                 match held {
                     None => drop(self.waiting.remove(&rank)),
                     Some(place) => {
-                        if let Some(ranks) = self.held.get_mut(place) {
-                            ranks.remove(&rank);
-                            if ranks.is_empty() {
-                                self.held.remove(place);
-                            }
-                        }
+                        self.held_at(place).remove(&rank);
+                        self.held.retain(|(_, ranks)| !ranks.is_empty());
                     }
                 }
             }
@@ -132,7 +132,7 @@ impl Index {
                 let rank = (*due, key.to_owned());
                 match held {
                     None => self.waiting.insert(rank),
-                    Some(place) => self.held.entry(place.clone()).or_default().insert(rank),
+                    Some(place) => self.held_at(place).insert(rank),
                 };
             }
             (Item::Elsewhere { sign, until }, before) => {
@@ -153,6 +153,15 @@ impl Index {
         }
         let change = self.changes;
         self.items.insert(key.to_owned(), Slot { item, change });
+    }
+
+    fn held_at(&mut self, place: &str) -> &mut Ranks {
+        let known = self.held.iter().position(|(known, _)| known == place);
+        let at = known.unwrap_or(self.held.len());
+        if known.is_none() {
+            self.held.push((place.to_owned(), Ranks::new()));
+        }
+        &mut self.held[at].1
     }
 
     /// Takes note of what was written, unless this gateway works on it.
@@ -202,13 +211,11 @@ impl Index {
         let due = waiting.filter(|(due, _)| *due <= now.ms);
         let later = waiting.map(|(due, _)| *due);
         let mut until_ms = [watched, later].into_iter().flatten().min();
-        let mut ranked: Vec<_> = self
-            .held
-            .iter()
-            .filter_map(|(place, ranks)| Some((ranks.first()?, place)))
-            .collect();
-        ranked.sort_unstable();
-        for (rank, place) in ranked {
+        let firsts = self.held.iter();
+        let firsts = firsts.filter_map(|(place, ranks)| Some((ranks.first()?, place)));
+        let mut firsts: Vec<_> = firsts.collect();
+        while let Some(at) = (0..firsts.len()).min_by_key(|at| firsts[*at]) {
+            let (rank, place) = firsts.swap_remove(at);
             if due.is_some_and(|due| due <= rank) {
                 break;
             }
@@ -252,19 +259,25 @@ impl Index {
             let ours = matches!(slot.item, Item::Taken | Item::Running { .. });
             !ours && slot.change <= changes
         });
-        let mut known: BTreeSet<String> = BTreeSet::new();
-        known.extend(listed.map(|(key, _)| key.clone()));
+        // Both are in the order of keys.
+        let known: Vec<String> = listed.map(|(key, _)| key.clone()).collect();
         for entry in page.entries {
-            let key = &entry.key[PREFIX.len()..];
-            if !known.remove(key) && self.items.contains_key(key) {
+            let key = seen(entry);
+            let is_known = known.binary_search_by(|known| known.as_str().cmp(key));
+            if is_known.is_err() && self.items.contains_key(key) {
                 continue;
             }
             if let Some(item) = item(key, entry) {
                 self.set(key, Some(item));
             }
         }
-        for gone in known {
-            self.set(&gone, None);
+        for known in known {
+            let found = page
+                .entries
+                .binary_search_by(|entry| seen(entry).cmp(&known));
+            if found.is_err() {
+                self.set(&known, None);
+            }
         }
     }
 
@@ -279,7 +292,7 @@ impl Index {
             .iter()
             .take_while(|(due, _)| *due <= now_ms)
             .count();
-        let held: usize = self.held.values().map(BTreeSet::len).sum();
+        let held: usize = self.held.iter().map(|(_, ranks)| ranks.len()).sum();
         (due, self.waiting.len() - due + held)
     }
 
@@ -306,4 +319,9 @@ pub(super) struct Page<'a> {
     pub(super) after: Option<&'a String>,
     pub(super) entries: &'a [KeyedEntry],
     pub(super) next: Option<&'a String>,
+}
+
+/// The key of the work that an entry is about.
+fn seen(entry: &KeyedEntry) -> &str {
+    &entry.key[PREFIX.len()..]
 }
