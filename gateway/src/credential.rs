@@ -15,6 +15,7 @@ use base64ct::Base64;
 use base64ct::Encoding as _;
 use futures_util::lock::Mutex;
 use memchr::memmem;
+use serde_json::Value;
 use url::Url;
 use url::form_urlencoded;
 use zeroize::Zeroizing;
@@ -223,27 +224,23 @@ impl OAuth2 {
 impl Token {
     /// Reads the answer of a token endpoint. No error shows any of it.
     pub(crate) fn read(body: &[u8], now_ms: u64, serial: u64) -> Result<Self, String> {
-        #[derive(serde::Deserialize)]
-        struct Answer {
-            access_token: String,
-            #[serde(default)]
-            expires_in: Option<serde_json::Value>,
-        }
-        let answer: Answer = serde_json::from_slice(body)
-            .map_err(|_| "expected JSON with access_token, found something else".to_owned())?;
-        if answer.access_token.is_empty() || !crate::egress::is_header_value(&answer.access_token) {
+        let answer = serde_json::from_slice::<Value>(body).unwrap_or_default();
+        let Value::String(access) = &answer["access_token"] else {
+            return Err("expected JSON with access_token, found something else".to_owned());
+        };
+        if access.is_empty() || !crate::egress::is_header_value(access) {
             return Err("expected an access_token that fits into a header".to_owned());
         }
         // Some far ends write the number as a text.
-        let seconds = match answer.expires_in {
-            Some(serde_json::Value::Number(number)) => number.as_f64().map(|s| s as u64),
-            Some(serde_json::Value::String(text)) => text.parse().ok(),
+        let seconds = match &answer["expires_in"] {
+            Value::Number(number) => number.as_f64().map(|s| s as u64),
+            Value::String(text) => text.parse().ok(),
             _ => None,
         };
         let seconds = seconds.unwrap_or(UNSTATED_SECONDS);
         let usable_ms = seconds.saturating_sub(MARGIN_SECONDS).saturating_mul(1000);
         Ok(Self {
-            access: Secret::new(answer.access_token),
+            access: Secret::new(access.as_str()),
             stale_ms: now_ms.saturating_add(usable_ms),
             fetched_ms: now_ms,
             serial,

@@ -54,7 +54,7 @@ use std::sync::PoisonError;
 
 /// Where records lie, in the gateway's own part of the key space.
 pub(crate) const PREFIX: &str = "g.gate.";
-const SCHEMA: u32 = 1;
+const SCHEMA: u64 = 1;
 /// While a probe is out, look again after this.
 const PROBE_MS: u64 = 1000;
 /// The longest that a probe may be out: fetching a token, and a request.
@@ -95,7 +95,7 @@ impl Place {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Record {
-    schema: u32,
+    schema: u64,
     pub(crate) place: Place,
     pub(crate) closed: Closed,
 }

@@ -12,8 +12,10 @@
 //!
 //! [`Policy::build`]: crate::Policy::build
 
+mod credential;
 mod reference;
 
+pub use credential::CredentialSettings;
 pub use reference::SecretRef;
 pub use reference::Text;
 use schemars::JsonSchema;
@@ -111,112 +113,6 @@ pub struct SignatureSettings {
     pub tolerance_seconds: u32,
 }
 
-/// How requests to one origin are authenticated; the plugin only ever knows the
-/// name of it. `kind` decides which other keys there are.
-///
-/// ```toml
-/// [credential.servicenow]
-/// kind = "basic"
-/// origin = "https://example.service-now.com"
-/// user = "flashduty"
-/// password = { file = "secrets/servicenow-password" }
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(
-    tag = "kind",
-    rename_all = "kebab-case",
-    rename_all_fields = "kebab-case",
-    deny_unknown_fields
-)]
-pub enum CredentialSettings {
-    /// `Authorization: Basic …`
-    Basic {
-        /// The only place that it is sent to, `scheme://host[:port]`.
-        origin: String,
-        /// Name of the user, without a colon.
-        user: Text,
-        /// The user's password.
-        password: SecretRef,
-        /// How fast requests go there.
-        #[serde(default)]
-        pace: PaceSettings,
-    },
-    /// `Authorization: Bearer …`
-    Bearer {
-        /// The only place that it is sent to, `scheme://host[:port]`.
-        origin: String,
-        /// The token itself.
-        token: SecretRef,
-        /// How fast requests go there.
-        #[serde(default)]
-        pace: PaceSettings,
-    },
-    /// A header of the far end's own.
-    Header {
-        /// The only place that it is sent to, `scheme://host[:port]`.
-        origin: String,
-        /// Name of the header, for example `x-sn-apikey`.
-        name: String,
-        /// Its value.
-        value: SecretRef,
-        /// How fast requests go there.
-        #[serde(default)]
-        pace: PaceSettings,
-    },
-    /// A query parameter.
-    Query {
-        /// The only place that it is sent to, `scheme://host[:port]`.
-        origin: String,
-        /// Name of the parameter, for example Flashduty's `app_key`.
-        name: String,
-        /// Its value.
-        value: SecretRef,
-        /// How fast requests go there.
-        #[serde(default)]
-        pace: PaceSettings,
-    },
-    /// A token that the gateway fetches, as bearer: OAuth 2.0, grant
-    /// `client_credentials`. It is kept in memory, and fetched anew shortly
-    /// before it ends and once after a 401.
-    Oauth2ClientCredentials {
-        /// The only place that it is sent to, `scheme://host[:port]`.
-        origin: String,
-        /// Where tokens are fetched: at the same origin, or at one in
-        /// `egress.allow`.
-        token_url: String,
-        /// Id of the client.
-        client_id: Text,
-        /// Secret of the client.
-        client_secret: SecretRef,
-        /// What the token is to open, if the far end wants to be told.
-        scope: Option<String>,
-        /// How fast requests go there.
-        #[serde(default)]
-        pace: PaceSettings,
-    },
-    /// The same with the grant `password`.
-    Oauth2Password {
-        /// The only place that it is sent to, `scheme://host[:port]`.
-        origin: String,
-        /// Where tokens are fetched: at the same origin, or at one in
-        /// `egress.allow`.
-        token_url: String,
-        /// Id of the client.
-        client_id: Text,
-        /// Secret of the client.
-        client_secret: SecretRef,
-        /// Name of the user.
-        user: Text,
-        /// The user's password.
-        password: SecretRef,
-        /// What the token is to open, if the far end wants to be told.
-        scope: Option<String>,
-        /// How fast requests go there.
-        #[serde(default)]
-        pace: PaceSettings,
-    },
-}
-
 /// How fast requests go to one account, over everything that is done there.
 /// Nothing waits as long as there is a burst in hand. A request that would wait
 /// for more than two seconds is put off instead, without counting as a try. After
@@ -267,32 +163,6 @@ pub struct EgressSettings {
     /// Networks that are not public and may be connected to all the same, for
     /// example `"10.20.0.0/16"`; needed for this machine too, `"127.0.0.0/8"`.
     pub private: Vec<String>,
-}
-
-impl CredentialSettings {
-    /// The origin that the credential is bound to, as it was written.
-    pub fn origin(&self) -> &str {
-        match self {
-            Self::Basic { origin, .. }
-            | Self::Bearer { origin, .. }
-            | Self::Header { origin, .. }
-            | Self::Query { origin, .. }
-            | Self::Oauth2ClientCredentials { origin, .. }
-            | Self::Oauth2Password { origin, .. } => origin,
-        }
-    }
-
-    /// How fast requests with it go.
-    pub fn pace(&self) -> &PaceSettings {
-        match self {
-            Self::Basic { pace, .. }
-            | Self::Bearer { pace, .. }
-            | Self::Header { pace, .. }
-            | Self::Query { pace, .. }
-            | Self::Oauth2ClientCredentials { pace, .. }
-            | Self::Oauth2Password { pace, .. } => pace,
-        }
-    }
 }
 
 /// What a session may use up. Going over ends that session and nothing else.

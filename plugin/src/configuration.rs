@@ -280,10 +280,11 @@ impl Configuration {
                     }
                     integrations.push(integration);
                 }
-                Err(json::Error(problem)) => problems.push(Problem {
-                    pointer: format!("{at}{}", problem.pointer),
-                    message: problem.message,
-                }),
+                Err(error) => {
+                    let (pointer, message) = error.into_parts();
+                    let pointer = at + &pointer;
+                    problems.push(Problem { pointer, message });
+                }
             }
         }
         if problems.is_empty() {

@@ -47,7 +47,6 @@ mod first_look;
 mod hint;
 mod json;
 mod keys;
-mod nearest;
 mod operator;
 mod outcome;
 mod regex;

@@ -2,8 +2,7 @@
 //! `sync.toml`, from the Spin variable `sync_config`.
 //!
 //! What is about a process of its own means nothing here and is not looked at:
-//! `[server]`, `[plugin]`, `listen` in `[admin]`, `path` in `[store]` and `format`
-//! in `[log]`.
+//! `[server]`, `[plugin]`, and some [keys](OF_A_PROCESS) of other sections.
 
 use crate::document;
 use crate::handler::TICK;
@@ -20,6 +19,8 @@ use integration_gateway::contract::Requirements;
 use integration_gateway::settings::SECTIONS;
 use integration_gateway::settings::SecretRef;
 use integration_gateway::settings::Settings;
+use integration_json::Error;
+use integration_json::from_document;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Map;
@@ -27,6 +28,9 @@ use serde_json::Value;
 
 /// The variable that holds the document.
 pub(crate) const VARIABLE: &str = "sync_config";
+
+/// Keys in sections of ours that mean something to a process only.
+const OF_A_PROCESS: [(&str, &str); 3] = [("admin", "listen"), ("store", "path"), ("log", "format")];
 
 /// A configuration that holds, with every secret in place.
 pub(crate) struct Configuration {
@@ -90,8 +94,11 @@ impl Draft {
     pub(crate) fn check(self, sources: &Sources<'_>) -> Result<Configuration, Vec<String>> {
         let mut root = self.0;
         let mut problems = Vec::new();
-        if let Some(Value::Object(admin)) = root.get_mut("admin") {
-            admin.remove("listen");
+        for (section, key) in OF_A_PROCESS {
+            let section = root.get_mut(section);
+            if let Some(value) = section.and_then(|section| section.get_mut(key)) {
+                *value = Value::Null;
+            }
         }
         let store: StoreSection = section(&root, "store", &mut problems);
         let log: LogSection = section(&root, "log", &mut problems);
@@ -175,8 +182,10 @@ fn section<T: DeserializeOwned + Default>(
     let Some(value) = root.get(name) else {
         return T::default();
     };
-    T::deserialize(value).unwrap_or_else(|error| {
-        problems.push(format!("{VARIABLE}: {name}: {error}"));
+    from_document(value).unwrap_or_else(|error: Error| {
+        let (inside, message) = error.into_parts();
+        let pointer = format!("/{name}{inside}");
+        problems.push(shown(&Problem { pointer, message }));
         T::default()
     })
 }
@@ -328,7 +337,7 @@ mod tests {
         let text = DOCUMENT.replace("kind = \"bearer\"", "kind = \"bearer\"\nspeed = 1");
         let found = problems(&text);
         assert!(
-            found[0].starts_with("sync_config: credential: unknown field `speed`"),
+            found[0].starts_with("sync_config: credential.far.speed: unknown key \"speed\"; "),
             "{found:?}"
         );
         let text = DOCUMENT

@@ -10,7 +10,11 @@ use serde_json::Value;
 /// Reads a text that begins with `{` as JSON, and any other as TOML.
 pub(crate) fn parse(text: &str) -> Result<Map<String, Value>, String> {
     if text.trim_start().starts_with('{') {
-        return serde_json::from_str(text).map_err(|error| format!("not valid JSON: {error}"));
+        return match serde_json::from_slice(text.as_bytes()) {
+            Ok(Value::Object(document)) => Ok(document),
+            Ok(_) => Err("expected a JSON object, found something else".to_owned()),
+            Err(error) => Err(format!("not valid JSON: {error}")),
+        };
     }
     toml::parse(text)
 }

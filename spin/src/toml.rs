@@ -361,10 +361,7 @@ fn scalar(token: &str) -> Result<Value> {
         Some("0o") => i64::from_str_radix(&plain[2..], 8).ok().map(Number::from),
         Some("0b") => i64::from_str_radix(&plain[2..], 2).ok().map(Number::from),
         _ if !begins_with_a_digit || has_zeros => None,
-        _ if digits.contains(['.', 'e', 'E']) => {
-            let number: f64 = plain.parse().map_err(|_| NO_VALUE)?;
-            Some(Number::from_f64(number).ok_or(NOT_FINITE)?)
-        }
+        _ if digits.contains(['.', 'e', 'E']) => Some(fraction(&plain)?),
         _ if plain
             .trim_start_matches(['+', '-'])
             .bytes()
@@ -375,6 +372,15 @@ fn scalar(token: &str) -> Result<Value> {
         _ => None,
     };
     number.map(Value::Number).ok_or_else(|| NO_VALUE.to_owned())
+}
+
+/// What the same digits mean in JSON. They may differ from the nearest number in
+/// the last bit; no setting is a fraction.
+fn fraction(digits: &str) -> Result<Number> {
+    match serde_json::from_slice(digits.trim_start_matches('+').as_bytes()) {
+        Ok(Value::Number(number)) => Ok(number),
+        _ => Err(NOT_FINITE.to_owned()),
+    }
 }
 
 const NOT_FINITE: &str = "expected a finite number of at most 64 bits";
@@ -443,9 +449,7 @@ z = 0.0
                 DeValue::Integer(digits) => i64::from_str_radix(digits.as_str(), digits.radix())
                     .ok()?
                     .into(),
-                DeValue::Float(digits) => {
-                    Value::Number(Number::from_f64(digits.as_str().parse().ok()?)?)
-                }
+                DeValue::Float(digits) => fraction(digits.as_str()).ok()?.into(),
                 DeValue::Array(elements) => elements
                     .iter()
                     .map(|e| value(e.get_ref()))

@@ -11,10 +11,10 @@ use serde::Serialize;
 /// Where records lie, in the gateway's own part of the key space.
 pub(crate) const PREFIX: &str = "g.work.";
 /// What is written. It grows when an older gateway could not read it.
-const SCHEMA: u32 = 2;
+const SCHEMA: u64 = 2;
 /// What is read. Schema 1 knew no leases, and kept what was scheduled during a
 /// session in memory; such a record becomes one of today's at its next write.
-const OLDEST_SCHEMA: u32 = 1;
+const OLDEST_SCHEMA: u64 = 1;
 /// So many distinct reasons are kept.
 const REASONS: usize = 16;
 const LONGEST_REASON: usize = 500;
@@ -25,7 +25,7 @@ const RETRY_CAP_MS: u64 = 300_000;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Record {
-    schema: u32,
+    schema: u64,
     pub(crate) due: u64,
     /// When `due` was decided.
     pub(super) written: u64,

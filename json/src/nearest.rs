@@ -4,11 +4,8 @@ use alloc::vec::Vec;
 
 /// The known word that differs from `found` by the fewest letters, if few.
 pub(crate) fn nearest<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
-    let near = known
-        .iter()
-        .map(|word| (distance(found, word), *word))
-        .min()?;
-    (near.0 <= 1 + found.len() / 4).then_some(near.1)
+    let near = known.iter().min_by_key(|word| distance(found, word))?;
+    (distance(found, near) <= 1 + found.len() / 4).then_some(*near)
 }
 
 /// Letters to insert, delete or replace to make one word of the other.
