@@ -124,14 +124,8 @@ impl Case<'_> {
         };
         for entry in entries {
             let mark = comment::mark(Origin::ServiceNow, &entry.mark);
-            if there
-                .iter()
-                .any(|comment| text::contains(&comment.text, &mark))
-            {
-                self.has_arrived(Side::Flashduty, &mark);
-            } else {
-                self.write_comment(&id, &comment::for_flashduty(&entry), &mark)
-                    .await?;
+            let text = comment::for_flashduty(&entry);
+            if self.write_comment(&id, &there, &text, &mark).await? {
                 self.pair.note(
                     self.effects.now_ms(),
                     format!("comment {mark} to Flashduty"),
@@ -285,18 +279,24 @@ impl Case<'_> {
         names
     }
 
-    /// Writes a comment in Flashduty; whoever calls has looked for its mark
-    /// there and not found it.
+    /// Writes a comment in Flashduty, unless its mark is in one of those that
+    /// are there already; tells whether it did.
     pub(super) async fn write_comment(
         &mut self,
         id: &IncidentId,
+        there: &[flashduty::Comment],
         text: &str,
         mark: &str,
-    ) -> Result<(), Stop> {
+    ) -> Result<bool, Stop> {
+        if there.iter().any(|c| text::contains(&c.text, mark)) {
+            self.has_arrived(Side::Flashduty, mark);
+            return Ok(false);
+        }
         self.wait_for_comment(Side::Flashduty).await?;
         self.about_to_comment(Side::Flashduty, mark).await?;
         let sent = self.flashduty.comment(id, text).await;
-        self.settled(Side::Flashduty, sent).await
+        self.settled(Side::Flashduty, sent).await?;
+        Ok(true)
     }
 
     /// Writes columns with a journal among them, and returns the record as it

@@ -8,7 +8,6 @@ use crate::flashduty::short_hash;
 use crate::json;
 use crate::plan::Side;
 use crate::servicenow::Columns;
-use crate::text;
 
 impl Case<'_> {
     /// Leaves a link on the side on which the pair was not born at creation,
@@ -45,15 +44,8 @@ impl Case<'_> {
             "ServiceNow {number}: {}\n{mark}",
             sys_id.link(&self.integration.servicenow.url)
         );
-        let comments = self.flashduty.comments(&id).await?;
-        if comments
-            .iter()
-            .any(|comment| text::contains(&comment.text, &mark))
-        {
-            self.has_arrived(Side::Flashduty, &mark);
-        } else {
-            self.write_comment(&id, &text, &mark).await?;
-        }
+        let there = self.flashduty.comments(&id).await?;
+        self.write_comment(&id, &there, &text, &mark).await?;
         Ok(())
     }
 

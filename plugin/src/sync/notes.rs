@@ -26,14 +26,7 @@ impl Case<'_> {
         }
         let there = self.flashduty.comments(&id).await?;
         for (mark, text) in marked {
-            if there
-                .iter()
-                .any(|comment| text::contains(&comment.text, &mark))
-            {
-                self.has_arrived(Side::Flashduty, &mark);
-            } else {
-                self.write_comment(&id, &text, &mark).await?;
-            }
+            self.write_comment(&id, &there, &text, &mark).await?;
         }
         Ok(())
     }
