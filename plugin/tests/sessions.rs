@@ -343,6 +343,22 @@ fn a_comment_of_servicenow_is_carried_once_even_if_its_copy_is_deleted() {
 }
 
 #[test]
+fn a_comment_for_flashduty_whose_answer_was_lost_is_looked_for_and_not_written_twice() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.now_ms += 60_000;
+    let row = journal_row(&gateway, 1, "the users wait");
+    gateway.rows.insert("sys_journal_field", json!([row]));
+    gateway.record["comments"] = json!("1 comment");
+    gateway.servicenow(&nothing());
+    gateway.loses_answers = true;
+    retried(gateway.work());
+    gateway.loses_answers = false;
+    gateway.now_ms += 200_000;
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.sent("comment").len(), 1);
+}
+
+#[test]
 fn a_lost_comment_is_waited_for_whatever_is_written_to_the_other_side() {
     let mut gateway = Gateway::linked(&nothing());
     gateway.now_ms += 60_000;

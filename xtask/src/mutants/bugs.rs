@@ -362,6 +362,13 @@ pub(super) const BUGS: &[Bug] = &[
         noticed_by: Tests::In("sessions"),
     },
     Bug {
+        name: "a comment not looked for before it is written in Flashduty",
+        file: "sync/comments.rs",
+        text: "any(|c| text::contains(&c.text, mark))",
+        instead: "any(|c| text::contains(&c.text, mark) && false)",
+        noticed_by: Tests::In("sessions"),
+    },
+    Bug {
         name: "a carried comment carried back to ServiceNow",
         file: "sync/comments.rs",
         text: "!comment::is_carried(&comment.text)\n                &&",
