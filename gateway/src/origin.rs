@@ -74,7 +74,7 @@ impl Origin {
     }
 }
 
-/// Parses a URL whose host is written in ASCII and as it is. The tables of
+/// Parses a URL that is written in ASCII, and its host as it is. The tables of
 /// Unicode with which others are brought to ASCII are not built in, for the sake
 /// of gateways that are components, and the parser counts on never needing them.
 pub(crate) fn parse_url(text: &str) -> Result<Url, String> {
@@ -83,7 +83,8 @@ pub(crate) fn parse_url(text: &str) -> Result<Url, String> {
     let authority = authority.split(['/', '\\', '?', '#']).next();
     let is_encoded = authority.is_some_and(|authority| authority.contains('%'));
     if !text.is_ascii() || is_encoded {
-        return Err("the host is not written in ASCII; write it in Punycode, xn--…".to_owned());
+        let remedy = "write the host in Punycode, xn--…, and what follows it percent-encoded";
+        return Err(format!("it is not in ASCII; {remedy}"));
     }
     Url::parse(text).map_err(|error| error.to_string())
 }
@@ -111,7 +112,8 @@ mod tests {
                 problem,
                 format!(
                     "expected scheme://host[:port] such as https://example.com, found {text:?}: \
-                     the host is not written in ASCII; write it in Punycode, xn--…"
+                     it is not in ASCII; write the host in Punycode, xn--…, and what follows it \
+                     percent-encoded"
                 )
             );
         }

@@ -18,11 +18,8 @@ mod generated {
     export!(Component);
 }
 
-#[cfg(target_family = "wasm")]
 pub(crate) use generated::Error;
-#[cfg(target_family = "wasm")]
 pub(crate) use generated::Guest;
-#[cfg(target_family = "wasm")]
 pub(crate) use generated::Metadata;
 pub(crate) use generated::fermyon::spin::variables;
 pub(crate) use generated::wasi::http::outgoing_handler;

@@ -8,10 +8,8 @@ mod bindings;
 mod tick;
 mod url;
 
-#[cfg(target_family = "wasm")]
 struct Component;
 
-#[cfg(target_family = "wasm")]
 impl bindings::Guest for Component {
     /// What is wrong goes to Spin's log, and the next event tries again.
     fn handle_cron_event(_: bindings::Metadata) -> Result<(), bindings::Error> {
