@@ -1,6 +1,6 @@
 //! Reading types out of JSON.
 //!
-//! Every type is read out of a [`Value`], by one [`Reader`]: so the code that
+//! Every type is read out of a [`Value`], by one reader: so the code that
 //! reads a type exists once in a component, and an error knows its place and
 //! speaks to operators, whatever is read.
 //!
