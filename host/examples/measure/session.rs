@@ -31,6 +31,8 @@ use std::time::Instant;
 
 /// Changes that are carried from one side to the other.
 const CHANGES: u64 = 2000;
+/// Longer than a store is new.
+const NEW_STORE_WAITS_MS: u64 = 300_000;
 /// Of these, the first ones are not counted: they touch memory that is new.
 const WARM_UP: usize = 200;
 
@@ -114,7 +116,12 @@ impl Changes {
                 reasons: vec!["Flashduty i_r_severity".into()],
                 attempt: 0,
             });
-            let taken = self.session(work).await?;
+            let mut taken = self.session(work.clone()).await?;
+            if change == 0 {
+                // A new store waits before it creates anything.
+                self.now_ms += NEW_STORE_WAITS_MS;
+                taken = self.session(work).await?;
+            }
             self.works.push(taken);
             // The first one creates the record.
             let carried = self.far_ends.updates > before;
@@ -169,6 +176,7 @@ impl Changes {
             }
             Effect::Finish(verdict) => match verdict {
                 Verdict::Done => Reply::Done,
+                Verdict::Retry(_) if self.works.is_empty() => Reply::Done,
                 other => bail!("the work ended in {other:?}"),
             },
             Effect::Schedule(_) | Effect::Log(_) => Reply::Done,
