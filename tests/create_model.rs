@@ -56,7 +56,7 @@ enum Loss {
     /// The same, while gateways run.
     WipedMeanwhile,
     /// It goes back to a moment at which it did not know of the incident, while
-    /// no gateway runs.
+    /// no gateway runs, and does not notice: one that does is as good as new.
     Restored,
 }
 
@@ -569,7 +569,7 @@ const VARIANTS: [(&str, Protocol, bool); 16] = [
         true,
     ),
     (
-        "the same, restored from a backup, while a request is on its way",
+        "the same, restored from a copy that does not notice, while a request is on its way",
         lost(Loss::Restored, BUILT),
         true,
     ),

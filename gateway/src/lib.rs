@@ -87,4 +87,5 @@ pub use secret::Secret;
 pub use store::Refused;
 pub use store::Store;
 pub use store::StoreError;
+pub use store::UNBROKEN;
 pub use suggestion::did_you_mean;

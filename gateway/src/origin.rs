@@ -83,8 +83,9 @@ pub(crate) fn parse_url(text: &str) -> Result<Url, String> {
     let authority = authority.split(['/', '\\', '?', '#']).next();
     let is_encoded = authority.is_some_and(|authority| authority.contains('%'));
     if !text.is_ascii() || is_encoded {
-        let remedy = "write the host in Punycode, xn--…, and what follows it percent-encoded";
-        return Err(format!("it is not in ASCII; {remedy}"));
+        let expected = "a host of other letters than those of ASCII is written in Punycode, xn--…, \
+                        and what follows it percent-encoded";
+        return Err(expected.to_owned());
     }
     Url::parse(text).map_err(|error| error.to_string())
 }
@@ -112,8 +113,8 @@ mod tests {
                 problem,
                 format!(
                     "expected scheme://host[:port] such as https://example.com, found {text:?}: \
-                     it is not in ASCII; write the host in Punycode, xn--…, and what follows it \
-                     percent-encoded"
+                     a host of other letters than those of ASCII is written in Punycode, xn--…, \
+                     and what follows it percent-encoded"
                 )
             );
         }

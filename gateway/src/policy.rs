@@ -94,7 +94,7 @@ impl Policy {
 
     /// The credential of this name.
     pub(crate) fn credential(&self, name: &str) -> Option<&Credential> {
-        self.credentials.iter().find(|c| c.name == name)
+        named(&self.credentials, name)
     }
 
     /// The addresses that a [`Client`](crate::Client) may connect to.
@@ -556,8 +556,7 @@ impl Check<'_> {
                 }
             };
             if let Some(name) = &destination.credential {
-                let credential = credentials.iter().find(|c| c.name == *name);
-                match (credential, self.settings.credential.get(name)) {
+                match (named(credentials, name), self.settings.credential.get(name)) {
                     (Some(credential), _) if credential.origin != origin => {
                         self.report(
                             format!("/credential/{}/origin", escaped(name)),
@@ -625,6 +624,12 @@ impl Credential {
             _ => vec![self.origin.clone()],
         }
     }
+}
+
+fn named<'a>(credentials: &'a [Credential], name: &str) -> Option<&'a Credential> {
+    credentials
+        .iter()
+        .find(|credential| credential.name == name)
 }
 
 /// A member name as a part of a JSON Pointer.

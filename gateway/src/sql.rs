@@ -34,6 +34,30 @@ pub const CREATE_IN_POSTGRES: &str = r#"DO $create$ BEGIN
     INSERT INTO servicenow_sync_meta VALUES ('schema', 1) ON CONFLICT DO NOTHING;
 END $create$"#;
 
+/// The history of the database that is noted in it, and the one that it has: two
+/// `bigint`, of which the first is null if none is noted; no row if the objects
+/// are not ours. An error where the server does not tell.
+///
+/// A history is the server's timeline, of which a standby that takes over begins
+/// a new one, as does a backup that is restored, and the number of the table,
+/// which is another in a dump that was read in.
+pub const READ_HISTORY: &str = "SELECT \
+    (SELECT value FROM servicenow_sync_meta WHERE name = 'history'), \
+    (('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint << 32) \
+        + 'servicenow_sync_keys'::regclass::oid::bigint \
+    FROM servicenow_sync_meta WHERE name = 'schema' AND value = 1";
+/// Notes the history `$1` if another one is noted, and then deletes what holds
+/// only while nothing was lost, see [`Store`](crate::Store). Whoever comes second
+/// finds it noted.
+pub const NOTE_HISTORY: &str = "WITH noted AS ( \
+        INSERT INTO servicenow_sync_meta VALUES ('history', $1) \
+        ON CONFLICT (name) DO UPDATE SET value = excluded.value \
+            WHERE servicenow_sync_meta.value <> excluded.value \
+        RETURNING name \
+    ) \
+    DELETE FROM servicenow_sync_keys \
+    WHERE key >= 'p.unbroken.' AND key < 'p.unbroken/' AND EXISTS (SELECT FROM noted)";
+
 /// Creates the key `$1` with the value `$2` unless there is one; returns its
 /// revision. One sequence serves all keys, so that a key that is deleted and
 /// created again never returns to a revision that it once had.

@@ -3,12 +3,20 @@ use crate::contract::Page;
 use crate::contract::Scan;
 use crate::contract::Write;
 
+/// The keys that begin so hold only while the store has lost nothing: see
+/// [`Store`].
+pub const UNBROKEN: &str = "p.unbroken.";
+
 /// Where a gateway keeps keys: the plugin's and its own.
 ///
 /// A store promises, per key, linearizable reads and writes: a write that
 /// returned is seen by every later read, of every gateway that shares the
 /// store, and survives a crash and a power cut. Nothing is promised across
 /// keys. The module `conformance` (a feature of this crate) checks it.
+///
+/// A store that finds that it may have gone back, because an old copy of it was
+/// put in its place or because a standby took over, deletes all keys that begin
+/// with [`UNBROKEN`] before it answers anything.
 #[allow(async_fn_in_trait)] // Callers spawn with the concrete type, which tells whether it is `Send`.
 pub trait Store {
     /// Whether other gateways may use the same store at the same time. A

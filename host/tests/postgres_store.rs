@@ -39,9 +39,64 @@ async fn gateways_that_start_together_make_one_store() {
         started.unwrap();
     }
     assert_eq!(
-        postgres.sql("SELECT * FROM servicenow_sync_meta"),
-        "schema|1"
+        postgres.sql("SELECT name FROM servicenow_sync_meta ORDER BY name"),
+        "history\nschema"
     );
+}
+
+/// What a store holds of two keys, of which one is there only while it has lost
+/// nothing.
+async fn told(store: &PostgresStore) -> [bool; 2] {
+    let keys = [KEPT, FORGOTTEN].map(str::to_owned);
+    let found = match store.get(&keys).await {
+        Ok(found) => found,
+        // The connections of before are only known to be closed when used.
+        Err(_) => store.get(&keys).await.unwrap(),
+    };
+    [found[0].is_some(), found[1].is_some()]
+}
+
+const KEPT: &str = "p.pair";
+const FORGOTTEN: &str = "p.unbroken.since";
+
+#[tokio::test]
+async fn a_standby_that_takes_over_forgets_what_holds_only_while_nothing_is_lost() {
+    let Some(mut postgres) = Postgres::start() else {
+        return;
+    };
+    let store = postgres.store().await;
+    for key in [KEPT, FORGOTTEN] {
+        store.write(put(key)).await.unwrap().unwrap();
+    }
+    postgres.kill();
+    postgres.restart(&[]);
+    assert_eq!(
+        told(&store).await,
+        [true, true],
+        "it was only started again"
+    );
+    postgres.kill();
+    postgres.promote();
+    assert_eq!(told(&store).await, [true, false]);
+    store.write(put(FORGOTTEN)).await.unwrap().unwrap();
+    postgres.kill();
+    postgres.restart(&[]);
+    assert_eq!(told(&postgres.store().await).await, [true, true]);
+}
+
+#[tokio::test]
+async fn a_dump_that_is_read_in_forgets_it_too() {
+    let Some(postgres) = Postgres::start() else {
+        return;
+    };
+    let store = postgres.store().await;
+    for key in [KEPT, FORGOTTEN] {
+        store.write(put(key)).await.unwrap().unwrap();
+    }
+    let copy = Secret::new(postgres.copy());
+    let copy = PostgresStore::connect_existing(&copy).await.unwrap();
+    assert_eq!(told(&copy).await, [true, false]);
+    assert_eq!(told(&store).await, [true, true]);
 }
 
 #[tokio::test]

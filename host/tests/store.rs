@@ -83,6 +83,30 @@ async fn what_was_written_is_there_after_a_restart() {
 }
 
 #[tokio::test]
+async fn a_copy_forgets_what_holds_only_while_nothing_is_lost() {
+    let folder = tempdir().unwrap();
+    let [path, copy] = ["s.redb", "copy.redb"].map(|name| folder.path().join(name));
+    let keys = ["p.pair", "p.unbroken.since", "p.watch"];
+    let store = FileStore::open(&path).unwrap();
+    for key in keys {
+        create(&store, key, "x").await.unwrap();
+    }
+    drop(store);
+    std::fs::copy(&path, &copy).unwrap();
+    let found = async |path| {
+        let store = FileStore::open(path).unwrap();
+        page(&store, "", None, 10).await.0
+    };
+    assert_eq!(found(&path).await, keys, "it was only opened again");
+    assert_eq!(found(&copy).await, ["p.pair", "p.watch"]);
+    std::fs::rename(&copy, &path).unwrap();
+    create(&FileStore::open(&path).unwrap(), "p.unbroken.since", "x")
+        .await
+        .unwrap();
+    assert_eq!(found(&path).await, keys, "it was only moved");
+}
+
+#[tokio::test]
 async fn a_file_that_a_crash_left_half_created_is_replaced() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("s.redb");

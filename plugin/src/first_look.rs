@@ -1,10 +1,10 @@
 //! When a store first looked at a side.
 //!
-//! A store that is new, because it was lost or begun elsewhere, does not know
-//! whether an earlier one has a creation in the air. So it waits before it
-//! creates anything for an incident that an earlier one may have known. What
-//! began after the first look, by the clock of the side where it began, no
-//! earlier store can have known: that waits for nothing.
+//! A store that is new, because it was lost or begun elsewhere, or was set back,
+//! does not know whether it had a creation in the air before. So it waits before
+//! it creates anything for an incident that was known then. What began after the
+//! first look, by the clock of the side where it began, cannot have been known:
+//! that waits for nothing.
 
 use crate::Precondition;
 use crate::keys;

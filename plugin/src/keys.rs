@@ -74,9 +74,10 @@ pub(crate) fn poll(integration: &str, side: Side) -> String {
     format!("poll.{integration}.{}", word(side))
 }
 
-/// When this store first looked at a side.
+/// When this store first looked at a side. The gateway forgets it when its
+/// store may have lost something.
 pub(crate) fn first_look(integration: &str, side: Side) -> String {
-    format!("first-look.{integration}.{}", word(side))
+    format!("unbroken.first-look.{integration}.{}", word(side))
 }
 
 fn word(side: Side) -> &'static str {

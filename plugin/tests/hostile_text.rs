@@ -389,7 +389,8 @@ fn what_is_no_id_is_ignored_in_webhooks_and_answers() {
         assert!(gateway.requests.is_empty(), "{id}");
         let kept = gateway.stored("");
         assert!(
-            kept.iter().all(|key| key.starts_with("first-look.")),
+            kept.iter()
+                .all(|key| key.starts_with("unbroken.first-look.")),
             "{kept:?}"
         );
 

@@ -35,7 +35,7 @@ use tokio::time::Instant;
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Where the plugin keeps when the store first looked at a side.
-const FIRST_LOOK: &str = "p.first-look.";
+const FIRST_LOOK: &str = "p.unbroken.first-look.";
 
 /// The token with which Flashduty proves itself to the gateway.
 pub const FLASHDUTY_TOKEN: &str = "flashduty-webhook-token-0123456789";

@@ -9,6 +9,7 @@ use crate::command::cargo;
 use crate::command::run as run_command;
 use crate::stage::say;
 use crate::stage::stage;
+use crate::workers;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::bail;
@@ -17,8 +18,6 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
 use std::process::Output;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::thread;
 
 /// Longer inputs are slow, and lead nowhere that shorter ones do not.
@@ -32,30 +31,9 @@ pub(crate) fn run(names: &[String], seconds: u32) -> Result<()> {
         "running {} targets, {seconds} s each",
         targets.len()
     ));
-    let waiting = Mutex::new(targets.into_iter());
-    let crashed = Mutex::new(Vec::new());
     let cores = thread::available_parallelism().map_or(1, |n| n.get());
-    thread::scope(|scope| {
-        let worker = || -> Result<()> {
-            loop {
-                let next = lock(&waiting).next();
-                let Some(target) = next else {
-                    return Ok(());
-                };
-                if let Some(crash) = target.fuzz(&program, seconds)? {
-                    lock(&crashed).push(crash);
-                }
-            }
-        };
-        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(worker)).collect();
-        workers
-            .into_iter()
-            .try_for_each(|worker| match worker.join() {
-                Ok(result) => result,
-                Err(_) => bail!("a thread of xtask panicked"),
-            })
-    })?;
-    let crashed = crashed.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let fuzzed = workers::each(targets, cores, |target| target.fuzz(&program, seconds))?;
+    let crashed: Vec<_> = fuzzed.into_iter().flatten().collect();
     match crashed.is_empty() {
         true => Ok(()),
         false => bail!("{}", crashed.join("\n\n")),
@@ -239,10 +217,6 @@ fn executions(stderr: &str) -> Option<u64> {
         .lines()
         .find_map(|line| line.strip_prefix("stat::number_of_executed_units:"))?;
     line.trim().parse().ok()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ mod stage;
 mod test;
 mod toolchain;
 mod wit_package;
+mod workers;
 
 use anyhow::Result;
 use clap::Parser;

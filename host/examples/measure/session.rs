@@ -31,10 +31,10 @@ use std::time::Instant;
 
 /// Changes that are carried from one side to the other.
 const CHANGES: u64 = 2000;
-/// Longer than a store is new.
-const NEW_STORE_WAITS_MS: u64 = 300_000;
 /// Of these, the first ones are not counted: they touch memory that is new.
 const WARM_UP: usize = 200;
+/// Longer than a store is new.
+const NEW_STORE_WAITS_MS: u64 = 300_000;
 
 pub(crate) async fn measure(component: &Path, configuration: &Path) -> anyhow::Result<()> {
     heading("a session, its instance included, without I/O");

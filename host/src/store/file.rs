@@ -26,6 +26,7 @@ use disk::Files;
 use integration_gateway::Refused;
 use integration_gateway::Store;
 use integration_gateway::StoreError;
+use integration_gateway::UNBROKEN;
 use integration_gateway::contract::Entry;
 use integration_gateway::contract::KeyedEntry;
 use integration_gateway::contract::Page;
@@ -38,6 +39,7 @@ use redb::DatabaseError;
 use redb::Durability;
 use redb::ReadableDatabase;
 use redb::ReadableTable;
+use redb::StorageError;
 use redb::TableDefinition;
 use redb::TableError;
 use std::io;
@@ -56,8 +58,10 @@ use tokio::sync::oneshot;
 
 /// Key to revision and value.
 const KEYS: TableDefinition<&str, (u64, &[u8])> = TableDefinition::new("keys");
-/// `schema` and `revision`.
+/// `schema`, `revision`, and [`IDENTITY`].
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
+/// Under these names the file's [`Disk::identity`].
+const IDENTITY: [&str; 2] = ["inode", "made"];
 /// Of the tables above. It grows when an older program could not read them.
 const SCHEMA: u64 = 1;
 
@@ -392,7 +396,46 @@ fn open_existing(disk: &dyn Disk, path: &Path) -> Result<Database, OpenFileError
     let transaction = database.begin_read().map_err(|e| damaged(path, e))?;
     check_schema(path, transaction.open_table(META))?;
     drop(transaction);
+    forget_if_copied(disk, path, &database).map_err(|e| damaged(path, e))?;
     Ok(database)
+}
+
+/// A copy does not know what happened after it was made. So each file holds what
+/// tells it from its copies, and one in which that is not so forgets what holds
+/// only while nothing was lost.
+fn forget_if_copied(disk: &dyn Disk, path: &Path, database: &Database) -> Result<(), redb::Error> {
+    let identity = disk.identity(path).map_err(StorageError::Io)?;
+    let meta = database.begin_read()?.open_table(META)?;
+    let mut known = [None; 2];
+    for (known, name) in known.iter_mut().zip(IDENTITY) {
+        *known = meta.get(name)?.map(|value| value.value());
+    }
+    if known == identity.map(Some) {
+        return Ok(());
+    }
+    let mut transaction = database.begin_write()?;
+    transaction.set_two_phase_commit(true);
+    let mut forgotten = 0;
+    {
+        let mut keys = transaction.open_table(KEYS)?;
+        keys.retain_in(UNBROKEN.., |key, _| {
+            let holds = !key.starts_with(UNBROKEN);
+            forgotten += usize::from(!holds);
+            holds
+        })?;
+        let mut meta = transaction.open_table(META)?;
+        for (name, value) in IDENTITY.iter().zip(identity) {
+            meta.insert(name, value)?;
+        }
+    }
+    transaction.commit()?;
+    if forgotten > 0 {
+        tracing::warn!(
+            store = %path.display(),
+            "the store is a copy: for minutes it creates nothing that it may have created before"
+        );
+    }
+    Ok(())
 }
 
 fn check_schema(

@@ -29,7 +29,9 @@ use integration_gateway::contract::Write;
 use integration_gateway::sql;
 use integration_gateway::sql::CREATE_IN_POSTGRES;
 use integration_gateway::sql::CREATE_KEY_IN_POSTGRES;
+use integration_gateway::sql::NOTE_HISTORY;
 use integration_gateway::sql::PageStatement;
+use integration_gateway::sql::READ_HISTORY;
 use integration_gateway::sql::READ_SCHEMA;
 use integration_gateway::sql::REPLACE_KEY_IN_POSTGRES;
 use integration_gateway::sql::SCHEMA;
@@ -39,6 +41,7 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::net::IpAddr;
 use std::time::Duration;
+use tokio_postgres::Client;
 use tokio_postgres::Config;
 use tokio_postgres::Row;
 use tokio_postgres::config::Host;
@@ -119,7 +122,7 @@ impl PostgresStore {
         Self::open(url, true).await
     }
 
-    /// Connects, and changes nothing.
+    /// Connects, and creates nothing.
     pub async fn connect_existing(url: &Secret) -> Result<Self, OpenPostgresError> {
         Self::open(url, false).await
     }
@@ -139,6 +142,9 @@ impl PostgresStore {
             let client = store.client().await.map_err(unusable)?;
             let created = client.batch_execute(CREATE_IN_POSTGRES);
             created
+                .await
+                .map_err(|e| OpenPostgresError::Unusable(reason(&e)))?;
+            prepare(&client)
                 .await
                 .map_err(|e| OpenPostgresError::Unusable(reason(&e)))?;
         }
@@ -307,13 +313,37 @@ fn pool(config: Config) -> Result<Pool, OpenPostgresError> {
         .create_timeout(Some(PATIENCE))
         .runtime(Runtime::Tokio1)
         .post_create(Hook::async_fn(|client, _| {
-            Box::pin(async move {
-                let asked = client.query(CONFIRM_WHAT_IS_DURABLE, &[]).await;
-                asked.map(drop).map_err(HookError::Backend)
-            })
+            Box::pin(async move { prepare(client).await.map_err(HookError::Backend) })
         }))
         .build()
         .map_err(|e| OpenPostgresError::Unusable(e.to_string()))
+}
+
+/// Makes a connection fit for use: before anything is read through it, the
+/// database has noticed if it went back.
+async fn prepare(client: &Client) -> Result<(), tokio_postgres::Error> {
+    client.query(CONFIRM_WHAT_IS_DURABLE, &[]).await?;
+    let histories = match client.query_opt(READ_HISTORY, &[]).await {
+        Ok(histories) => histories,
+        // There are no tables yet, or this is a server with a log of another kind.
+        Err(error) if error.as_db_error().is_some() => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let Some(histories) = histories else {
+        return Ok(());
+    };
+    let (noted, history): (Option<i64>, i64) = (histories.try_get(0)?, histories.try_get(1)?);
+    if noted == Some(history) {
+        return Ok(());
+    }
+    let forgotten = client.execute(NOTE_HISTORY, &[&history]).await?;
+    if forgotten > 0 {
+        tracing::warn!(
+            "the database may have gone back: for minutes the gateway creates nothing that it may \
+             have created before"
+        );
+    }
+    Ok(())
 }
 
 /// An error with what it comes from, which is where the reason stands.

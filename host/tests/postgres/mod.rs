@@ -141,6 +141,36 @@ impl Postgres {
         self.wait_until_ready();
     }
 
+    /// Starts it as a standby whose primary is gone, and lets it take over.
+    pub(crate) fn promote(&mut self) {
+        let signal = self.folder.path().join("data").join("standby.signal");
+        std::fs::write(&signal, "").unwrap();
+        std::os::unix::fs::chown(&signal, other_user(), None).unwrap();
+        self.restart(&[]);
+        assert_eq!(self.sql("SELECT pg_promote()"), "t");
+    }
+
+    /// A second database with what a dump of the first holds: how it is reached.
+    pub(crate) fn copy(&self) -> String {
+        self.sql("CREATE DATABASE copy");
+        let copy = self.url().replace("/postgres", "/copy");
+        let mut dump = Command::new(self.programs.join("pg_dump"))
+            .arg(self.url())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let read = Command::new(self.programs.join("psql"))
+            .args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", &copy])
+            .stdin(dump.stdout.take().unwrap())
+            .output()
+            .unwrap();
+        assert!(
+            dump.wait().unwrap().success() && read.status.success(),
+            "{read:?}"
+        );
+        copy
+    }
+
     fn wait_until_ready(&self) {
         let begin = Instant::now();
         let port = self.port.to_string();

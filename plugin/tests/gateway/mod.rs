@@ -96,7 +96,7 @@ impl Gateway {
         let mut gateway = Self::with_a_new_store(settings);
         for side in ["flashduty", "servicenow"] {
             let write = Write {
-                key: format!("first-look.prod.{side}"),
+                key: format!("unbroken.first-look.prod.{side}"),
                 precondition: Precondition::Absent,
                 value: Some(b"1 1".into()),
             };

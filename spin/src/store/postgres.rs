@@ -16,6 +16,8 @@ use integration_gateway::Secret;
 use integration_gateway::StoreError;
 use integration_gateway::sql::CREATE_IN_POSTGRES;
 use integration_gateway::sql::CREATE_KEY_IN_POSTGRES;
+use integration_gateway::sql::NOTE_HISTORY;
+use integration_gateway::sql::READ_HISTORY;
 use integration_gateway::sql::READ_SCHEMA;
 use integration_gateway::sql::REPLACE_KEY_IN_POSTGRES;
 use integration_gateway::sql::SCHEMA;
@@ -51,7 +53,8 @@ impl Postgres {
                 // Where Spin does not allow the address it names it whole.
                 StoreError(error(e).0.replace(url, "the URL"))
             })?;
-            let run = async |statement: &str| run(&connection, statement, Vec::new()).await;
+            let run =
+                async |statement: &str, parameters| run(&connection, statement, parameters).await;
             prepare(run).await?;
             let _ = self.connection.set(connection);
         }
@@ -79,9 +82,9 @@ impl Database for Postgres {
 }
 
 async fn prepare(
-    run: impl AsyncFn(&str) -> Result<Vec<Vec<DbValue>>, StoreError>,
+    run: impl AsyncFn(&str, Vec<Value>) -> Result<Vec<Vec<DbValue>>, StoreError>,
 ) -> Result<(), StoreError> {
-    let found = run(LOOK).await?;
+    let found = run(LOOK, Vec::new()).await?;
     let is = |place: usize| {
         let row = found.first();
         matches!(
@@ -102,9 +105,17 @@ async fn prepare(
         ));
     }
     if !is(2) {
-        run(CREATE_IN_POSTGRES).await?;
+        run(CREATE_IN_POSTGRES, Vec::new()).await?;
     }
-    let schema = run(READ_SCHEMA).await?;
+    // An error of a server with a log of another kind, which tells no history.
+    let histories = run(READ_HISTORY, Vec::new()).await.unwrap_or_default();
+    if let Some([noted, DbValue::Int64(history)]) = histories.first().map(Vec::as_slice) {
+        if !matches!(noted, DbValue::Int64(noted) if noted == history) {
+            run(NOTE_HISTORY, vec![Value::Integer(*history)]).await?;
+        }
+        return Ok(());
+    }
+    let schema = run(READ_SCHEMA, Vec::new()).await?;
     let found = match schema.first().and_then(|row| row.first()) {
         Some(DbValue::Int64(SCHEMA)) => return Ok(()),
         Some(DbValue::Int64(found)) => found.to_string(),
@@ -210,8 +221,9 @@ mod tests {
     #[test]
     fn a_database_of_another_schema_is_left_as_it_is() {
         let said = |schema: Vec<Vec<DbValue>>| {
-            let run = async |statement: &str| match statement {
+            let run = async |statement: &str, _| match statement {
                 LOOK => Ok(vec![[true, false, true].map(DbValue::Boolean).into()]),
+                READ_HISTORY => Ok(Vec::new()),
                 READ_SCHEMA => Ok(schema.clone()),
                 other => panic!("{other}"),
             };

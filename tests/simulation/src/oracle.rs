@@ -52,7 +52,7 @@ impl<R: Runtime + Clone + 'static> World<R> {
         for (line, (born_in, id)) in self.people.opened() {
             let is_deleted = |side| deleted.contains_key(&(line, side));
             if is_deleted(Side::Flashduty) || is_deleted(Side::ServiceNow) {
-                self.check_what_is_left(line, born_in, &id, found);
+                self.check_what_is_left(line, born_in, &id, &deleted, found);
                 continue;
             }
             let others = match born_in {
@@ -112,13 +112,19 @@ impl<R: Runtime + Clone + 'static> World<R> {
 
     /// What is left of a pair of which one incident was deleted has at most one
     /// counterpart, and is told at most once of each that it lost.
-    fn check_what_is_left(&self, line: usize, born_in: Side, id: &str, found: &mut Findings) {
+    fn check_what_is_left(
+        &self,
+        line: usize,
+        born_in: Side,
+        id: &str,
+        deleted: &BTreeMap<(usize, Side), usize>,
+        found: &mut Findings,
+    ) {
         let others = self.far_ends.counterparts(born_in, id);
         if others.len() > 1 {
             let others = others.join(", ");
             found.violation("one counterpart", format!("#{line} {id} has {others}"));
         }
-        let deleted = self.people.deleted();
         for (side, other) in [
             (Side::Flashduty, Side::ServiceNow),
             (Side::ServiceNow, Side::Flashduty),

@@ -8,6 +8,7 @@ use crate::stage::Stage;
 use integration_gateway::Refused;
 use integration_gateway::Store;
 use integration_gateway::StoreError;
+use integration_gateway::UNBROKEN;
 use integration_gateway::contract::Entry;
 use integration_gateway::contract::KeyedEntry;
 use integration_gateway::contract::Page;
@@ -77,10 +78,12 @@ impl SharedStore {
         }
     }
 
-    /// Takes back all writes of the last so many milliseconds.
+    /// Takes back all writes of the last so many milliseconds, which stores notice.
     pub fn roll_back(&self, ms: u64) {
         let since_ms = self.stage.now_ms().saturating_sub(ms);
-        self.keys.borrow_mut().roll_back(since_ms);
+        let mut keys = self.keys.borrow_mut();
+        keys.roll_back(since_ms);
+        keys.forget_what_was_unbroken();
     }
 
     /// Loses everything.
@@ -182,6 +185,10 @@ impl Keys {
                 None => self.entries.remove(&key),
             };
         }
+    }
+
+    fn forget_what_was_unbroken(&mut self) {
+        self.entries.retain(|key, _| !key.starts_with(UNBROKEN));
     }
 
     fn page(&self, scan: &Scan) -> Page {

@@ -7,8 +7,14 @@ mod sqlite;
 mod variables;
 
 use crate::state::State;
+use wasmtime::component::Accessor;
+use wasmtime::component::FutureReader;
 use wasmtime::component::HasSelf;
+use wasmtime::component::Lift;
 use wasmtime::component::Linker;
+use wasmtime::component::Lower;
+use wasmtime::component::Resource;
+use wasmtime::component::StreamReader;
 
 #[allow(missing_docs, unreachable_pub)]
 mod bindings {
@@ -28,4 +34,28 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasmtime_wasi::p3::add_to_linker(linker)?;
     wasmtime_wasi_http::p3::add_to_linker(linker)?;
     bindings::Host_::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
+}
+
+/// What is behind a handle.
+fn held<T, C: Clone + 'static>(
+    accessor: &Accessor<T, HasSelf<State>>,
+    handle: &Resource<C>,
+) -> wasmtime::Result<C> {
+    accessor.with(|mut access| Ok(access.get().table.get(handle)?.clone()))
+}
+
+/// Rows one after the other, and that none of them is missing.
+fn streamed<T, R, E>(
+    accessor: &Accessor<T, HasSelf<State>>,
+    rows: Vec<R>,
+) -> wasmtime::Result<(StreamReader<R>, FutureReader<Result<(), E>>)>
+where
+    R: Lower + Lift + Send + Sync + Unpin + 'static,
+    E: Lower + Lift + Send + Sync + 'static,
+{
+    accessor.with(|mut access| {
+        let rows = StreamReader::new(&mut access, rows)?;
+        let end = FutureReader::new(&mut access, async { wasmtime::error::Ok(Ok(())) })?;
+        Ok((rows, end))
+    })
 }

@@ -11,6 +11,7 @@ use std::fs::File;
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
+use std::time::SystemTime;
 
 /// Empties a new file and makes a database of it.
 pub(super) type Fill = Box<dyn FnOnce() -> Result<Database, redb::Error>>;
@@ -23,6 +24,10 @@ pub(super) trait Disk: Send + Sync {
 
     /// How many bytes a file has.
     fn len(&self, path: &Path) -> io::Result<u64>;
+
+    /// What tells a file from a copy of it: the number of its inode, and when it
+    /// was made, in nanoseconds. 0 is what the file system does not tell.
+    fn identity(&self, path: &Path) -> io::Result<[u64; 2]>;
 
     /// Opens a database for a look that changes nothing.
     fn open_read_only(&self, path: &Path) -> Result<ReadOnlyDatabase, DatabaseError>;
@@ -54,6 +59,18 @@ impl Disk for Files {
 
     fn len(&self, path: &Path) -> io::Result<u64> {
         Ok(fs::metadata(path)?.len())
+    }
+
+    fn identity(&self, path: &Path) -> io::Result<[u64; 2]> {
+        let metadata = fs::metadata(path)?;
+        #[cfg(unix)]
+        let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
+        #[cfg(not(unix))]
+        let inode = 0;
+        let made = metadata.created().ok();
+        let made = made.and_then(|made| made.duration_since(SystemTime::UNIX_EPOCH).ok());
+        let made = made.and_then(|made| u64::try_from(made.as_nanos()).ok());
+        Ok([inode, made.unwrap_or_default()])
     }
 
     fn open_read_only(&self, path: &Path) -> Result<ReadOnlyDatabase, DatabaseError> {

@@ -6,6 +6,8 @@ use crate::p3::bindings::spin::postgres::postgres::DbValue;
 use crate::p3::bindings::spin::postgres::postgres::Error;
 use crate::p3::bindings::spin::postgres::postgres::ParameterValue;
 use crate::p3::bindings::spin::postgres::postgres::QueryError;
+use crate::p3::held;
+use crate::p3::streamed;
 use crate::postgres::Connection;
 use crate::state::State;
 use std::sync::Arc;
@@ -48,10 +50,7 @@ impl<T: Send> postgres::HostConnectionWithStore<T> for HasSelf<State> {
         statement: String,
         parameters: Vec<ParameterValue>,
     ) -> wasmtime::Result<Result<Found, Error>> {
-        let connection = accessor.with(|mut access| {
-            let connection = access.get().table.get(&connection)?;
-            wasmtime::error::Ok(connection.clone())
-        })?;
+        let connection = held(accessor, &connection)?;
         let parameters: Result<Vec<_>, _> = parameters.into_iter().map(from_value).collect();
         let found = match parameters {
             Ok(parameters) => connection.query(&statement, &parameters).await,
@@ -66,11 +65,8 @@ impl<T: Send> postgres::HostConnectionWithStore<T> for HasSelf<State> {
         let rows: Vec<Vec<_>> = rows
             .map(|row| row.into_iter().map(to_value).collect())
             .collect();
-        accessor.with(|mut access| {
-            let rows = StreamReader::new(&mut access, rows)?;
-            let end = FutureReader::new(&mut access, async { wasmtime::error::Ok(Ok(())) })?;
-            Ok(Ok((columns, rows, end)))
-        })
+        let (rows, end) = streamed(accessor, rows)?;
+        Ok(Ok((columns, rows, end)))
     }
 
     async fn drop(

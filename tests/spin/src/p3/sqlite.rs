@@ -2,6 +2,8 @@ use crate::bindings::fermyon::spin::sqlite as p2;
 use crate::p3::bindings::spin::sqlite::sqlite;
 use crate::p3::bindings::spin::sqlite::sqlite::RowResult;
 use crate::p3::bindings::spin::sqlite::sqlite::Value;
+use crate::p3::held;
+use crate::p3::streamed;
 use crate::sqlite::Connection;
 use crate::state::State;
 use wasmtime::component::Accessor;
@@ -39,21 +41,15 @@ impl<T: Send> sqlite::HostConnectionWithStore<T> for HasSelf<State> {
         statement: String,
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<Found, sqlite::Error>> {
-        let connection = accessor.with(|mut access| {
-            let connection = access.get().table.get(&connection)?;
-            wasmtime::error::Ok(connection.clone())
-        })?;
+        let connection = held(accessor, &connection)?;
         let parameters = parameters.into_iter().map(from_value).collect();
         let found = match connection.execute(statement, parameters).await? {
             Ok(found) => found,
             Err(error) => return Ok(Err(to_error(error))),
         };
         let rows: Vec<_> = found.rows.into_iter().map(to_row).collect();
-        accessor.with(|mut access| {
-            let rows = StreamReader::new(&mut access, rows)?;
-            let end = FutureReader::new(&mut access, async { wasmtime::error::Ok(Ok(())) })?;
-            Ok(Ok((found.columns, rows, end)))
-        })
+        let (rows, end) = streamed(accessor, rows)?;
+        Ok(Ok((found.columns, rows, end)))
     }
 
     async fn drop(

@@ -7,9 +7,11 @@ use crate::contract::keep_the_contract;
 use crate::contract::place;
 use crate::contract::probe;
 use crate::postgres::Postgres;
+use conformance::OPERATOR_TOKEN;
 use conformance::site::FarEnds;
 use conformance::site::Place;
 use conformance::site::SECRETS;
+use conformance::wire;
 use servicenow_sync::Host;
 use servicenow_sync::config::Draft;
 use servicenow_sync::runtime::RuntimeOptions;
@@ -18,7 +20,10 @@ use spin_like::server::Loaded;
 use spin_like::server::Server;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 use tempfile::TempDir;
+
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Spin with each of the two builds, and our own gateway between them.
 struct Three {
@@ -88,4 +93,34 @@ async fn spin_gateways_and_ours_keep_the_contract_together_on_one_database() {
         }
     };
     keep_the_contract(far_ends, Build::P3.except(), start).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_went_back_forgets_what_holds_only_while_nothing_is_lost() {
+    let Some(postgres) = Postgres::start() else {
+        return;
+    };
+    let far_ends = FarEnds::somewhere().await.unwrap();
+    let keys = "SELECT string_agg(key, ' ' ORDER BY key) FROM servicenow_sync_keys \
+        WHERE key IN ('p.pair', 'p.unbroken.since')";
+    for build in [Build::P2, Build::P3] {
+        let folder = tempfile::tempdir().unwrap();
+        let loaded = probe(build, &far_ends, Some(&postgres.url()));
+        let server = Server::start(&loaded, folder.path(), MEMORY).await.unwrap();
+        let tick = place(&server).tick.unwrap();
+        let uses_the_store = async || {
+            let answer = wire::send("POST", &tick, OPERATOR_TOKEN, vec![], PATIENCE).await;
+            assert_eq!(answer.unwrap().status, 200);
+        };
+        uses_the_store().await;
+        postgres.sql(
+            "INSERT INTO servicenow_sync_keys SELECT key, 'x', nextval('servicenow_sync_revision') \
+             FROM unnest(ARRAY['p.pair', 'p.unbroken.since']) AS key ON CONFLICT DO NOTHING",
+        );
+        uses_the_store().await;
+        assert_eq!(postgres.sql(keys), "p.pair p.unbroken.since");
+        postgres.sql("UPDATE servicenow_sync_meta SET value = value - 1 WHERE name = 'history'");
+        uses_the_store().await;
+        assert_eq!(postgres.sql(keys), "p.pair");
+    }
 }
