@@ -615,6 +615,25 @@ fn a_merge_is_told_once_whether_the_number_was_known_then_or_not() {
 }
 
 #[test]
+fn incidents_that_were_merged_into_each_other_do_not_send_each_other_for_ever() {
+    let mut gateway = Gateway::linked(&nothing());
+    let other = "6a1d2f45c0ffee0000000000";
+    let merge = |source: &str, target: &str| {
+        json!({ "type": "i_merge", "detail": {
+            "source_incidents": [{ "incident_id": source, "title": "a rack" }],
+            "target_incident": { "incident_id": target, "title": "a rack" },
+        } })
+    };
+    gateway.timeline = vec![merge(other, INCIDENT), merge(INCIDENT, other)];
+    gateway.flashduty("i_merge");
+    gateway.scheduled.clear();
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.asked_for(), [format!("prod.f-{other}")]);
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.asked_for(), [""; 0], "the other one has sent it");
+}
+
+#[test]
 fn fields_that_something_changes_back_again_and_again_are_held_up() {
     let mut gateway = Gateway::linked(&nothing());
     for round in 0..3 {

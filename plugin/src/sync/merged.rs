@@ -46,6 +46,9 @@ impl Case<'_> {
         for merge in merges.iter().map(|entry| &entry["detail"]) {
             let into = &merge["target_incident"];
             match id_of(into) {
+                // Whoever was sent here passes nothing on: incidents that were merged
+                // into each other would for ever.
+                Some(target) if target == id && self.is_unprompted() => {}
                 Some(target) if target == id => {
                     let sources = json::list(&merge["source_incidents"]).iter();
                     for source in sources.filter_map(id_of).filter(|_| !self.is_dry) {
