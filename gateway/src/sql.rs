@@ -38,17 +38,20 @@ END $create$"#;
 /// `bigint`, of which the first is null if none is noted; no row if the objects
 /// are not ours. An error where the server does not tell.
 ///
-/// A history is the server's timeline, of which a standby that takes over begins
-/// a new one, as does a backup that is restored, and the number of the table,
-/// which is another in a dump that was read in.
+/// A history is the server, its timeline, the database and the table. A standby
+/// that takes over begins another timeline, as does archive recovery; a dump is
+/// read into another table, of another database or server.
 pub const READ_HISTORY: &str = "SELECT \
     (SELECT value FROM servicenow_sync_meta WHERE name = 'history'), \
-    (('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint << 32) \
-        + 'servicenow_sync_keys'::regclass::oid::bigint \
+    hashtextextended(concat_ws(' ', \
+        (SELECT system_identifier FROM pg_control_system()), \
+        left(pg_walfile_name(pg_current_wal_lsn()), 8), \
+        (SELECT oid FROM pg_database WHERE datname = current_database()), \
+        'servicenow_sync_keys'::regclass::oid), 0) \
     FROM servicenow_sync_meta WHERE name = 'schema' AND value = 1";
-/// Notes the history `$1` if another one is noted, and then deletes what holds
-/// only while nothing was lost, see [`Store`](crate::Store). Whoever comes second
-/// finds it noted.
+/// Notes the history `$1` unless it is noted, and deletes what holds only while
+/// nothing was lost, see [`Store`](crate::Store). Whoever comes second finds it
+/// noted.
 pub const NOTE_HISTORY: &str = "WITH noted AS ( \
         INSERT INTO servicenow_sync_meta VALUES ('history', $1) \
         ON CONFLICT (name) DO UPDATE SET value = excluded.value \
@@ -57,6 +60,10 @@ pub const NOTE_HISTORY: &str = "WITH noted AS ( \
     ) \
     DELETE FROM servicenow_sync_keys \
     WHERE key >= 'p.unbroken.' AND key < 'p.unbroken/' AND EXISTS (SELECT FROM noted)";
+/// What a gateway says when a database has another history than is noted.
+pub const SET_BACK: &str = "the database has another history than before: a standby took over, or \
+    it is a copy, and it may have been set back; for 150 s nothing is created for incidents that \
+    existed before";
 
 /// Creates the key `$1` with the value `$2` unless there is one; returns its
 /// revision. One sequence serves all keys, so that a key that is deleted and
@@ -163,6 +170,7 @@ fn behind(prefix: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::UNBROKEN;
 
     #[test]
     fn the_keys_of_a_prefix_end_before_the_next_prefix() {
@@ -171,6 +179,13 @@ mod tests {
         assert_eq!(behind("\u{d7ff}"), Some("\u{e000}".to_owned()));
         assert_eq!(behind("\u{10ffff}"), None);
         assert_eq!(behind(""), None);
+    }
+
+    #[test]
+    fn what_is_deleted_is_what_holds_only_while_nothing_was_lost() {
+        let end = behind(UNBROKEN).unwrap();
+        assert!(NOTE_HISTORY.contains(&format!("key >= '{UNBROKEN}' AND key < '{end}'")));
+        assert!(READ_HISTORY.contains(&format!("name = 'schema' AND value = {SCHEMA}")));
     }
 
     #[test]

@@ -14,9 +14,10 @@ pub const UNBROKEN: &str = "p.unbroken.";
 /// store, and survives a crash and a power cut. Nothing is promised across
 /// keys. The module `conformance` (a feature of this crate) checks it.
 ///
-/// A store that finds that it may have gone back, because an old copy of it was
-/// put in its place or because a standby took over, deletes all keys that begin
-/// with [`UNBROKEN`] before it answers anything.
+/// A store that may have been set back to an earlier state, because a copy is in
+/// its place or a standby took over, deletes all keys that begin with [`UNBROKEN`]
+/// before it answers anything. How it notices is its own affair, and is checked
+/// for each store by itself.
 #[allow(async_fn_in_trait)] // Callers spawn with the concrete type, which tells whether it is `Send`.
 pub trait Store {
     /// Whether other gateways may use the same store at the same time. A

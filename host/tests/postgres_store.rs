@@ -59,24 +59,34 @@ async fn told(store: &PostgresStore) -> [bool; 2] {
 const KEPT: &str = "p.pair";
 const FORGOTTEN: &str = "p.unbroken.since";
 
+/// A store with both.
+async fn filled(postgres: &Postgres) -> PostgresStore {
+    let store = postgres.store().await;
+    for key in [KEPT, FORGOTTEN] {
+        store.write(put(key)).await.unwrap().unwrap();
+    }
+    store
+}
+
 #[tokio::test]
 async fn a_standby_that_takes_over_forgets_what_holds_only_while_nothing_is_lost() {
     let Some(mut postgres) = Postgres::start() else {
         return;
     };
-    let store = postgres.store().await;
-    for key in [KEPT, FORGOTTEN] {
-        store.write(put(key)).await.unwrap().unwrap();
-    }
+    let store = filled(&postgres).await;
     postgres.kill();
     postgres.restart(&[]);
-    assert_eq!(
-        told(&store).await,
-        [true, true],
-        "it was only started again"
-    );
+    assert_eq!(told(&store).await, [true, true], "only started again");
     postgres.kill();
     postgres.promote();
+    let looked = PostgresStore::connect_existing(&Secret::new(postgres.url())).await;
+    assert_eq!(told(&looked.unwrap()).await, [true, true], "it only looks");
+    let mut together = JoinSet::new();
+    for _ in 0..8 {
+        let url = Secret::new(postgres.url());
+        together.spawn(async move { told(&PostgresStore::connect(&url).await.unwrap()).await });
+    }
+    assert_eq!(together.join_all().await, [[true, false]; 8]);
     assert_eq!(told(&store).await, [true, false]);
     store.write(put(FORGOTTEN)).await.unwrap().unwrap();
     postgres.kill();
@@ -85,18 +95,21 @@ async fn a_standby_that_takes_over_forgets_what_holds_only_while_nothing_is_lost
 }
 
 #[tokio::test]
-async fn a_dump_that_is_read_in_forgets_it_too() {
-    let Some(postgres) = Postgres::start() else {
+async fn a_copy_of_a_database_forgets_it_too() {
+    let [Some(mut postgres), Some(other)] = [Postgres::start(), Postgres::start()] else {
         return;
     };
-    let store = postgres.store().await;
-    for key in [KEPT, FORGOTTEN] {
-        store.write(put(key)).await.unwrap().unwrap();
-    }
-    let copy = Secret::new(postgres.copy());
-    let copy = PostgresStore::connect_existing(&copy).await.unwrap();
+    drop(filled(&postgres).await);
+    // A server that is as new as the first one was gives all its numbers again.
+    postgres.dump_into(&other.url());
+    assert_eq!(told(&other.store().await).await, [true, false]);
+    postgres.kill();
+    postgres.restart(&[]);
+    postgres.copy_database("copy");
+    let copy = Secret::new(postgres.url().replace("/postgres", "/copy"));
+    let copy = PostgresStore::connect(&copy).await.unwrap();
     assert_eq!(told(&copy).await, [true, false]);
-    assert_eq!(told(&store).await, [true, true]);
+    assert_eq!(told(&postgres.store().await).await, [true, true]);
 }
 
 #[tokio::test]

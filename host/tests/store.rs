@@ -98,6 +98,9 @@ async fn a_copy_forgets_what_holds_only_while_nothing_is_lost() {
         page(&store, "", None, 10).await.0
     };
     assert_eq!(found(&path).await, keys, "it was only opened again");
+    let looked = FileStore::open_existing(&copy).unwrap();
+    assert_eq!(page(&looked, "", None, 10).await.0, keys, "it only looks");
+    drop(looked);
     assert_eq!(found(&copy).await, ["p.pair", "p.watch"]);
     std::fs::rename(&copy, &path).unwrap();
     create(&FileStore::open(&path).unwrap(), "p.unbroken.since", "x")

@@ -468,7 +468,13 @@ fn a_second_record_of_one_incident_gets_a_note_and_is_left_to_itself() {
 fn waits_for_an_earlier_store(verdict: Verdict) -> Option<u64> {
     match verdict {
         Verdict::Done => None,
-        Verdict::Retry(retry) if retry.reason.contains("this store is new") => retry.not_before_ms,
+        Verdict::Retry(retry)
+            if retry
+                .reason
+                .contains("this store is new or was set back, and may have begun") =>
+        {
+            retry.not_before_ms
+        }
         other => panic!("{other:?}"),
     }
 }

@@ -10,6 +10,7 @@ use crate::command::run as run_command;
 use crate::dist;
 use crate::postgres;
 use crate::runtimes;
+use crate::stage::say;
 use crate::stage::stage;
 use crate::toolchain::Way;
 use crate::workers;
@@ -95,12 +96,13 @@ impl Program {
 
     /// Runs it, then prints what it said, as one piece.
     fn run(mut self, arguments: &[String]) -> Result<()> {
+        say(&format!("testing {}", self.name));
         let output = self
             .command
             .args(arguments)
             .stdin(Stdio::null())
-            // Panics are on the other stream. What is said there is that
-            // something is skipped, or by cargo that it builds.
+            // Where tests say that they are skipped, and cargo what it builds.
+            // What tests print, panics included, the program itself prints.
             .stderr(Stdio::inherit())
             .output()
             .with_context(|| format!("cannot start the tests of {}", self.name))?;
@@ -115,15 +117,10 @@ impl Program {
     }
 }
 
-/// What goes to the test programs themselves. Filters stand behind the `--`,
-/// where there may be several.
+/// What goes to the test programs themselves.
 fn arguments(all_gateways: bool, filters: &[String]) -> Vec<String> {
-    let mut arguments = vec!["--".to_owned()];
-    if all_gateways {
-        arguments.push("--include-ignored".to_owned());
-    }
-    arguments.extend_from_slice(filters);
-    arguments
+    let ignored = all_gateways.then(|| "--include-ignored".to_owned());
+    ignored.into_iter().chain(filters.iter().cloned()).collect()
 }
 
 #[cfg(test)]
@@ -133,10 +130,10 @@ mod tests {
     #[test]
     fn filters_and_ignored_tests_go_to_the_test_programs() {
         let filters = ["create".to_owned(), "resolve".to_owned()];
-        assert_eq!(arguments(false, &[]), ["--"]);
+        assert_eq!(arguments(false, &[]), [""; 0]);
         assert_eq!(
             arguments(true, &filters),
-            ["--", "--include-ignored", "create", "resolve"]
+            ["--include-ignored", "create", "resolve"]
         );
     }
 }

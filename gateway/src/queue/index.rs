@@ -128,7 +128,26 @@ impl Index {
         }
         let Some(mut item) = item else { return };
         match (&mut item, before) {
-            (Item::Waiting { due, held, .. }, _) => {
+            (
+                Item::Waiting {
+                    due,
+                    held,
+                    revision,
+                    ..
+                },
+                before,
+            ) => {
+                // A due time on a clock that was ahead is counted from the first
+                // look, or each look would put it off.
+                if let Some(Item::Waiting {
+                    due: begun,
+                    revision: Some(old),
+                    ..
+                }) = before
+                    && *revision == Some(old)
+                {
+                    *due = begun.min(*due);
+                }
                 let rank = (*due, key.to_owned());
                 match held {
                     None => self.waiting.insert(rank),

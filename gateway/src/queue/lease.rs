@@ -1,10 +1,11 @@
 //! Leases, which keep gateways on one store from working on the same item.
 //!
 //! The record of an item that is worked on names its holder, the number of the
-//! lease (its *epoch*) and a *beat*, which the holder raises while it works.
+//! lease (its *epoch*: the revision that it was taken at, which never returns)
+//! and a *beat*, which the holder raises while it works.
 //! Whoever else wants the item watches: if holder, epoch and beat stand still
 //! for the whole term, on the watcher's own clock, the holder is taken for dead
-//! and the watcher takes the next epoch. No two clocks are ever compared.
+//! and the watcher takes a lease of its own. No two clocks are ever compared.
 //!
 //! A holder may only have been paused. So it believes in its own lease for
 //! three quarters of the term, counted from *before* the write that took or
@@ -140,7 +141,7 @@ impl Queue {
     ) -> Result<Option<u64>, StoreError> {
         let from = record.lease.take();
         let now = Now::of(environment);
-        record.epoch += 1;
+        record.epoch = revision;
         record.lease = Some(Lease {
             holder: self.holder.clone(),
             beat: 0,

@@ -48,7 +48,8 @@ pub(crate) struct Record {
     /// What was scheduled while a session was running.
     #[serde(skip_serializing_if = "Option::is_none")]
     again: Option<Again>,
-    /// Counts the leases that were taken on this item.
+    /// The revision at which the last lease was taken. A counter would begin
+    /// anew with each item of this key, and two leases could look the same.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) epoch: u64,
     /// Only in a store that gateways share, and only while one works.

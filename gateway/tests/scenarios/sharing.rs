@@ -86,6 +86,35 @@ async fn a_gateway_that_died_is_taken_over_from_after_a_term_on_the_watchers_clo
 }
 
 #[tokio::test]
+async fn a_lease_is_not_taken_for_one_of_before_on_work_that_was_done_since() {
+    let (first, second) = Scene::pair().await;
+    first.schedule("pair", 0, "event").await;
+    let (hold, running) = start_waiting(&first).await;
+    second.clock.advance(LOOK);
+    assert_eq!(second.run_all().await, 0);
+    hold.add_permits(1);
+    assert_eq!(running.await.unwrap(), Next::Ran);
+    first.schedule("pair", 0, "event").await;
+    let (_hold, _running) = start_waiting(&first).await;
+    // It was paused while that went on.
+    second.clock.advance(TERM);
+    assert_eq!(second.run_all().await, 0);
+}
+
+#[tokio::test]
+async fn work_that_a_gateway_put_off_whose_clock_is_ahead_is_done_when_it_would_have_been() {
+    let (first, second) = Scene::pair().await;
+    first.clock.set(NOW + DAY);
+    first.schedule("pair", 0, "event").await;
+    first.plugin.next(vec![vec![retry(true)]]);
+    assert_eq!(first.run_all().await, 1);
+    second.clock.advance(LOOK);
+    assert_eq!(second.run_all().await, 0);
+    second.clock.advance(LOOK);
+    assert_eq!(second.run_all().await, 1);
+}
+
+#[tokio::test]
 async fn a_sign_of_life_at_the_last_moment_counts() {
     let (first, second) = Scene::pair().await;
     first.schedule("pair", 0, "event").await;

@@ -239,6 +239,7 @@ async fn import(store: &HostStore, lines: Vec<Line>) -> anyhow::Result<()> {
         "expected an empty store, found {there} keys in it; nothing was changed; name another \
          store in `[store]`"
     );
+    let all = lines.len();
     let mut writes = Vec::new();
     for line in lines {
         // An export does not know what happened after it was made.
@@ -270,7 +271,15 @@ async fn import(store: &HostStore, lines: Vec<Line>) -> anyhow::Result<()> {
         .try_collect::<()>()
         .await
         .context("the import is not complete; remove what is in the store, and import again")?;
-    Ok(writeln!(io::stdout(), "imported {keys} keys")?)
+    let mut told = format!("imported {keys} keys");
+    if keys < all {
+        told += &format!(
+            "; left out {} that held only in the store they come from, so for 150 s nothing is \
+             created for incidents that existed before",
+            all - keys
+        );
+    }
+    Ok(writeln!(io::stdout(), "{told}")?)
 }
 
 /// How much there is of one kind.

@@ -128,17 +128,20 @@ impl FileStore {
         if !disk.exists(path) {
             create(&*disk, path)?;
         }
-        Self::open_existing_on(disk, path)
+        let database = open_existing(&*disk, path)?;
+        notice(&*disk, path, &database).map_err(|e| damaged(path, e))?;
+        Self::with(database, disk, path)
     }
 
-    /// Opens the file if there is one.
+    /// Opens the file if there is one, for a look.
     pub fn open_existing(path: &Path) -> Result<Self, OpenFileError> {
-        Self::open_existing_on(Arc::new(Files), path)
+        let database = open_existing(&Files, path)?;
+        Self::with(database, Arc::new(Files), path)
     }
 
-    fn open_existing_on(disk: Arc<dyn Disk>, path: &Path) -> Result<Self, OpenFileError> {
+    fn with(database: Database, disk: Arc<dyn Disk>, path: &Path) -> Result<Self, OpenFileError> {
         let shared = Arc::new(Shared {
-            database: RwLock::new(Some(open_existing(&*disk, path)?)),
+            database: RwLock::new(Some(database)),
             disk,
             path: path.to_owned(),
             commits: AtomicU64::new(0),
@@ -331,7 +334,9 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner);
         // The old one must let go of its lock first.
         *database = None;
-        *database = open_existing(&*self.disk, &self.path).ok();
+        *database = open_existing(&*self.disk, &self.path)
+            .ok()
+            .filter(|database| notice(&*self.disk, &self.path, database).is_ok());
     }
 
     fn database(&self) -> RwLockReadGuard<'_, Option<Database>> {
@@ -396,14 +401,13 @@ fn open_existing(disk: &dyn Disk, path: &Path) -> Result<Database, OpenFileError
     let transaction = database.begin_read().map_err(|e| damaged(path, e))?;
     check_schema(path, transaction.open_table(META))?;
     drop(transaction);
-    forget_if_copied(disk, path, &database).map_err(|e| damaged(path, e))?;
     Ok(database)
 }
 
 /// A copy does not know what happened after it was made. So each file holds what
-/// tells it from its copies, and one in which that is not so forgets what holds
-/// only while nothing was lost.
-fn forget_if_copied(disk: &dyn Disk, path: &Path, database: &Database) -> Result<(), redb::Error> {
+/// tells it from its copies, and where that is not so what holds only while
+/// nothing was lost is deleted.
+fn notice(disk: &dyn Disk, path: &Path, database: &Database) -> Result<(), redb::Error> {
     let identity = disk.identity(path).map_err(StorageError::Io)?;
     let meta = database.begin_read()?.open_table(META)?;
     let mut known = [None; 2];
@@ -415,12 +419,12 @@ fn forget_if_copied(disk: &dyn Disk, path: &Path, database: &Database) -> Result
     }
     let mut transaction = database.begin_write()?;
     transaction.set_two_phase_commit(true);
-    let mut forgotten = 0;
+    let mut deleted = 0;
     {
         let mut keys = transaction.open_table(KEYS)?;
         keys.retain_in(UNBROKEN.., |key, _| {
             let holds = !key.starts_with(UNBROKEN);
-            forgotten += usize::from(!holds);
+            deleted += usize::from(!holds);
             holds
         })?;
         let mut meta = transaction.open_table(META)?;
@@ -429,10 +433,11 @@ fn forget_if_copied(disk: &dyn Disk, path: &Path, database: &Database) -> Result
         }
     }
     transaction.commit()?;
-    if forgotten > 0 {
+    if deleted > 0 {
         tracing::warn!(
             store = %path.display(),
-            "the store is a copy: for minutes it creates nothing that it may have created before"
+            "the file is another than the one that was last in use, so it may be a copy and have \
+             been set back; for 150 s nothing is created for incidents that existed before"
         );
     }
     Ok(())

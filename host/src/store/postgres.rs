@@ -5,7 +5,8 @@
 //! nothing half done. A write that was confirmed is on the server's disk, and
 //! every statement that begins later sees it: that is what makes each key
 //! linearizable, and it holds as long as there is one primary. A failover to a
-//! standby that lags loses what only the old primary had confirmed.
+//! standby that lags loses what only the old primary had confirmed; each
+//! connection looks whether there was one.
 //!
 //! What other kinds of gateways say too is in [`integration_gateway::sql`].
 
@@ -35,6 +36,7 @@ use integration_gateway::sql::READ_HISTORY;
 use integration_gateway::sql::READ_SCHEMA;
 use integration_gateway::sql::REPLACE_KEY_IN_POSTGRES;
 use integration_gateway::sql::SCHEMA;
+use integration_gateway::sql::SET_BACK;
 use rustls::ClientConfig;
 use rustls_platform_verifier::ConfigVerifierExt;
 use std::collections::HashMap;
@@ -47,6 +49,7 @@ use tokio_postgres::Row;
 use tokio_postgres::config::Host;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::config::TargetSessionAttrs;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -64,6 +67,14 @@ const IS_ABSENT: &str = "SELECT 0::bigint \
     WHERE NOT EXISTS (SELECT FROM servicenow_sync_keys WHERE key = $1)";
 
 const SIZE: &str = "SELECT pg_total_relation_size('servicenow_sync_keys')";
+
+/// What a server answers that has another kind of log, or keeps it to itself.
+const UNTOLD: [SqlState; 4] = [
+    SqlState::FEATURE_NOT_SUPPORTED,
+    SqlState::UNDEFINED_FUNCTION,
+    SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+    SqlState::INSUFFICIENT_PRIVILEGE,
+];
 
 const CONNECTIONS: usize = 16;
 /// For one operation, with the wait for a connection, or for a new connection.
@@ -122,14 +133,14 @@ impl PostgresStore {
         Self::open(url, true).await
     }
 
-    /// Connects, and creates nothing.
+    /// Connects, and changes nothing.
     pub async fn connect_existing(url: &Secret) -> Result<Self, OpenPostgresError> {
         Self::open(url, false).await
     }
 
     async fn open(url: &Secret, create: bool) -> Result<Self, OpenPostgresError> {
         let store = Self {
-            pool: pool(configuration(url)?)?,
+            pool: pool(configuration(url)?, create)?,
         };
         let unusable = |error: StoreError| OpenPostgresError::Unusable(error.0);
         if !store.ask(READ_FSYNC).await.map_err(unusable)? {
@@ -144,7 +155,7 @@ impl PostgresStore {
             created
                 .await
                 .map_err(|e| OpenPostgresError::Unusable(reason(&e)))?;
-            prepare(&client)
+            notice(&client)
                 .await
                 .map_err(|e| OpenPostgresError::Unusable(reason(&e)))?;
         }
@@ -296,7 +307,9 @@ fn configuration(url: &Secret) -> Result<Config, OpenPostgresError> {
     Ok(config)
 }
 
-fn pool(config: Config) -> Result<Pool, OpenPostgresError> {
+/// The connections. Those that are for more than a look notice if the database
+/// was set back.
+fn pool(config: Config, notices: bool) -> Result<Pool, OpenPostgresError> {
     // Another part of the program may have chosen before; that is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let tls = ClientConfig::with_platform_verifier().map_err(OpenPostgresError::Tls)?;
@@ -312,22 +325,43 @@ fn pool(config: Config) -> Result<Pool, OpenPostgresError> {
         .wait_timeout(Some(PATIENCE))
         .create_timeout(Some(PATIENCE))
         .runtime(Runtime::Tokio1)
-        .post_create(Hook::async_fn(|client, _| {
-            Box::pin(async move { prepare(client).await.map_err(HookError::Backend) })
+        .post_create(Hook::async_fn(move |client, _| {
+            Box::pin(async move {
+                match tokio::time::timeout(PATIENCE, prepare(client, notices)).await {
+                    Ok(prepared) => prepared.map_err(HookError::Backend),
+                    Err(_) => Err(HookError::message("no answer in time")),
+                }
+            })
         }))
         .build()
         .map_err(|e| OpenPostgresError::Unusable(e.to_string()))
 }
 
-/// Makes a connection fit for use: before anything is read through it, the
-/// database has noticed if it went back.
-async fn prepare(client: &Client) -> Result<(), tokio_postgres::Error> {
+/// Makes a connection fit for use.
+async fn prepare(client: &Client, notices: bool) -> Result<(), tokio_postgres::Error> {
     client.query(CONFIRM_WHAT_IS_DURABLE, &[]).await?;
+    match notices {
+        true => notice(client).await,
+        false => Ok(()),
+    }
+}
+
+/// Sees to it that the database has noticed if it was set back.
+async fn notice(client: &Client) -> Result<(), tokio_postgres::Error> {
     let histories = match client.query_opt(READ_HISTORY, &[]).await {
         Ok(histories) => histories,
-        // There are no tables yet, or this is a server with a log of another kind.
-        Err(error) if error.as_db_error().is_some() => return Ok(()),
-        Err(error) => return Err(error),
+        Err(error) => {
+            return match error.code() {
+                // They are created next.
+                Some(&SqlState::UNDEFINED_TABLE) => Ok(()),
+                Some(code) if UNTOLD.contains(code) => {
+                    let error = reason(&error);
+                    tracing::debug!(error, "the server does not tell its history");
+                    Ok(())
+                }
+                _ => Err(error),
+            };
+        }
     };
     let Some(histories) = histories else {
         return Ok(());
@@ -336,12 +370,9 @@ async fn prepare(client: &Client) -> Result<(), tokio_postgres::Error> {
     if noted == Some(history) {
         return Ok(());
     }
-    let forgotten = client.execute(NOTE_HISTORY, &[&history]).await?;
-    if forgotten > 0 {
-        tracing::warn!(
-            "the database may have gone back: for minutes the gateway creates nothing that it may \
-             have created before"
-        );
+    let deleted = client.execute(NOTE_HISTORY, &[&history]).await?;
+    if deleted > 0 {
+        tracing::warn!("{SET_BACK}");
     }
     Ok(())
 }

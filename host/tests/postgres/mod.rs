@@ -10,6 +10,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
+use std::process::Output;
 use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
@@ -87,14 +88,17 @@ impl Postgres {
     /// Carries out a statement as the server's own tool does, and returns what
     /// it printed.
     pub(crate) fn sql(&self, statement: &str) -> String {
-        let url = self.url();
-        let told = Command::new(self.programs.join("psql"))
-            .args(["--no-psqlrc", "--tuples-only", "--no-align", "--quiet"])
-            .args(["--set=ON_ERROR_STOP=1", "--command", statement, &url])
-            .output()
-            .unwrap();
+        let told = self.psql(statement, &self.url());
         assert!(told.status.success(), "{told:?}");
         String::from_utf8(told.stdout).unwrap().trim().to_owned()
+    }
+
+    fn psql(&self, statement: &str, url: &str) -> Output {
+        Command::new(self.programs.join("psql"))
+            .args(["--no-psqlrc", "--tuples-only", "--no-align", "--quiet"])
+            .args(["--set=ON_ERROR_STOP=1", "--command", statement, url])
+            .output()
+            .unwrap()
     }
 
     /// A certificate for this server, and the settings that make it use that.
@@ -150,25 +154,29 @@ impl Postgres {
         assert_eq!(self.sql("SELECT pg_promote()"), "t");
     }
 
-    /// A second database with what a dump of the first holds: how it is reached.
-    pub(crate) fn copy(&self) -> String {
-        self.sql("CREATE DATABASE copy");
-        let copy = self.url().replace("/postgres", "/copy");
+    /// Makes another database of the one that is used, which nobody may use
+    /// meanwhile.
+    pub(crate) fn copy_database(&self, name: &str) {
+        let url = self.url().replace("/postgres", "/template1");
+        let statement = format!("CREATE DATABASE {name:?} TEMPLATE postgres");
+        let told = self.psql(&statement, &url);
+        assert!(told.status.success(), "{told:?}");
+    }
+
+    /// Reads a dump of the database into another one.
+    pub(crate) fn dump_into(&self, other: &str) {
         let mut dump = Command::new(self.programs.join("pg_dump"))
             .arg(self.url())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let read = Command::new(self.programs.join("psql"))
-            .args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", &copy])
+            .args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", other])
             .stdin(dump.stdout.take().unwrap())
             .output()
             .unwrap();
-        assert!(
-            dump.wait().unwrap().success() && read.status.success(),
-            "{read:?}"
-        );
-        copy
+        assert!(dump.wait().unwrap().success());
+        assert!(read.status.success(), "{read:?}");
     }
 
     fn wait_until_ready(&self) {

@@ -423,7 +423,7 @@ impl Case<'_> {
         if self.began_ms >= until_ms {
             return Ok(());
         }
-        let reason = "this store is new, and an earlier one may have begun to create it";
+        let reason = "this store is new or was set back, and may have begun to create it";
         let reason = reason.into();
         Err(Why::Wait { until_ms, reason }.into())
     }

@@ -21,6 +21,7 @@ use integration_gateway::sql::READ_HISTORY;
 use integration_gateway::sql::READ_SCHEMA;
 use integration_gateway::sql::REPLACE_KEY_IN_POSTGRES;
 use integration_gateway::sql::SCHEMA;
+use integration_gateway::sql::SET_BACK;
 use std::cell::OnceCell;
 use url::Host;
 use url::Url;
@@ -107,10 +108,13 @@ async fn prepare(
     if !is(2) {
         run(CREATE_IN_POSTGRES, Vec::new()).await?;
     }
-    // An error of a server with a log of another kind, which tells no history.
+    // It may be that a server tells no history.
     let histories = run(READ_HISTORY, Vec::new()).await.unwrap_or_default();
     if let Some([noted, DbValue::Int64(history)]) = histories.first().map(Vec::as_slice) {
         if !matches!(noted, DbValue::Int64(noted) if noted == history) {
+            if !matches!(noted, DbValue::DbNull) {
+                tracing::warn!("{SET_BACK}");
+            }
             run(NOTE_HISTORY, vec![Value::Integer(*history)]).await?;
         }
         return Ok(());

@@ -78,7 +78,7 @@ impl SharedStore {
         }
     }
 
-    /// Takes back all writes of the last so many milliseconds, which stores notice.
+    /// Takes back all writes of the last so many milliseconds, which the store notices.
     pub fn roll_back(&self, ms: u64) {
         let since_ms = self.stage.now_ms().saturating_sub(ms);
         let mut keys = self.keys.borrow_mut();

@@ -10,6 +10,7 @@ use std::fs;
 use std::fs::File;
 use std::fs::OpenOptions;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -26,7 +27,7 @@ pub(super) trait Disk: Send + Sync {
     fn len(&self, path: &Path) -> io::Result<u64>;
 
     /// What tells a file from a copy of it: the number of its inode, and when it
-    /// was made, in nanoseconds. 0 is what the file system does not tell.
+    /// was made, in nanoseconds; 0 if the system does not tell.
     fn identity(&self, path: &Path) -> io::Result<[u64; 2]>;
 
     /// Opens a database for a look that changes nothing.
@@ -63,14 +64,10 @@ impl Disk for Files {
 
     fn identity(&self, path: &Path) -> io::Result<[u64; 2]> {
         let metadata = fs::metadata(path)?;
-        #[cfg(unix)]
-        let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
-        #[cfg(not(unix))]
-        let inode = 0;
         let made = metadata.created().ok();
         let made = made.and_then(|made| made.duration_since(SystemTime::UNIX_EPOCH).ok());
         let made = made.and_then(|made| u64::try_from(made.as_nanos()).ok());
-        Ok([inode, made.unwrap_or_default()])
+        Ok([metadata.ino(), made.unwrap_or_default()])
     }
 
     fn open_read_only(&self, path: &Path) -> Result<ReadOnlyDatabase, DatabaseError> {

@@ -33,6 +33,7 @@ struct State {
     random: Rng,
     /// How many more changes and syncs there are before the power is cut.
     left: u64,
+    restarts: u64,
     files: Vec<Content>,
     names: Names,
     synced_names: Names,
@@ -75,6 +76,7 @@ impl ForgetfulDisk {
         Self(Arc::new(Mutex::new(State {
             random: Rng::with_seed(seed),
             left: u64::MAX,
+            restarts: 0,
             files: Vec::new(),
             synced_names: names.clone(),
             names,
@@ -97,6 +99,7 @@ impl ForgetfulDisk {
         let mut state = self.state();
         let state = &mut *state;
         state.left = u64::MAX;
+        state.restarts += 1;
         state.names = state.synced_names.clone();
         for change in state.name_changes.drain(..) {
             if state.random.bool() {
@@ -209,8 +212,9 @@ impl Disk for ForgetfulDisk {
         self.handle(path)?.len()
     }
 
+    /// As if each life had a copy of the file of the one before.
     fn identity(&self, _: &Path) -> io::Result<[u64; 2]> {
-        Ok([1, 0])
+        Ok([self.state().restarts, 0])
     }
 
     fn open_read_only(&self, path: &Path) -> Result<ReadOnlyDatabase, DatabaseError> {
