@@ -6,7 +6,6 @@
 use crate::checkout;
 use crate::command::cargo;
 use crate::command::output;
-use crate::command::run as run_command;
 use crate::dist;
 use crate::postgres;
 use crate::runtimes;
