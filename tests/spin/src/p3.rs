@@ -44,11 +44,14 @@ fn held<T, C: Clone + 'static>(
     accessor.with(|mut access| Ok(access.get().table.get(handle)?.clone()))
 }
 
+/// Rows, and behind them whether one is missing.
+type Streamed<R, E> = (StreamReader<R>, FutureReader<Result<(), E>>);
+
 /// Rows one after the other, and that none of them is missing.
 fn streamed<T, R, E>(
     accessor: &Accessor<T, HasSelf<State>>,
     rows: Vec<R>,
-) -> wasmtime::Result<(StreamReader<R>, FutureReader<Result<(), E>>)>
+) -> wasmtime::Result<Streamed<R, E>>
 where
     R: Lower + Lift + Send + Sync + Unpin + 'static,
     E: Lower + Lift + Send + Sync + 'static,
