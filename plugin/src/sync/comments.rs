@@ -81,9 +81,6 @@ impl Case<'_> {
             if there {
                 self.has_arrived(Side::ServiceNow, &mark);
             } else {
-                let at_ms = u64::try_from(comment.created_at).ok();
-                self.wait_for_an_earlier_store(Side::Flashduty, at_ms)
-                    .await?;
                 let author = names
                     .iter()
                     .find(|(id, _)| *id == comment.creator_id)
@@ -127,14 +124,6 @@ impl Case<'_> {
         };
         for entry in entries {
             let mark = comment::mark(Origin::ServiceNow, &entry.mark);
-            if !is_among(&there, &mark) {
-                let at_ms = match &entry.at {
-                    At::Known(at) => u64::try_from(*at).ok(),
-                    At::Heard(_) | At::Shown(_) => None,
-                };
-                self.wait_for_an_earlier_store(Side::ServiceNow, at_ms)
-                    .await?;
-            }
             let text = comment::for_flashduty(&entry);
             if self.write_comment(&id, &there, &text, &mark).await? {
                 self.pair.note(
@@ -299,7 +288,7 @@ impl Case<'_> {
         text: &str,
         mark: &str,
     ) -> Result<bool, Stop> {
-        if is_among(there, mark) {
+        if there.iter().any(|c| text::contains(&c.text, mark)) {
             self.has_arrived(Side::Flashduty, mark);
             return Ok(false);
         }
@@ -387,8 +376,4 @@ impl Case<'_> {
             }
         }
     }
-}
-
-fn is_among(comments: &[flashduty::Comment], mark: &str) -> bool {
-    comments.iter().any(|c| text::contains(&c.text, mark))
 }

@@ -226,15 +226,6 @@ impl Gateway {
         keys.filter(|key| !key.starts_with("prod.poll-")).collect()
     }
 
-    /// The store notices that it was set back, and both sides are looked at.
-    pub(crate) fn set_back(&mut self) {
-        self.store.retain(|key, _| !key.starts_with("unbroken."));
-        for side in ["flashduty", "servicenow"] {
-            assert_eq!(self.poll(side), Verdict::Done);
-        }
-        self.scheduled.clear();
-    }
-
     /// Puts a value into the store.
     pub(crate) fn store(&mut self, key: &str, value: &Value) {
         let write = Write {
