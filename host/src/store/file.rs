@@ -128,9 +128,7 @@ impl FileStore {
         if !disk.exists(path) {
             create(&*disk, path)?;
         }
-        let database = open_existing(&*disk, path)?;
-        notice(&*disk, path, &database).map_err(|e| damaged(path, e))?;
-        Self::with(database, disk, path)
+        Self::with(open_for_use(&*disk, path)?, disk, path)
     }
 
     /// Opens the file if there is one, for a look.
@@ -334,9 +332,7 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner);
         // The old one must let go of its lock first.
         *database = None;
-        *database = open_existing(&*self.disk, &self.path)
-            .ok()
-            .filter(|database| notice(&*self.disk, &self.path, database).is_ok());
+        *database = open_for_use(&*self.disk, &self.path).ok();
     }
 
     fn database(&self) -> RwLockReadGuard<'_, Option<Database>> {
@@ -401,6 +397,13 @@ fn open_existing(disk: &dyn Disk, path: &Path) -> Result<Database, OpenFileError
     let transaction = database.begin_read().map_err(|e| damaged(path, e))?;
     check_schema(path, transaction.open_table(META))?;
     drop(transaction);
+    Ok(database)
+}
+
+/// Opens a file that exists, for more than a look.
+fn open_for_use(disk: &dyn Disk, path: &Path) -> Result<Database, OpenFileError> {
+    let database = open_existing(disk, path)?;
+    notice(disk, path, &database).map_err(|e| damaged(path, e))?;
     Ok(database)
 }
 

@@ -43,15 +43,15 @@ impl Case<'_> {
             merges => merges?,
         };
         let id_of = |incident: &Value| incident["incident_id"].as_str().and_then(IncidentId::parse);
+        // Whoever was sent here passes nothing on: incidents that were merged into
+        // each other would for ever.
+        let passes_on = !self.is_dry && !self.is_unprompted();
         for merge in merges.iter().map(|entry| &entry["detail"]) {
             let into = &merge["target_incident"];
             match id_of(into) {
-                // Whoever was sent here passes nothing on: incidents that were merged
-                // into each other would for ever.
-                Some(target) if target == id && self.is_unprompted() => {}
                 Some(target) if target == id => {
                     let sources = json::list(&merge["source_incidents"]).iter();
-                    for source in sources.filter_map(id_of).filter(|_| !self.is_dry) {
+                    for source in sources.filter_map(id_of).filter(|_| passes_on) {
                         let integration = &self.integration.id;
                         let source = keys::work(integration, &Entity::Flashduty(source));
                         self.effects.schedule(source, 0, "it was merged");
