@@ -599,3 +599,37 @@ fn a_store_that_was_set_back_finds_what_it_created_in_flashduty() {
     assert_eq!(gateway.work_on(&pair), Verdict::Done);
     assert_eq!(gateway.sent("create").len(), 0);
 }
+
+/// A new store's first poll of ServiceNow ends after so many steps, and a second
+/// later a record is opened of which no webhook tells. Polls reach ServiceNow
+/// only two hours later.
+fn first_poll_ends_early(steps: usize, ahead_ms: i64) -> Vec<String> {
+    let mut gateway = Gateway::with_a_new_store(&nothing());
+    gateway.incident = Value::Null;
+    gateway.ahead_ms = Some(ahead_ms);
+    gateway.steps = steps;
+    gateway.run_poll("servicenow");
+    gateway.steps = usize::MAX;
+    gateway.page = Some(503);
+    gateway.now_ms += 1000;
+    let far_ms = gateway.now_ms.checked_add_signed(ahead_ms).unwrap();
+    gateway.records = vec![record(1, far_ms - 3_600_000), record(2, far_ms)];
+    for _ in 0..120 {
+        gateway.poll("servicenow");
+        gateway.now_ms += 60_000;
+    }
+    gateway.page = None;
+    gateway.poll("servicenow");
+    gateway.asked_for()
+}
+
+#[test]
+fn what_happens_before_a_first_poll_comes_to_its_end_is_found() {
+    let expected = [format!("prod.s-{:032x}", 2)];
+    for ahead_ms in [0, 2 * 86_400_000, -4 * 3_600_000] {
+        for steps in 2..12 {
+            let found = first_poll_ends_early(steps, ahead_ms);
+            assert_eq!(found, expected, "{steps} steps, {ahead_ms} ms ahead");
+        }
+    }
+}

@@ -182,15 +182,22 @@ impl Poll<'_> {
             .effects
             .get([keys::first_look(id, self.side), keys::poll(id, self.side)])
             .await;
-        if first_look.is_none() || polls && progress.is_none() {
-            let clock_ms = self.clock().await?;
-            FirstLook::at(self.effects, id, self.side, clock_ms).await;
-            let now_ms = clock_ms.unwrap_or(self.effects.now_ms());
-            self.progress = Progress::new(self.side, now_ms / 1000);
-        }
         if let Some(entry) = progress {
             self.revision = Some(entry.revision);
-            self.progress = json::read(&entry.value).unwrap_or(self.progress);
+            self.progress = json::read(&entry.value).unwrap_or_default();
+        }
+        let begins = polls && !self.progress.has_begun();
+        if begins && self.progress.ask_first(self.effects.now_ms()) {
+            // The far end may not answer for hours.
+            self.save().await?;
+        }
+        if first_look.is_none() || begins {
+            let clock_ms = self.clock().await?;
+            FirstLook::at(self.effects, id, self.side, clock_ms).await;
+            if begins {
+                self.progress
+                    .begin(self.side, clock_ms, self.effects.now_ms());
+            }
         }
         if !polls {
             return Ok(());

@@ -43,6 +43,9 @@ pub(super) enum Pass {
 /// the gateway's.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Progress {
+    /// When this store first asked the side, by the gateway's clock.
+    #[serde(default)]
+    asked_ms: u64,
     /// Until when what is new has been listed.
     until_s: u64,
     /// The newest change that was listed.
@@ -65,17 +68,30 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// That of a store which looks at the side for the first time.
-    pub(super) fn new(side: Side, now_s: u64) -> Self {
-        let since_s = match side {
-            Side::Flashduty => now_s.saturating_sub(RECENT_S - OVERLAP_S),
-            Side::ServiceNow => now_s,
-        };
-        Self {
-            until_s: since_s,
-            all_s: since_s,
-            ..Self::default()
+    /// Whether it is known from when on the side is asked.
+    pub(super) fn has_begun(&self) -> bool {
+        self.until_s > 0
+    }
+
+    /// Notes that the side is asked, and whether that is the first time.
+    pub(super) fn ask_first(&mut self, now_ms: u64) -> bool {
+        let is_first = self.asked_ms == 0;
+        if is_first {
+            self.asked_ms = now_ms;
         }
+        is_first
+    }
+
+    /// Begins with what has happened since the side was first asked. Its own
+    /// clock shows `clock_ms`, if that is known.
+    pub(super) fn begin(&mut self, side: Side, clock_ms: Option<u64>, now_ms: u64) {
+        let ago_ms = now_ms.saturating_sub(self.asked_ms);
+        let asked_s = clock_ms.unwrap_or(now_ms).saturating_sub(ago_ms) / 1000;
+        self.until_s = match side {
+            Side::Flashduty => asked_s.saturating_sub(RECENT_S - OVERLAP_S),
+            Side::ServiceNow => asked_s,
+        };
+        self.all_s = self.until_s;
     }
 
     /// Where a pass goes on.
