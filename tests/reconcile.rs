@@ -144,6 +144,6 @@ async fn a_new_store_makes_old_incidents_wait_and_new_ones_not() {
     let waits = work.iter().find(|item| item.key.ends_with(&old)).unwrap();
     assert_eq!(
         waits.last_failure.as_deref(),
-        Some("this store is new or was set back, and may have begun to create it")
+        Some("this store is new or was set back, and may have begun this before")
     );
 }

@@ -471,7 +471,7 @@ fn waits_for_an_earlier_store(verdict: Verdict) -> Option<u64> {
         Verdict::Retry(retry)
             if retry
                 .reason
-                .contains("this store is new or was set back, and may have begun") =>
+                .contains("this store is new or was set back, and may have begun this before") =>
         {
             retry.not_before_ms
         }
@@ -555,6 +555,77 @@ fn without_a_poll_the_first_session_is_the_first_look() {
     gateway.flashduty("i_new");
     let until_ms = waits_for_an_earlier_store(gateway.work()).expect("it waits");
     assert_eq!(until_ms, gateway.now_ms + 150_000);
+}
+
+#[test]
+fn a_comment_that_was_perhaps_sent_before_the_store_was_set_back_waits_to_appear() {
+    let mut text = Value::Null;
+    for arrives in [false, true] {
+        let mut gateway = Gateway::linked(&nothing());
+        gateway.now_ms += 60_000;
+        gateway.comment("the disk is replaced");
+        gateway.now_ms += 1_000;
+        gateway.set_back();
+        gateway.written.clear();
+        let first_ms = gateway.now_ms;
+        gateway.now_ms += 5_000;
+        gateway.flashduty("i_comm");
+        let until_ms = waits_for_an_earlier_store(gateway.work()).expect("it waits");
+        assert_eq!(until_ms, first_ms + 150_000);
+        assert_eq!(gateway.written, []);
+        if arrives {
+            gateway.record["work_notes"] = text.clone();
+        }
+        gateway.now_ms = until_ms;
+        assert_eq!(gateway.work(), Verdict::Done);
+        let sent = gateway.sent("PATCH incident");
+        assert_eq!(sent.len(), usize::from(!arrives), "{sent:?}");
+        if let [columns] = sent[..] {
+            text = columns["work_notes"].clone();
+        }
+    }
+}
+
+#[test]
+fn a_comment_from_after_the_store_was_set_back_waits_for_nothing() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.now_ms += 60_000;
+    gateway.set_back();
+    gateway.written.clear();
+    gateway.now_ms += 5_000;
+    gateway.comment("the disk is replaced");
+    gateway.flashduty("i_comm");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.sent("PATCH incident").len(), 1);
+}
+
+#[test]
+fn a_comment_to_flashduty_waits_after_the_store_was_set_back_too() {
+    for (age_ms, waits) in [(1_000, true), (0, false)] {
+        let mut gateway = Gateway::linked(&nothing());
+        gateway.now_ms += 60_000;
+        gateway.set_back();
+        let first_ms = gateway.now_ms;
+        gateway.now_ms += 5_000;
+        let written_ms = gateway.now_ms - 5_000 * u64::from(waits) - age_ms;
+        let row = json!({
+            "sys_id": format!("{:032}", 1),
+            "element_id": gateway.record["sys_id"],
+            "element": "comments",
+            "value": "the users wait",
+            "sys_created_on": stamp(written_ms),
+            "sys_created_by": "bo",
+        });
+        gateway.rows.insert("sys_journal_field", json!([row]));
+        gateway.record["comments"] = json!("1 comment");
+        gateway.servicenow(&nothing());
+        let until_ms = waits_for_an_earlier_store(gateway.work());
+        assert_eq!(until_ms, waits.then_some(first_ms + 150_000));
+        assert_eq!(gateway.sent("comment").len(), usize::from(!waits));
+        gateway.now_ms = until_ms.unwrap_or(gateway.now_ms);
+        assert_eq!(gateway.work(), Verdict::Done);
+        assert_eq!(gateway.sent("comment").len(), 1);
+    }
 }
 
 /// A record that ServiceNow tells of, which began so much later than a new

@@ -345,6 +345,47 @@ fn a_comment_of_servicenow_is_carried_once_even_if_its_copy_is_deleted() {
     assert!(texts[1].contains("still\n[snow:"), "{texts:?}");
 }
 
+#[test]
+fn wherever_the_session_that_joins_two_is_cut_off_the_comments_of_both_are_carried() {
+    let mut was_cut_off = 0;
+    for steps in 1.. {
+        let mut gateway = Gateway::new(&nothing());
+        gateway.record = json!({
+            "sys_id": "00000000000000000000000000000007",
+            "number": "INC0010007",
+            "correlation_id": format!("flashduty:prod:{INCIDENT}"),
+            "sys_mod_count": "1",
+            "comments": "1 comment",
+        });
+        gateway.ignores_conditions = true;
+        let row = journal_row(&gateway, 1, "the users wait");
+        gateway.rows.insert("sys_journal_field", json!([row]));
+        gateway.now_ms += 60_000;
+        gateway.comment("restarted the pool");
+        gateway.flashduty("i_new");
+        gateway.steps = steps;
+        let done = gateway.run_work(&format!("f-{INCIDENT}"));
+        gateway.steps = usize::MAX;
+        if done.is_none() {
+            was_cut_off += 1;
+            gateway.now_ms += 300_000;
+            assert_eq!(gateway.work(), Verdict::Done, "after {steps} steps");
+        }
+        let carried = |name, column, text: &str| {
+            let sent = gateway.sent(name);
+            let texts = sent.iter().filter_map(|body| body[column].as_str());
+            texts.filter(|carried| carried.contains(text)).count()
+        };
+        let there = carried("comment", "comment", "the users wait");
+        let back = carried("PATCH incident", "work_notes", "restarted the pool");
+        assert_eq!((there, back), (1, 1), "after {steps} steps");
+        if done.is_some() {
+            break;
+        }
+    }
+    assert!(was_cut_off > 20, "{was_cut_off} times");
+}
+
 /// A pair of which a comment went to Flashduty, and nobody heard that it arrived.
 fn with_a_comment_whose_answer_was_lost() -> Gateway {
     let mut gateway = Gateway::linked(&nothing());

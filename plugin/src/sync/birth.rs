@@ -196,9 +196,8 @@ impl Case<'_> {
             self.wait_until_settled(Side::ServiceNow).await?;
             let began_ms = u64::try_from(incident.number("created_at")).ok();
             let began_ms = began_ms.map(|s| s * 1000).filter(|ms| *ms > 0);
-            if let Some(first_ms) = self.first_look(Side::Flashduty, began_ms).await {
-                self.wait_for_an_earlier_store(first_ms + SERVICENOW_SETTLES_MS)?;
-            }
+            self.wait_for_an_earlier_store(Side::Flashduty, began_ms)
+                .await?;
         }
         self.about_to_create(Side::ServiceNow).await?;
         let record = match self.servicenow.create(&columns).await {
@@ -405,7 +404,7 @@ impl Case<'_> {
         let listed = self.flashduty.started_in(window, channel).await?;
         let found = signed(&listed, id);
         if found.is_none() {
-            self.wait_for_an_earlier_store(clear_ms)?;
+            self.wait_until_clear(clear_ms)?;
         }
         Ok(found)
     }
@@ -418,12 +417,24 @@ impl Case<'_> {
         look.is_after(began_ms)
     }
 
-    /// Waits until nothing that an earlier store sent can happen any more.
-    fn wait_for_an_earlier_store(&self, until_ms: u64) -> Result<(), Stop> {
+    /// Waits until nothing can happen any more in ServiceNow, or to comments,
+    /// that an earlier store sent for what began then on a side.
+    pub(super) async fn wait_for_an_earlier_store(
+        &self,
+        side: Side,
+        began_ms: Option<u64>,
+    ) -> Result<(), Stop> {
+        match self.first_look(side, began_ms).await {
+            Some(first_ms) => self.wait_until_clear(first_ms + SERVICENOW_SETTLES_MS),
+            None => Ok(()),
+        }
+    }
+
+    fn wait_until_clear(&self, until_ms: u64) -> Result<(), Stop> {
         if self.began_ms >= until_ms {
             return Ok(());
         }
-        let reason = "this store is new or was set back, and may have begun to create it";
+        let reason = "this store is new or was set back, and may have begun this before";
         let reason = reason.into();
         Err(Why::Wait { until_ms, reason }.into())
     }
@@ -659,6 +670,7 @@ impl Case<'_> {
                 }
             }
         }
+        self.forget_watch();
         self.pair.creating = None;
         self.pair.linked_ms = self.effects.now_ms();
         self.pair.base = base;

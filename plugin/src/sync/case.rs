@@ -64,7 +64,7 @@ pub(super) struct Case<'a> {
     pub(super) pair: Pair,
     revision: Option<u64>,
     watch: Option<(u64, Watch)>,
-    /// Whether the two were joined in this session, so that both were looked at.
+    /// Whether no session has looked at both since the two were joined.
     pub(super) newly_linked: bool,
     /// The version of the incident that this session read first.
     incident_read: Option<String>,
@@ -131,10 +131,10 @@ impl<'a> Case<'a> {
             name,
             is_dry: integration.dry_run || rehearsed,
             explain: rehearsed,
+            newly_linked: pair.is_linked() && watch.is_none(),
             pair,
             revision: entry.map(|entry| entry.revision),
             watch: watch.map(|entry| (entry.revision, Watch::read(&entry.value))),
-            newly_linked: false,
             incident_read: None,
             record_read: None,
             record_left: None,
@@ -261,6 +261,11 @@ impl<'a> Case<'a> {
     /// Whether nobody said what may have changed, so that everything may have.
     pub(super) fn is_unprompted(&self) -> bool {
         self.hints.is_empty()
+    }
+
+    /// Whether both sides are looked at, whatever was said.
+    pub(super) fn looks_at_both(&self) -> bool {
+        self.newly_linked || self.is_unprompted()
     }
 
     /// Whether anything was said about the Flashduty incident.
@@ -444,10 +449,22 @@ impl<'a> Case<'a> {
         Ok(())
     }
 
+    /// Takes down that the two are newly joined: until a session comes to its end,
+    /// nothing has been looked at.
+    pub(super) fn forget_watch(&mut self) {
+        self.newly_linked = true;
+        if let Some((revision, _)) = self.watch.take()
+            && !self.is_dry
+        {
+            let key = keys::watch(&self.integration.id, &self.name);
+            self.effects.delete(vec![(key, revision)]);
+        }
+    }
+
     /// Ends the session's work on the pair: what was read need not be looked at
     /// again, and the hints are dropped.
     pub(super) fn conclude(&mut self) {
-        let both = self.newly_linked || self.is_unprompted();
+        let both = self.looks_at_both();
         let (incident, record) = (
             both || self.hears_flashduty(),
             both || self.hears_servicenow(),

@@ -37,8 +37,8 @@ const SETTLES_MS: u64 = 150_000;
 
 impl Case<'_> {
     /// Carries what is new, in both directions that are configured.
-    pub(super) async fn carry_comments(&mut self, newly_linked: bool) -> Result<(), Stop> {
-        let both = newly_linked || self.is_unprompted();
+    pub(super) async fn carry_comments(&mut self) -> Result<(), Stop> {
+        let both = self.looks_at_both();
         if self.integration.direction.to_servicenow()
             && self.flashduty.is_available()
             && (both || self.hears_flashduty())
@@ -81,6 +81,9 @@ impl Case<'_> {
             if there {
                 self.has_arrived(Side::ServiceNow, &mark);
             } else {
+                let at_ms = u64::try_from(comment.created_at).ok();
+                self.wait_for_an_earlier_store(Side::Flashduty, at_ms)
+                    .await?;
                 let author = names
                     .iter()
                     .find(|(id, _)| *id == comment.creator_id)
@@ -124,6 +127,14 @@ impl Case<'_> {
         };
         for entry in entries {
             let mark = comment::mark(Origin::ServiceNow, &entry.mark);
+            if !is_among(&there, &mark) {
+                let at_ms = match &entry.at {
+                    At::Known(at) => u64::try_from(*at).ok(),
+                    At::Heard(_) | At::Shown(_) => None,
+                };
+                self.wait_for_an_earlier_store(Side::ServiceNow, at_ms)
+                    .await?;
+            }
             let text = comment::for_flashduty(&entry);
             if self.write_comment(&id, &there, &text, &mark).await? {
                 self.pair.note(
@@ -288,7 +299,7 @@ impl Case<'_> {
         text: &str,
         mark: &str,
     ) -> Result<bool, Stop> {
-        if there.iter().any(|c| text::contains(&c.text, mark)) {
+        if is_among(there, mark) {
             self.has_arrived(Side::Flashduty, mark);
             return Ok(false);
         }
@@ -376,4 +387,8 @@ impl Case<'_> {
             }
         }
     }
+}
+
+fn is_among(comments: &[flashduty::Comment], mark: &str) -> bool {
+    comments.iter().any(|c| text::contains(&c.text, mark))
 }

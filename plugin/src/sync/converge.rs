@@ -39,12 +39,8 @@ const BRAKE_WINDOW_MS: u64 = 10 * 60 * 1000;
 impl Case<'_> {
     /// Reads, plans, and carries the plan out with these notes besides. True if
     /// nothing was done, since the record must be replaced by a new one first.
-    pub(super) async fn converge(
-        &mut self,
-        newly_linked: bool,
-        more: &[Note],
-    ) -> Result<bool, Stop> {
-        let both = newly_linked || self.is_unprompted();
+    pub(super) async fn converge(&mut self, more: &[Note]) -> Result<bool, Stop> {
+        let both = self.looks_at_both();
         if both || self.hears_flashduty() {
             self.read_incident().await?;
         }

@@ -187,32 +187,30 @@ pub async fn run(
 }
 
 async fn bring_in_step(case: &mut Case<'_>) -> Result<(), Stop> {
-    let mut newly_linked = case.obey().await?;
+    case.obey().await?;
     if let Some(why) = case.pair.ended.clone() {
         return case.turn_down(&why).await;
     }
     let merged = case.follow_merges().await?;
     if !case.pair.is_linked() {
         match case.give_birth().await? {
-            Birth::Linked => newly_linked = true,
+            Birth::Linked => {}
             Birth::Elsewhere => return Err(Why::Elsewhere.into()),
             Birth::NotWanted(why) => return case.turn_down(&why).await,
         }
     }
-    while case.pair.creating.is_some() || case.converge(newly_linked, &merged).await? {
+    while case.pair.creating.is_some() || case.converge(&merged).await? {
         if !case.replace_record().await? {
             return Ok(());
         }
-        newly_linked = true;
     }
     case.told_of_merges(&merged).await?;
     if case.is_dry {
         case.rehearse_comments();
         return Ok(());
     }
-    case.newly_linked = newly_linked;
     case.introduce().await?;
-    case.carry_comments(newly_linked).await?;
+    case.carry_comments().await?;
     case.watch_snooze();
     Ok(())
 }

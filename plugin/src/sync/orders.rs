@@ -20,12 +20,10 @@ impl Case<'_> {
         self.hints().any(|hint| *hint == Hint::Trigger)
     }
 
-    /// Joins and takes apart, in the order asked. True if the pair was joined,
-    /// so that both sides are new to each other.
-    pub(super) async fn obey(&mut self) -> Result<bool, Stop> {
-        let mut joined = false;
+    /// Joins and takes apart, in the order asked.
+    pub(super) async fn obey(&mut self) -> Result<(), Stop> {
         if self.is_dry {
-            return Ok(joined);
+            return Ok(());
         }
         let orders = self.hints().filter_map(|hint| match hint {
             Hint::Link { servicenow } => Some(Some(servicenow.clone())),
@@ -37,15 +35,13 @@ impl Case<'_> {
                 if self.pair.is_linked() {
                     self.end("unlinked by an operator").await?;
                 }
-                joined = false;
                 continue;
             };
-            match self.join(&sys_id).await? {
-                Ok(()) => joined = true,
-                Err(why) => self.tell_who_asked(&why).await?,
+            if let Err(why) = self.join(&sys_id).await? {
+                self.tell_who_asked(&why).await?;
             }
         }
-        Ok(joined)
+        Ok(())
     }
 
     /// Says why nothing is synced.
@@ -69,6 +65,7 @@ impl Case<'_> {
     /// Makes a pair of this Flashduty incident and a record, or says why not.
     async fn join(&mut self, sys_id: &SysId) -> Result<Result<(), String>, Stop> {
         if self.pair.servicenow.as_ref() == Some(sys_id) {
+            self.newly_linked = true;
             return Ok(Ok(()));
         }
         let name = &self.name;

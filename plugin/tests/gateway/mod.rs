@@ -196,13 +196,18 @@ impl Gateway {
 
     /// Does the work of a pair.
     pub(crate) fn work_on(&mut self, pair: &str) -> Verdict {
+        self.run_work(pair).expect("a verdict")
+    }
+
+    /// As [`work_on`](Self::work_on), which may be cut off.
+    pub(crate) fn run_work(&mut self, pair: &str) -> Option<Verdict> {
         self.now_ms += 1000;
         let work = Work {
             key: format!("prod.{pair}"),
             reasons: Vec::new(),
             attempt: 0,
         };
-        self.play(Input::Work(work)).expect("a verdict")
+        self.play(Input::Work(work))
     }
 
     /// Polls a side, `flashduty` or `servicenow`.
@@ -224,6 +229,15 @@ impl Gateway {
     pub(crate) fn asked_for(&mut self) -> Vec<String> {
         let keys = self.scheduled.drain(..).map(|s| s.key);
         keys.filter(|key| !key.starts_with("prod.poll-")).collect()
+    }
+
+    /// The store notices that it was set back, and both sides are looked at.
+    pub(crate) fn set_back(&mut self) {
+        self.store.retain(|key, _| !key.starts_with("unbroken."));
+        for side in ["flashduty", "servicenow"] {
+            assert_eq!(self.poll(side), Verdict::Done);
+        }
+        self.scheduled.clear();
     }
 
     /// Puts a value into the store.
