@@ -41,7 +41,8 @@ pub fn mark(origin: Origin, name: &str) -> String {
 /// Whether this product wrote a comment, for it ends in a mark of either side.
 pub fn is_carried(text: &str) -> bool {
     let text = text::without_joiners(&text::visible(text));
-    let last = text.trim_end().rsplit('\n').next().unwrap_or_default();
+    let last = text.trim_end();
+    let last = text::rsplit_once(last, "\n").map_or(last, |(_, last)| last);
     let Some(last) = last.strip_suffix(']') else {
         return false;
     };

@@ -655,21 +655,48 @@ fn a_merge_is_told_once_whether_the_number_was_known_then_or_not() {
     }
 }
 
+/// Another incident than the one of the gateway.
+const OTHER: &str = "6a1d2f45c0ffee0000000000";
+
+/// The entry of the timeline of a merge of one incident into another.
+fn merge(source: &str, target: &str) -> Value {
+    json!({ "type": "i_merge", "detail": {
+        "source_incidents": [{ "incident_id": source, "title": "a rack" }],
+        "target_incident": { "incident_id": target, "title": "a rack" },
+    } })
+}
+
 #[test]
-fn incidents_that_were_merged_into_each_other_do_not_send_each_other_for_ever() {
+fn a_merge_whose_event_was_lost_is_found_by_the_end_of_the_incident() {
     let mut gateway = Gateway::linked(&nothing());
-    let other = "6a1d2f45c0ffee0000000000";
-    let merge = |source: &str, target: &str| {
-        json!({ "type": "i_merge", "detail": {
-            "source_incidents": [{ "incident_id": source, "title": "a rack" }],
-            "target_incident": { "incident_id": target, "title": "a rack" },
-        } })
-    };
-    gateway.timeline = vec![merge(other, INCIDENT), merge(INCIDENT, other)];
+    gateway.timeline = vec![merge(INCIDENT, OTHER)];
+    gateway.incident["progress"] = json!("Closed");
+    gateway.flashduty("i_assign");
+    assert_eq!(gateway.work(), Verdict::Done);
+    let notes = gateway.record["work_notes"].as_str().unwrap();
+    assert!(notes.contains("Merged into"), "{notes}");
+}
+
+#[test]
+fn a_pair_that_was_taken_apart_passes_on_what_was_merged_into_its_incident() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.order("unlink", &json!({ "flashduty": INCIDENT }));
+    assert_eq!(gateway.work(), Verdict::Done);
+    gateway.timeline = vec![merge(OTHER, INCIDENT)];
     gateway.flashduty("i_merge");
     gateway.scheduled.clear();
     assert_eq!(gateway.work(), Verdict::Done);
-    assert_eq!(gateway.asked_for(), [format!("prod.f-{other}")]);
+    assert_eq!(gateway.asked_for(), [format!("prod.f-{OTHER}")]);
+}
+
+#[test]
+fn incidents_that_were_merged_into_each_other_do_not_send_each_other_for_ever() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.timeline = vec![merge(OTHER, INCIDENT), merge(INCIDENT, OTHER)];
+    gateway.flashduty("i_merge");
+    gateway.scheduled.clear();
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.asked_for(), [format!("prod.f-{OTHER}")]);
     assert_eq!(gateway.work(), Verdict::Done);
     assert_eq!(gateway.asked_for(), [""; 0], "the other one has sent it");
 }

@@ -152,7 +152,7 @@ struct Head<'a> {
 impl<'a> Head<'a> {
     fn read(line: &'a str) -> Option<Self> {
         let (at, rest) = text::split_once(line.trim_end().strip_suffix(')')?, " - ")?;
-        let (author, label) = rest.rsplit_once('(')?;
+        let (author, label) = text::rsplit_once(rest, "(")?;
         let author = author.trim();
         let is_date =
             at.len() <= 40 && at.bytes().filter(u8::is_ascii_digit).count() >= 4 && !at.is_empty();

@@ -435,8 +435,7 @@ impl Case<'_> {
             return Ok(());
         }
         let reason = "this store is new or was set back, and may have begun this before";
-        let reason = reason.into();
-        Err(Why::Wait { until_ms, reason }.into())
+        Err(Stop::wait(until_ms, reason))
     }
 
     async fn create_incident(&mut self, view: &ServiceNowView) -> Result<IncidentId, Stop> {
@@ -637,7 +636,7 @@ impl Case<'_> {
         }
         let until_ms = self.effects.now_ms() + settled_ms.saturating_sub(now_ms);
         let reason = format!("{system} may still carry out a creation whose answer was lost");
-        Err(Why::Wait { until_ms, reason }.into())
+        Err(Stop::wait(until_ms, &reason))
     }
 
     /// Stores that two incidents belong together. The way back to the pair is

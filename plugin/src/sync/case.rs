@@ -375,8 +375,8 @@ impl<'a> Case<'a> {
         let since_ms = self.pair.servicenow_changes_ms;
         if is_older && self.clock_of(Side::ServiceNow).saturating_sub(since_ms) < LAG_MS {
             let until_ms = self.effects.now_ms() + FRESHER_MS;
-            let reason = "ServiceNow shows the record as it was before its last change".into();
-            return Err(Why::Wait { until_ms, reason }.into());
+            let reason = "ServiceNow shows the record as it was before its last change";
+            return Err(Stop::wait(until_ms, reason));
         }
         Ok(())
     }
@@ -395,7 +395,7 @@ impl<'a> Case<'a> {
             self.pair.servicenow_changes = record.changes();
             self.pair.servicenow_changes_ms = self.clock_of(Side::ServiceNow);
         }
-        let count = |version: &str| text::number(version.rsplit_once(' ')?.1);
+        let count = |version: &str| text::number(text::rsplit_once(version, " ")?.1);
         let left = self.record_left.as_deref();
         let is_ours = match left {
             _ if self.record_read.is_none() => true,

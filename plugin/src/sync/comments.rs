@@ -5,7 +5,6 @@
 //! not before the lost one has had time to appear.
 
 use super::Stop;
-use super::Why;
 use super::case::Case;
 use crate::Level;
 use crate::comment;
@@ -341,8 +340,8 @@ impl Case<'_> {
         }
         let left_ms = until_ms.min(latest_ms).saturating_sub(now_ms);
         let until_ms = self.effects.now_ms() + left_ms;
-        let reason = "a comment whose answer was lost may still appear".into();
-        Err(Why::Wait { until_ms, reason }.into())
+        let reason = "a comment whose answer was lost may still appear";
+        Err(Stop::wait(until_ms, reason))
     }
 
     /// Stores that a comment with this mark is about to be sent.

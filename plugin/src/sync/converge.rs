@@ -6,7 +6,6 @@
 //! hold at that moment.
 
 use super::Stop;
-use super::Why;
 use super::case::Case;
 use crate::Level;
 use crate::far_end::Kind;
@@ -219,8 +218,7 @@ impl Case<'_> {
         let reason = "fields were written to and fro within ten minutes; look for a rule on \
                       either side that changes them back";
         self.log(Level::Error, "brake", &[("reason", reason)]);
-        let (until_ms, reason) = (a.min(b), reason.into());
-        Err(Why::Wait { until_ms, reason }.into())
+        Err(Stop::wait(a.min(b), reason))
     }
 
     /// What ServiceNow holds: as read, else as the newest webhook shows it.

@@ -114,8 +114,7 @@ impl Case<'_> {
                 self.save().await?;
             }
             let until_ms = until_ms.min(now_ms + LOOK_AGAIN_MS);
-            let reason = why.to_owned();
-            return Err(Why::Wait { until_ms, reason }.into());
+            return Err(Stop::wait(until_ms, why));
         }
         (self.incident, self.record) = (None, None);
         let is_gone = |read: Result<(), Stop>| match read {

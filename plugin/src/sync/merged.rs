@@ -17,6 +17,7 @@ use crate::pair::Pair;
 use crate::plan::Note;
 use crate::plan::Side;
 use crate::reconcile::POLL;
+use crate::state::Progress;
 use crate::text;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -25,6 +26,9 @@ use serde_json::Value;
 /// The event of a merge.
 const MERGE: &str = "i_merge";
 
+/// The event of an end without a merge.
+const RESOLVED: &str = "i_rslv";
+
 impl Case<'_> {
     /// Notes for the record of an incident that was merged into others.
     pub(super) async fn follow_merges(&mut self) -> Result<Vec<Note>, Stop> {
@@ -32,9 +36,7 @@ impl Case<'_> {
         let Some(id) = self.incident_id() else {
             return Ok(notes);
         };
-        let may_be =
-            self.is_unprompted() || self.flashduty_events().any(|e| e == MERGE || e == POLL);
-        if !may_be || !self.flashduty.is_available() {
+        if !self.flashduty.is_available() || !self.may_be_merged().await? {
             return Ok(notes);
         }
         let merges = match self.flashduty.timeline(&id, MERGE).await {
@@ -62,6 +64,25 @@ impl Case<'_> {
             }
         }
         Ok(notes)
+    }
+
+    /// Whether the incident may have been merged into another one, or another
+    /// one into it.
+    async fn may_be_merged(&mut self) -> Result<bool, Stop> {
+        // The event of a merge may be lost. It is noticed by its end, then.
+        let mut looks = self.is_unprompted();
+        let mut may_have_ended = false;
+        for event in self.flashduty_events() {
+            looks |= event == MERGE || event == POLL;
+            may_have_ended = event != RESOLVED;
+        }
+        let known = self.pair.base.state.flashduty;
+        if looks || !may_have_ended || known == Some(Progress::Closed) {
+            return Ok(looks);
+        }
+        let now_ms = self.clock_of(Side::Flashduty);
+        let incident = self.read_incident().await?;
+        Ok(incident.and_then(|incident| incident.progress(now_ms)) == Some(Progress::Closed))
     }
 
     /// Remembers that the record has been told of merges. Its journal would tell,

@@ -82,6 +82,13 @@ impl From<Trouble> for Stop {
 }
 
 impl Stop {
+    /// Waits until then, for that reason. Out of line, since many may wait.
+    #[inline(never)]
+    fn wait(until_ms: u64, reason: &str) -> Self {
+        let reason = reason.into();
+        Why::Wait { until_ms, reason }.into()
+    }
+
     /// What is missing, if that is why.
     fn missing(&self) -> Option<&str> {
         match &*self.0 {
@@ -188,10 +195,10 @@ pub async fn run(
 
 async fn bring_in_step(case: &mut Case<'_>) -> Result<(), Stop> {
     case.obey().await?;
+    let merged = case.follow_merges().await?;
     if let Some(why) = case.pair.ended.clone() {
         return case.turn_down(&why).await;
     }
-    let merged = case.follow_merges().await?;
     if !case.pair.is_linked() {
         match case.give_birth().await? {
             Birth::Linked => {}
