@@ -34,6 +34,8 @@ use futures_util::future::Either;
 use futures_util::future::select;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::sync::RwLock;
 use std::sync::atomic::AtomicBool;
@@ -45,8 +47,9 @@ use tracing::Instrument as _;
 const UNKNOWN_BODY_BYTES: usize = 64 << 10;
 /// How long to leave a store alone that failed.
 const STORE_PAUSE_MS: u64 = 1000;
-/// How often to see whether the plugin's standing work is still there.
-const STANDING_LOOK_MS: u64 = 300_000;
+/// How often to see whether the plugin's standing work is still there. A plugin
+/// whose work looks back a few minutes misses nothing if it was gone.
+const STANDING_LOOK_MS: u64 = 60_000;
 
 /// A gateway for one configured plugin. Share it behind an `Arc`.
 ///
@@ -65,6 +68,9 @@ pub struct Gateway<R, S, C, E> {
     /// When to look for standing work, on the steady clock; never before the
     /// queue was loaded.
     standing_look_ms: AtomicU64,
+    /// The standing work that was there at the last look. Some may be over as
+    /// soon as it is begun, which is nothing to warn of.
+    standing_seen: Mutex<Vec<String>>,
 }
 
 /// A request as it reached the gateway, before anything is known of it.
@@ -165,6 +171,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             replays: Replays::default(),
             recovered: AtomicBool::new(false),
             standing_look_ms: AtomicU64::new(u64::MAX),
+            standing_seen: Mutex::default(),
         }
     }
 
@@ -371,6 +378,12 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             .await
     }
 
+    fn seen(&self) -> MutexGuard<'_, Vec<String>> {
+        self.standing_seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Now and then begins standing work anew that is gone: the store was
     /// exchanged below running gateways, or a session finished it. Returns the
     /// time in Unix milliseconds at which to do it again, if there is any.
@@ -387,9 +400,17 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         }
         let next_ms = steady_ms + STANDING_LOOK_MS;
         self.standing_look_ms.store(next_ms, Ordering::Relaxed);
-        for key in standing.iter().filter(|key| !self.queue.knows(key)) {
+        let (there, gone): (Vec<_>, Vec<_>) = standing
+            .iter()
+            .cloned()
+            .partition(|key| self.queue.knows(key));
+        let before = std::mem::replace(&mut *self.seen(), there);
+        for key in &gone {
             match self.begin_work(key, "there was none").await {
-                Ok(()) => tracing::warn!(key, "there was no standing work; it begins anew"),
+                Ok(()) if before.contains(key) => {
+                    tracing::warn!(key, "the standing work is gone; it begins anew");
+                }
+                Ok(()) => tracing::debug!(key, "standing work begins anew"),
                 Err(error) => tracing::error!(key, %error, "cannot begin standing work"),
             }
         }

@@ -5,6 +5,7 @@ use crate::HttpFailure;
 use crate::Response;
 use crate::date;
 use crate::json;
+use crate::plan::Side;
 use crate::text;
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -29,8 +30,8 @@ pub enum Kind {
     /// Understood and declined: trying again without a change is unlikely to
     /// help.
     Refused,
-    /// No such record, or none that may be seen.
-    Missing,
+    /// On this side there is no such incident, or none that may be seen.
+    Missing(Side),
     /// The operator's policy forbids the call itself.
     Forbidden,
 }
@@ -58,9 +59,17 @@ impl Trouble {
         &self.0.1
     }
 
+    /// The side that does not have what was asked for, if that is why.
+    pub(crate) fn missing(&self) -> Option<Side> {
+        match self.kind() {
+            Kind::Missing(side) => Some(side),
+            _ => None,
+        }
+    }
+
     /// Whether it was declined, and would be again.
     pub(crate) fn is_final(&self) -> bool {
-        matches!(self.kind(), Kind::Refused | Kind::Missing)
+        matches!(self.kind(), Kind::Refused | Kind::Missing(_))
     }
 }
 

@@ -61,7 +61,8 @@ pub struct Pair {
     /// When the two were linked, in Unix milliseconds; 0 if that is not known.
     #[serde(default)]
     pub linked_ms: u64,
-    /// Since when one of the two has not been found, in Unix milliseconds.
+    /// Since when one of the two has not been found, in Unix milliseconds by the
+    /// clock of the side where it should be.
     #[serde(default)]
     pub missing_since_ms: Option<u64>,
     /// A hash of the journals as the record last showed them; empty if they

@@ -515,6 +515,32 @@ fn a_record_that_is_missing_for_a_moment_ends_nothing() {
 }
 
 #[test]
+fn a_gateway_whose_clock_is_a_day_ahead_ends_nothing_that_was_missing_for_a_moment() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.record_is_gone = true;
+    gateway.servicenow(&nothing());
+    assert_ne!(gateway.work(), Verdict::Done);
+    gateway.now_ms += 86_400_000;
+    gateway.ahead_ms = Some(-86_400_000);
+    assert_ne!(gateway.work(), Verdict::Done);
+    gateway.record_is_gone = false;
+    gateway.incident["title"] = json!("still in step");
+    gateway.flashduty("i_r_title");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.record["short_description"], "still in step");
+}
+
+#[test]
+fn what_was_merged_in_an_incident_that_is_gone_is_nobodys_trouble() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.order("unlink", &json!({ "flashduty": INCIDENT }));
+    assert_eq!(gateway.work(), Verdict::Done);
+    gateway.incident_is_gone = true;
+    gateway.flashduty("i_assign");
+    assert_eq!(gateway.work(), Verdict::Done);
+}
+
+#[test]
 fn what_somebody_else_has_acknowledged_stays_so_and_is_no_change_later() {
     let mut gateway = Gateway::linked(&nothing());
     gateway.others_acknowledged = true;

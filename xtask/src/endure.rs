@@ -1,9 +1,9 @@
 //! Treats the program badly for longer than the tests do.
 
-use crate::command::cargo;
 use crate::command::run as run_command;
 use crate::component;
 use crate::postgres;
+use crate::program;
 use crate::stage::stage;
 use crate::toolchain::Way;
 use anyhow::Result;
@@ -34,12 +34,13 @@ enum What {
 }
 
 impl What {
-    /// Where the test is, and its module.
-    fn test(self) -> &'static [&'static str] {
+    /// In which program the test is, what else cargo is told to build it, and the
+    /// test's module.
+    fn test(self) -> (&'static str, &'static [&'static str], &'static str) {
         match self {
-            Self::Kills => &["--test", "endure", "--", "--nocapture", "kills::"],
-            Self::PowerCuts => &["--lib", "--", "--nocapture", "power_cuts::"],
-            Self::Postgres => &["--test", "endure", "--", "--nocapture", "sharing::"],
+            Self::Kills => ("endure", &["--test", "endure"], "kills::"),
+            Self::PowerCuts => ("servicenow_sync", &["--lib"], "power_cuts::"),
+            Self::Postgres => ("endure", &["--test", "endure"], "sharing::"),
         }
     }
 }
@@ -51,14 +52,16 @@ pub(crate) fn run(way: Option<Way>, endure: &Endure) -> Result<()> {
     if matches!(endure.what, What::Postgres) {
         postgres::prepare();
     }
-    let mut test = cargo();
-    test.args(["test", "--locked", "--package", "servicenow-sync"]);
-    test.args(endure.what.test());
+    let (name, selection, module) = endure.what.test();
+    let mut test = stage("building the test", || {
+        program::one_built(program::tests().arg("--locked").args(selection), name)
+    })?;
+    test.args(["--nocapture", module]);
     if let Some(times) = endure.times {
         test.env("ENDURE_TIMES", times.to_string());
     }
     if let Some(seed) = endure.seed {
         test.env("ENDURE_SEED", seed.to_string());
     }
-    stage("building the test, and enduring", || run_command(&mut test))
+    stage("enduring", || run_command(&mut test))
 }

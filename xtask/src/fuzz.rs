@@ -5,8 +5,8 @@
 //! so the dependencies are those of the tests, and nothing is built twice.
 
 use crate::checkout;
-use crate::command::cargo;
 use crate::command::run as run_command;
+use crate::program;
 use crate::stage::say;
 use crate::stage::stage;
 use crate::workers;
@@ -19,6 +19,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::process::Output;
 use std::thread;
+
+/// The program.
+const EXAMPLE: &str = "fuzz";
 
 /// Longer inputs are slow, and lead nowhere that shorter ones do not.
 const LONGEST: u32 = 32 << 10;
@@ -109,15 +112,13 @@ fn remove(folder: &Path) -> Result<()> {
 /// The program for all targets.
 fn build() -> Result<PathBuf> {
     stage("building the fuzzer", || {
-        let mut build = cargo();
+        let mut build = program::optimised_example(EXAMPLE);
         build
-            .args(["build", "--locked", "--package", "servicenow-sync-fuzz"])
-            .args(["--features", "libfuzzer"])
-            .env("CARGO_PROFILE_DEV_OPT_LEVEL", "2")
+            .args(["--locked", "--features", "servicenow-sync-fuzz/libfuzzer"])
             .env("RUSTC_WORKSPACE_WRAPPER", folder().join("instrumented"));
-        run_command(&mut build)
-    })?;
-    Ok(checkout::root().join("target").join("debug").join("fuzz"))
+        let program = program::one_built(&mut build, EXAMPLE)?;
+        Ok(program.get_program().into())
+    })
 }
 
 fn folder() -> PathBuf {

@@ -25,6 +25,7 @@ mod lint;
 mod metadata;
 mod mutants;
 mod postgres;
+mod program;
 mod reproducible;
 mod runtimes;
 mod sbom;

@@ -12,6 +12,7 @@ use crate::checkout;
 use crate::command::cargo;
 use crate::command::run as run_command;
 use crate::copy::copy;
+use crate::program;
 use crate::simulate;
 use crate::stage::say;
 use crate::stage::stage;
@@ -128,20 +129,19 @@ pub(crate) fn run_planted(filters: &[String]) -> Result<()> {
         bail!("no planted bug has a name with {}", filters.join(" or "));
     }
     let place = Place::new()?;
-    stage("building the simulation with the bugs in it", || {
+    let simulate = stage("building the simulation with the bugs in it", || {
         place.plant()?;
-        run_command(&mut place.simulation("build"))
+        place.simulation()
     })?;
     stage("running it without any bug", || {
-        let mut run = place.simulation("run");
-        run_command(run.args(["--quiet", "--", "--events", EVENTS_WITHOUT]))
+        run_command(Command::new(&simulate).args(["--events", EVENTS_WITHOUT]))
     })?;
     let mut unnoticed = Vec::new();
     for (number, bug) in &bugs {
-        let mut run = place.simulation("run");
-        run.args(["--quiet", "--", "--events", EVENTS]);
+        let mut run = Command::new(&simulate);
+        run.args(["--events", EVENTS]);
         run.env(planted::VARIABLE, number.to_string());
-        let ran = run.output().context("cannot start cargo")?;
+        let ran = run.output().context("cannot start the simulation")?;
         match ran.status.success() {
             false => {
                 let stdout = String::from_utf8_lossy(&ran.stdout);
@@ -212,17 +212,17 @@ impl Place {
         Ok(())
     }
 
-    /// A task of cargo about the simulation. What is not the project's own is
-    /// the same as in the checkout, and need not be built again.
-    fn simulation(&self, task: &str) -> Command {
-        let mut cargo: Command = cargo();
-        cargo
+    /// Builds the simulation. What is not the project's own is the same as in the
+    /// checkout, and need not be built again.
+    fn simulation(&self) -> Result<PathBuf> {
+        let mut build = program::optimised_example(simulate::EXAMPLE);
+        build
             .current_dir(&self.sources)
             // The file of locked versions has the project's own ones.
-            .args([task, "--offline"])
-            .args(simulate::BUILD)
+            .arg("--offline")
             .env("CARGO_TARGET_DIR", checkout::root().join("target"));
-        cargo
+        let program = program::one_built(&mut build, simulate::EXAMPLE)?;
+        Ok(program.get_program().into())
     }
 
     fn noticed(&self, tests: Tests) -> Result<Option<String>> {

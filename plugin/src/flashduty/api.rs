@@ -18,6 +18,7 @@ use crate::json;
 use crate::json::Object;
 use crate::json::list;
 use crate::json::object;
+use crate::plan::Side;
 use crate::session::Effects;
 use crate::severity::Severity;
 use crate::text;
@@ -376,7 +377,7 @@ impl<'a> FlashdutyApi<'a> {
         );
         let why = format!("{what} answered {status} {code}: {message}");
         let kind = match (code, status) {
-            ("ResourceNotFound", _) => Kind::Missing,
+            ("ResourceNotFound", _) => Kind::Missing(Side::Flashduty),
             ("Unauthorized" | "RequestTooFrequently" | "RequestLocked", _)
             | (_, 401 | 423 | 429) => Kind::NotNow,
             ("InternalError" | "ServiceUnavailable", _) | (_, 500..) => Kind::Unknown,

@@ -17,6 +17,7 @@ use crate::far_end::header;
 use crate::far_end::json_answer;
 use crate::json;
 use crate::json::list;
+use crate::plan::Side;
 use crate::session::Effects;
 use crate::text;
 use alloc::borrow::ToOwned;
@@ -361,7 +362,7 @@ impl<'a> ServiceNowApi<'a> {
             part("detail")
         );
         let kind = match status {
-            404 => Kind::Missing,
+            404 => Kind::Missing(Side::ServiceNow),
             401 | 429 => Kind::NotNow,
             400..=499 => Kind::Refused,
             _ => Kind::Unknown,

@@ -98,7 +98,7 @@ impl Case<'_> {
             Ok(Some(incident)) => incident.clone(),
             Ok(None) => return Ok(Birth::NotWanted("no webhook has shown the incident".into())),
             Err(stop) => match stop.missing() {
-                Some(why) => return Ok(Birth::NotWanted(why.into())),
+                Some((_, why)) => return Ok(Birth::NotWanted(why.into())),
                 None => return Err(stop),
             },
         };
@@ -551,7 +551,7 @@ impl Case<'_> {
                     }
                     theirs => theirs == correlation(integration, id),
                 },
-                Err(trouble) if trouble.kind() == Kind::Missing => false,
+                Err(trouble) if trouble.missing().is_some() => false,
                 Err(trouble) => return Err(trouble.into()),
             },
             None => false,

@@ -97,23 +97,24 @@ impl Case<'_> {
     /// was missing, as `why` says.
     ///
     /// How often they were looked for tells nothing: webhooks make that often,
-    /// and a new record may be seen a while after it was created.
-    pub(super) async fn ends_with_one(&mut self, why: &str) -> Result<bool, Stop> {
+    /// and a new record may be seen a while after it was created. So the clock of
+    /// the side that misses one counts; the gateways' may be days apart.
+    pub(super) async fn ends_with_one(&mut self, side: Side, why: &str) -> Result<bool, Stop> {
         if self.is_dry || !self.pair.is_linked() {
             return Ok(false);
         }
-        let now_ms = self.effects.now_ms();
+        let now_ms = self.clock_of(side);
         let since_ms = self
             .pair
             .missing_since_ms
             .filter(|since_ms| *since_ms <= now_ms);
-        let until_ms = since_ms.unwrap_or(now_ms) + GONE_MS;
-        if now_ms < until_ms {
+        let left_ms = (since_ms.unwrap_or(now_ms) + GONE_MS).saturating_sub(now_ms);
+        if left_ms > 0 {
             if since_ms.is_none() {
                 self.pair.missing_since_ms = Some(now_ms);
                 self.save().await?;
             }
-            let until_ms = until_ms.min(now_ms + LOOK_AGAIN_MS);
+            let until_ms = self.effects.now_ms() + left_ms.min(LOOK_AGAIN_MS);
             return Err(Stop::wait(until_ms, why));
         }
         (self.incident, self.record) = (None, None);

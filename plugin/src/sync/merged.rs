@@ -6,7 +6,6 @@
 use super::Stop;
 use super::case::Case;
 use crate::configuration::Ending;
-use crate::far_end::Kind;
 use crate::flashduty::IncidentId;
 use crate::intake::pair_of;
 use crate::json;
@@ -41,7 +40,7 @@ impl Case<'_> {
         }
         let merges = match self.flashduty.timeline(&id, MERGE).await {
             // Whoever reads the incident itself will find that out.
-            Err(trouble) if trouble.kind() == Kind::Missing => return Ok(notes),
+            Err(trouble) if trouble.missing().is_some() => return Ok(notes),
             merges => merges?,
         };
         let id_of = |incident: &Value| incident["incident_id"].as_str().and_then(IncidentId::parse);
@@ -76,8 +75,8 @@ impl Case<'_> {
             looks |= event == MERGE || event == POLL;
             may_have_ended = event != RESOLVED;
         }
-        let known = self.pair.base.state.flashduty;
-        if looks || !may_have_ended || known == Some(Progress::Closed) {
+        let was_open = self.pair.base.state.flashduty != Some(Progress::Closed);
+        if looks || !may_have_ended || !was_open || !self.pair.is_linked() {
             return Ok(looks);
         }
         let now_ms = self.clock_of(Side::Flashduty);

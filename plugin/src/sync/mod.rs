@@ -32,6 +32,7 @@ use crate::far_end::Kind;
 use crate::far_end::Trouble;
 use crate::keys;
 use crate::keys::Job;
+use crate::plan::Side;
 use crate::reconcile;
 use crate::session::Effects;
 use alloc::boxed::Box;
@@ -89,10 +90,10 @@ impl Stop {
         Why::Wait { until_ms, reason }.into()
     }
 
-    /// What is missing, if that is why.
-    fn missing(&self) -> Option<&str> {
+    /// On which side what is missing, if that is why.
+    fn missing(&self) -> Option<(Side, &str)> {
         match &*self.0 {
-            Why::Trouble(trouble) if trouble.kind() == Kind::Missing => Some(trouble.reason()),
+            Why::Trouble(trouble) => Some((trouble.missing()?, trouble.reason())),
             _ => None,
         }
     }
@@ -117,7 +118,7 @@ impl Stop {
         match trouble.kind() {
             Kind::NotNow | Kind::Unknown => wait(None, reason),
             Kind::NotBefore(until_ms) => wait(Some(until_ms), reason),
-            Kind::Refused | Kind::Missing => {
+            Kind::Refused | Kind::Missing(_) => {
                 match usize::try_from(attempt)
                     .ok()
                     .and_then(|n| PATIENCE_MS.get(n))
@@ -174,7 +175,7 @@ pub async fn run(
                 }
                 Err(stop) => {
                     let is_over = match stop.missing() {
-                        Some(what) => case.ends_with_one(what).await?,
+                        Some((side, what)) => case.ends_with_one(side, what).await?,
                         None => matches!(*stop.0, Why::Rehearsed),
                     };
                     if !is_over {

@@ -5,7 +5,6 @@
 use super::Stop;
 use super::case::Case;
 use crate::Level;
-use crate::far_end::Kind;
 use crate::hint::Hint;
 use crate::keys::Entity;
 use crate::pair::Base;
@@ -77,13 +76,13 @@ impl Case<'_> {
             return Ok(Err(format!("it belongs to {number}; unlink it first")));
         }
         if let Err(stop) = self.read_incident().await
-            && let Some(why) = stop.missing()
+            && let Some((_, why)) = stop.missing()
         {
             return Ok(Err(why.into()));
         }
         let number = match self.servicenow.record(sys_id).await {
             Ok(record) => record.number().into(),
-            Err(trouble) if trouble.kind() == Kind::Missing => {
+            Err(trouble) if trouble.missing().is_some() => {
                 return Ok(Err(trouble.reason().into()));
             }
             Err(trouble) => return Err(trouble.into()),

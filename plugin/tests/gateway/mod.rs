@@ -335,6 +335,16 @@ impl Gateway {
         Ok(revision)
     }
 
+    /// What every answer in JSON has.
+    fn headers(&self) -> Vec<(String, String)> {
+        let mut headers = vec![("content-type".into(), "application/json".into())];
+        headers.extend(self.ahead_ms.map(|ahead_ms| {
+            let far_ms = self.now_ms.checked_add_signed(ahead_ms).unwrap();
+            ("Date".into(), lists::http_date(far_ms))
+        }));
+        headers
+    }
+
     fn http(&mut self, request: &HttpRequest) -> Result<Response, HttpFailure> {
         self.requests.push(request.clone());
         let what = format!("{} {}", request.method, request.url);
@@ -355,7 +365,7 @@ impl Gateway {
             let error = json!({ "error": { "code": "ResourceNotFound", "message": "none" } });
             return Ok(Response {
                 status: 404,
-                headers: vec![("content-type".into(), "application/json".into())],
+                headers: self.headers(),
                 body: error.to_string().into_bytes(),
             });
         }
@@ -369,11 +379,7 @@ impl Gateway {
         if request.method == "GET" && request.url.contains("/table/incident?") {
             self.now_ms += self.look_up_ms;
         }
-        let mut headers = vec![("content-type".into(), "application/json".into())];
-        headers.extend(self.ahead_ms.map(|ahead_ms| {
-            let far_ms = self.now_ms.checked_add_signed(ahead_ms).unwrap();
-            ("Date".into(), lists::http_date(far_ms))
-        }));
+        let mut headers = self.headers();
         let answer = match request.url.split_once("/api/now/table/") {
             Some((_, path)) => {
                 let (table, query) = path.split_once('?').unwrap_or((path, ""));

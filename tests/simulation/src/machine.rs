@@ -61,6 +61,7 @@ pub struct Machine<R> {
     /// Its clock.
     pub wall: Rc<WallClock>,
     starts: Cell<u64>,
+    is_up: Cell<bool>,
     gateway: RefCell<Option<Rc<SimulatedGateway<R>>>>,
 }
 
@@ -72,6 +73,7 @@ impl<R: Runtime + Clone + 'static> Machine<R> {
             process,
             wall: Rc::default(),
             starts: Cell::new(0),
+            is_up: Cell::new(false),
             gateway: RefCell::default(),
         })
     }
@@ -83,11 +85,15 @@ impl<R: Runtime + Clone + 'static> Machine<R> {
 
     /// The process is gone.
     pub fn stopped(&self) {
+        self.is_up.set(false);
         self.gateway.borrow_mut().take();
     }
 
-    /// Starts the gateway.
+    /// Starts the gateway, unless it runs.
     pub fn start(self: &Rc<Self>) {
+        if self.is_up.replace(true) {
+            return;
+        }
         let Site {
             stage,
             store,

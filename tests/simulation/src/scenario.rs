@@ -229,35 +229,49 @@ pub fn refusals(hours: u64) -> Summary {
     summary
 }
 
-/// The store is wiped or rolled back so many times while people work, half of the
-/// times below running gateways.
+/// A world in which the store is wiped or rolled back again and again while people
+/// work, often below running gateways; where it does not notice, they are stopped
+/// for a while. Many a request arrives late, so some are on their way meanwhile.
+pub fn forgetful(seed: u64) -> Plan {
+    let pace = Pace {
+        deeds: 300,
+        lines_per_incident: 3,
+        gap_ms: 20_000,
+        habits: Habits::default(),
+    };
+    let mut plan = calm(seed, script(seed, pace), Vec::new());
+    plan.profile.amnesia = 4_000;
+    plan.profile.network_loss = 200_000;
+    plan.profile.list_lag_ms = 10_000;
+    plan.profile.honours_sys_id = seed.is_multiple_of(2);
+    plan
+}
+
+/// The store is wiped or rolled back so many times, in [`forgetful`] worlds.
 pub fn amnesia(times: u64, seed: u64) -> Summary {
     let mut summary = Summary::default();
-    let (mut wiped, mut rolled_back, mut worlds, mut incidents) = (0, 0, 0, 0);
-    while wiped + rolled_back < times {
+    let (mut wiped, mut rolled_back, mut unnoticed) = (0, 0, 0);
+    let (mut worlds, mut incidents) = (0, 0);
+    while wiped + rolled_back + unnoticed < times {
         // About as many as there are cores.
         let plans: Vec<Plan> = (worlds..worlds + 2)
-            .map(|world| {
-                let seed = seed + world;
-                let mut plan = calm(seed, everyday(seed, 150, MINUTE_MS), Vec::new());
-                plan.profile.amnesia = 10_000;
-                plan.profile.honours_sys_id = world.is_multiple_of(2);
-                plan
-            })
+            .map(|world| forgetful(seed + world))
             .collect();
         worlds += 2;
         for (plan, outcome) in plans.iter().zip(run_all(&plans)) {
             wiped += count(&outcome.report, "store wiped");
             rolled_back += count(&outcome.report, "store rolled back");
+            unnoticed += count(&outcome.report, "store rolled back unnoticed");
             incidents += outcome.report.pairs;
             let violations = outcome.violations.iter();
-            let broken = violations.map(|violation| format!("seed {}: {violation}", plan.seed));
+            let broken =
+                violations.map(|violation| format!("--seed {} --trace: {violation}", plan.seed));
             summary.broken.extend(broken);
         }
     }
     summary.figures.push(format!(
-        "wiped {wiped} times, rolled back {rolled_back} times; {incidents} incidents in {worlds} \
-         worlds"
+        "wiped {wiped} times, rolled back {rolled_back} times and {unnoticed} times unnoticed; \
+         {incidents} incidents in {worlds} worlds"
     ));
     summary
 }

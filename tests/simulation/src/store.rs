@@ -78,12 +78,16 @@ impl SharedStore {
         }
     }
 
-    /// Takes back all writes of the last so many milliseconds, which the store notices.
+    /// Takes back all writes of the last so many milliseconds.
     pub fn roll_back(&self, ms: u64) {
         let since_ms = self.stage.now_ms().saturating_sub(ms);
+        self.keys.borrow_mut().roll_back(since_ms);
+    }
+
+    /// The store notices that it was rolled back.
+    pub fn notice(&self) {
         let mut keys = self.keys.borrow_mut();
-        keys.roll_back(since_ms);
-        keys.forget_what_was_unbroken();
+        keys.entries.retain(|key, _| !key.starts_with(UNBROKEN));
     }
 
     /// Loses everything.
@@ -185,10 +189,6 @@ impl Keys {
                 None => self.entries.remove(&key),
             };
         }
-    }
-
-    fn forget_what_was_unbroken(&mut self) {
-        self.entries.retain(|key, _| !key.starts_with(UNBROKEN));
     }
 
     fn page(&self, scan: &Scan) -> Page {

@@ -46,6 +46,10 @@ const TICK_MS: u64 = 1000;
 /// until the next renewals were refused.
 const LEASES_RETURN_MS: u64 = 30_000;
 
+/// For how long operators leave all gateways stopped who restore a store that
+/// does not notice.
+const STOPPED_MS: u64 = 180_000;
+
 /// For how long it is there at least: until work is given up.
 const RULES_MS: u64 = 900_000;
 
@@ -198,20 +202,36 @@ impl<R: Runtime + Clone + 'static> World<R> {
     fn amnesia(self: &Rc<Self>, chance: &mut Chance) {
         self.amnesias.set(self.amnesias.get() + 1);
         self.people.forget_orders();
-        let is_whole = chance.below(3) == 0;
-        if is_whole {
-            self.happens("store wiped");
-            self.store.wipe();
-            self.remind();
-        } else {
-            let ms = chance.within(100, 30_000);
-            self.happens("store rolled back");
-            self.store.roll_back(ms);
+        let (kind, ms) = (chance.below(3), chance.within(100, 30_000));
+        let what = match kind {
+            0 => "store wiped",
+            1 => "store rolled back",
+            _ => "store rolled back unnoticed",
+        };
+        self.happens(what);
+        match kind {
+            0 => {
+                self.store.wipe();
+                self.remind();
+                if self.stopped_until_ms.get() > self.stage.now_ms() {
+                    self.wiped_while_stopped.set(true);
+                }
+            }
+            1 => {
+                self.store.roll_back(ms);
+                self.store.notice();
+            }
+            _ => {
+                self.store.roll_back(ms);
+                let until_ms = self.stage.now_ms() + STOPPED_MS;
+                self.stopped_until_ms.set(until_ms);
+            }
         }
         let until_ms = self.stage.now_ms() + LEASES_RETURN_MS;
         self.network.excuses_leases_until_ms.set(until_ms);
-        if chance.below(2) == 0 {
-            // A store is restored with the gateways down.
+        // A store is restored with the gateways down, and must be where it does
+        // not notice.
+        if kind == 2 || chance.below(2) == 0 {
             for process in 0..self.machines.len() {
                 self.stage.crash_from_outside(process);
             }

@@ -118,6 +118,10 @@ pub struct World<R> {
     pub(crate) post: Rc<Post<R>>,
     /// How often the store has forgotten something.
     pub(crate) amnesias: Cell<u64>,
+    /// Until when nobody starts a gateway.
+    pub(crate) stopped_until_ms: Cell<u64>,
+    /// Whether the store was wiped meanwhile.
+    pub(crate) wiped_while_stopped: Cell<bool>,
     is_at_peace: Cell<bool>,
 }
 
@@ -184,6 +188,8 @@ impl<R: Runtime + Clone + 'static> World<R> {
             people: Rc::default(),
             post,
             amnesias: Cell::new(0),
+            stopped_until_ms: Cell::new(0),
+            wiped_while_stopped: Cell::new(false),
             is_at_peace: Cell::new(false),
         })
     }
@@ -284,11 +290,22 @@ impl<R: Runtime + Clone + 'static> World<R> {
                 };
                 self.stage.note(format_args!("gateway {process}: crashes"));
                 machine.stopped();
-                let machine = Rc::clone(machine);
                 let ms = self.stage.chance().within(200, 40_000);
-                self.stage.after(ms, move || machine.start());
+                self.start_after(Rc::clone(machine), ms);
             }
         }
+    }
+
+    /// Starts a gateway later, and not before all may start.
+    fn start_after(self: &Rc<Self>, machine: Rc<Machine<R>>, ms: u64) {
+        let this = Rc::clone(self);
+        self.stage.after(ms, move || {
+            let now_ms = this.stage.now_ms();
+            match this.stopped_until_ms.get().saturating_sub(now_ms) {
+                0 => machine.start(),
+                ms => this.start_after(machine, ms),
+            }
+        });
     }
 
     /// From now on nothing goes wrong.
@@ -305,8 +322,9 @@ impl<R: Runtime + Clone + 'static> World<R> {
             machine.wall.set_ahead(0);
             self.stage.go_on(process);
         }
-        if self.profile.clock_steps > 0 {
-            // A wrong clock took the end of a snooze for another time.
+        // A wrong clock took the end of a snooze for another time. And an empty
+        // store does not know what happened while nobody listened.
+        if self.profile.clock_steps > 0 || self.wiped_while_stopped.get() {
             self.remind();
         }
     }

@@ -83,13 +83,19 @@ fn main() -> ExitCode {
     match arguments.scenario {
         Some(Scenario::Outage) => return told(&scenario::outage(72, 5000, 100_000)),
         Some(Scenario::Refusals) => return told(&scenario::refusals(24)),
-        Some(Scenario::Amnesia) => return told(&scenario::amnesia(1000, arguments.seed)),
-        None => {}
+        Some(Scenario::Amnesia) if !arguments.trace => {
+            return told(&scenario::amnesia(1000, arguments.seed));
+        }
+        Some(Scenario::Amnesia) | None => {}
     }
     if arguments.trace {
+        let plan = match arguments.scenario {
+            Some(_) => scenario::forgetful(arguments.seed),
+            None => Plan::of(arguments.seed, arguments.events_per_world),
+        };
         let outcome = attempt(&Plan {
             keeps_trace: true,
-            ..Plan::of(arguments.seed, arguments.events_per_world)
+            ..plan
         });
         println!("{}", outcome.trace.join("\n"));
         return tell(&arguments, arguments.seed, outcome);

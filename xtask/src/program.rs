@@ -1,0 +1,120 @@
+//! Programs of the workspace that cargo builds for a task.
+//!
+//! Always for all packages, and with what their tests depend on: which features
+//! a dependency is compiled with depends on who takes part. So what serves the
+//! tests serves the demo and the simulation, and nothing is compiled twice.
+
+use crate::checkout;
+use crate::command::cargo;
+use crate::command::output;
+use anyhow::Context;
+use anyhow::Result;
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// A program that cargo has built.
+pub(crate) struct Program {
+    /// What its manifest calls it.
+    pub(crate) name: String,
+    pub(crate) is_test: bool,
+    /// Its first file, from the checkout's root.
+    pub(crate) source: String,
+    /// To start it, in its package's folder.
+    pub(crate) command: Command,
+}
+
+impl Program {
+    /// What a line of cargo's messages tells of, if that is a program.
+    fn of(message: &str) -> Result<Option<Self>> {
+        let message: Value = serde_json::from_str(message)
+            .with_context(|| format!("expected cargo's messages, found {message:?}"))?;
+        let Some(executable) = message["executable"].as_str() else {
+            return Ok(None);
+        };
+        let text = |value: &Value| value.as_str().map(PathBuf::from).unwrap_or_default();
+        let manifest = text(&message["manifest_path"]);
+        let folder = manifest.parent().context("a manifest without a folder")?;
+        let source = text(&message["target"]["src_path"]);
+        let source = source.strip_prefix(checkout::root()).unwrap_or(&source);
+        let mut command = Command::new(executable);
+        command
+            .current_dir(folder)
+            .env("CARGO_MANIFEST_DIR", folder);
+        Ok(Some(Self {
+            name: message["target"]["name"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+            is_test: message["profile"]["test"] == true,
+            source: source.display().to_string(),
+            command,
+        }))
+    }
+}
+
+/// Has tests built as cargo builds them, which takes further arguments.
+pub(crate) fn tests() -> Command {
+    let mut tests = cargo();
+    tests.args(["test", "--no-run"]);
+    tests
+}
+
+/// Has an example built.
+pub(crate) fn example(name: &str) -> Command {
+    let mut build = cargo();
+    build.args(["build", "--example", name]);
+    build
+}
+
+/// As [`example`], with our own crates optimised. What overflows still shows.
+pub(crate) fn optimised_example(name: &str) -> Command {
+    let mut build = example(name);
+    build.env("CARGO_PROFILE_DEV_OPT_LEVEL", "2");
+    build
+}
+
+/// Builds, and returns the programs that came of it.
+pub(crate) fn built(build: &mut Command) -> Result<Vec<Program>> {
+    let messages = "--message-format=json-render-diagnostics";
+    let built = output(build.args(["--workspace", messages]))?;
+    let programs = built.lines().map(|line| Program::of(line).transpose());
+    programs.flatten().collect()
+}
+
+/// As [`built`], of which one has this name.
+pub(crate) fn one_built(build: &mut Command, name: &str) -> Result<Command> {
+    let mut programs = built(build)?.into_iter();
+    let program = programs.find(|program| program.name == name);
+    let program = program.with_context(|| format!("cargo built no program {name}"))?;
+    Ok(program.command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_told_from_whatever_else_cargo_says() {
+        let said = [
+            r#"{"reason":"build-script-executed","package_id":"x"}"#,
+            r#"{"reason":"compiler-artifact","executable":null,"target":{"name":"support"}}"#,
+        ];
+        for message in said {
+            assert!(Program::of(message).expect("it is a message").is_none());
+        }
+        let message = r#"{
+            "executable": "/target/debug/examples/demo",
+            "manifest_path": "/somewhere/tests/Cargo.toml",
+            "profile": { "test": false },
+            "target": { "name": "demo", "src_path": "/somewhere/tests/demo/main.rs" }
+        }"#;
+        let program = Program::of(message).expect("it is a message");
+        let program = program.expect("it is a program");
+        assert_eq!((program.name.as_str(), program.is_test), ("demo", false));
+        assert_eq!(program.command.get_program(), "/target/debug/examples/demo");
+        let folder = program.command.get_current_dir();
+        assert_eq!(folder, Some("/somewhere/tests".as_ref()));
+        assert!(Program::of("warning: x").is_err());
+    }
+}
