@@ -74,8 +74,8 @@ pub(super) const PLANTED: &[Planted] = &[
     Planted {
         name: "a record that is missing once is gone",
         file: "plugin/src/sync/ending.rs",
-        text: "let until_ms = since_ms.unwrap_or(now_ms) + GONE_MS;",
-        instead: "let until_ms = since_ms.unwrap_or(now_ms) + if PLANTED { 0 } else { GONE_MS };",
+        text: "(since_ms.unwrap_or(now_ms) + GONE_MS).saturating_sub(now_ms);",
+        instead: "(since_ms.unwrap_or(now_ms) + if PLANTED { 0 } else { GONE_MS }).saturating_sub(now_ms);",
     },
     Planted {
         name: "the incidents of pairs are never polled",
