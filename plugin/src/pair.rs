@@ -61,10 +61,13 @@ pub struct Pair {
     /// When the two were linked, in Unix milliseconds; 0 if that is not known.
     #[serde(default)]
     pub linked_ms: u64,
-    /// Since when one of the two has not been found, in Unix milliseconds by the
-    /// clock of the side where it should be.
+    /// Since when the incident has not been found in Flashduty, in Unix
+    /// milliseconds by Flashduty's clock.
     #[serde(default)]
-    pub missing_since_ms: Option<u64>,
+    pub flashduty_missing_ms: Option<u64>,
+    /// The same for ServiceNow.
+    #[serde(default)]
+    pub servicenow_missing_ms: Option<u64>,
     /// A hash of the journals as the record last showed them; empty if they
     /// have been looked at in another way only.
     pub journal_seen: Option<String>,
@@ -199,7 +202,8 @@ impl Default for Pair {
             edition: 0,
             carried: Carried::default(),
             linked_ms: 0,
-            missing_since_ms: None,
+            flashduty_missing_ms: None,
+            servicenow_missing_ms: None,
             journal_seen: None,
             flashduty_unsettled_ms: None,
             servicenow_unsettled_ms: None,

@@ -66,7 +66,8 @@ impl Step {
     /// plain label (`High`).
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
-        let first = text.split([' ', '-']).next().unwrap_or_default();
+        let first = text.split(' ').next().unwrap_or_default();
+        let first = first.split('-').next().unwrap_or_default();
         match first {
             "1" => Some(Self::High),
             "2" => Some(Self::Medium),

@@ -75,7 +75,8 @@ pub(crate) fn visible(text: &str) -> String {
 
 /// Without the joiners that [`visible`] leaves.
 pub(crate) fn without_joiners(text: &str) -> String {
-    text.replace(['\u{200c}', '\u{200d}'], "")
+    let is_joiner = |c: &char| matches!(c, '\u{200c}' | '\u{200d}');
+    text.chars().filter(|c| !is_joiner(c)).collect()
 }
 
 /// How many characters a text has.

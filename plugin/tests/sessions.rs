@@ -704,6 +704,24 @@ fn a_merge_whose_event_was_lost_is_found_by_the_end_of_the_incident() {
 }
 
 #[test]
+fn a_merge_is_told_by_the_session_that_finds_the_record_of_a_lost_store() {
+    let mut gateway = Gateway::new(&nothing());
+    gateway.record = json!({
+        "sys_id": "00000000000000000000000000000007",
+        "number": "INC0010007",
+        "correlation_id": format!("flashduty:prod:{INCIDENT}"),
+        "sys_mod_count": "1",
+    });
+    gateway.ignores_conditions = true;
+    gateway.timeline = vec![merge(INCIDENT, OTHER)];
+    gateway.incident["progress"] = json!("Closed");
+    gateway.flashduty("i_merge");
+    assert_eq!(gateway.work(), Verdict::Done);
+    let notes = gateway.record["work_notes"].as_str().unwrap();
+    assert!(notes.contains("Merged into"), "{notes}");
+}
+
+#[test]
 fn a_pair_that_was_taken_apart_passes_on_what_was_merged_into_its_incident() {
     let mut gateway = Gateway::linked(&nothing());
     gateway.order("unlink", &json!({ "flashduty": INCIDENT }));

@@ -222,7 +222,10 @@ impl Place {
             .arg("--offline")
             .env("CARGO_TARGET_DIR", checkout::root().join("target"));
         let program = program::one_built(&mut build, simulate::EXAMPLE)?;
-        Ok(program.get_program().into())
+        // Where it is, whoever runs the simulation meanwhile puts another one.
+        let kept = self.sources.with_file_name(simulate::EXAMPLE);
+        fs::copy(program.get_program(), &kept).context("cannot copy the simulation")?;
+        Ok(kept)
     }
 
     fn noticed(&self, tests: Tests) -> Result<Option<String>> {

@@ -139,7 +139,7 @@ fn truth(text: &str) -> Result<bool, String> {
 fn moment(text: &str) -> Result<String, String> {
     let text = text.trim();
     // As RFC 3339 writes it, in UTC.
-    let plain = text.trim_end_matches('Z').replacen('T', " ", 1);
+    let plain = text.strip_suffix('Z').unwrap_or(text).replace('T', " ");
     let ms = date::unix_ms(&plain).or_else(|| text::integer(text)?.checked_mul(1000));
     match ms {
         Some(ms) => Ok(date::stamp(ms)),

@@ -335,7 +335,8 @@ impl<'a> ServiceNowApi<'a> {
             credential: self.integration.servicenow.credential.clone(),
             timeout_ms: TIMEOUT_MS,
         };
-        let table = path.split(['?', '/']).next().unwrap_or_default();
+        let table = path.split('?').next().unwrap_or_default();
+        let table = table.split('/').next().unwrap_or_default();
         let what = format!("ServiceNow's {method} {table}");
         let result = self.effects.http(request).await;
         self.heard.set(Heard {

@@ -26,6 +26,7 @@ use crate::servicenow::SysId;
 use crate::session::Effects;
 use crate::state::Progress;
 use crate::text;
+use crate::watch::LONG_MS;
 use crate::watch::Watch;
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
@@ -121,6 +122,9 @@ impl<'a> Case<'a> {
             effects.schedule(keys::work(id, &other), 0, &format!("about {name}"));
             return Ok(Loaded::Elsewhere);
         }
+        // One that was closed for long has none any more.
+        let joined_ago_ms = effects.now_ms().saturating_sub(pair.linked_ms);
+        let newly_linked = pair.is_linked() && watch.is_none() && joined_ago_ms < LONG_MS;
         let rehearsed = supposed.is_some();
         let mut case = Self {
             effects,
@@ -131,7 +135,7 @@ impl<'a> Case<'a> {
             name,
             is_dry: integration.dry_run || rehearsed,
             explain: rehearsed,
-            newly_linked: pair.is_linked() && watch.is_none(),
+            newly_linked,
             pair,
             revision: entry.map(|entry| entry.revision),
             watch: watch.map(|entry| (entry.revision, Watch::read(&entry.value))),

@@ -2,7 +2,8 @@
 //!
 //! A comment is written only if its mark is neither among those the pair
 //! remembers nor on the other side; and after a comment whose answer was lost,
-//! not before the lost one has had time to appear.
+//! not before the lost one has had time to appear. If the store was lost instead,
+//! it may be any that was written before.
 
 use super::Stop;
 use super::case::Case;

@@ -86,7 +86,12 @@ impl Case<'_> {
 
     /// Takes down that both incidents are there, if one was missing.
     pub(super) async fn is_found(&mut self) -> Result<(), Stop> {
-        match self.pair.missing_since_ms.take() {
+        let pair = &mut self.pair;
+        let was_missing = pair
+            .flashduty_missing_ms
+            .take()
+            .max(pair.servicenow_missing_ms.take());
+        match was_missing {
             Some(_) => self.save().await,
             None => Ok(()),
         }
@@ -104,14 +109,15 @@ impl Case<'_> {
             return Ok(false);
         }
         let now_ms = self.clock_of(side);
-        let since_ms = self
-            .pair
-            .missing_since_ms
-            .filter(|since_ms| *since_ms <= now_ms);
+        let missing_ms = match side {
+            Side::Flashduty => &mut self.pair.flashduty_missing_ms,
+            Side::ServiceNow => &mut self.pair.servicenow_missing_ms,
+        };
+        let since_ms = missing_ms.filter(|since_ms| *since_ms <= now_ms);
         let left_ms = (since_ms.unwrap_or(now_ms) + GONE_MS).saturating_sub(now_ms);
         if left_ms > 0 {
             if since_ms.is_none() {
-                self.pair.missing_since_ms = Some(now_ms);
+                *missing_ms = Some(now_ms);
                 self.save().await?;
             }
             let until_ms = self.effects.now_ms() + left_ms.min(LOOK_AGAIN_MS);

@@ -39,8 +39,13 @@ impl Case<'_> {
             return Ok(notes);
         }
         let merges = match self.flashduty.timeline(&id, MERGE).await {
-            // Whoever reads the incident itself will find that out.
-            Err(trouble) if trouble.missing().is_some() => return Ok(notes),
+            // Whoever reads the incident itself will find that out; and where there
+            // is no pair, nobody waits for it.
+            Err(trouble)
+                if trouble.missing().is_some() || !self.pair.is_linked() && trouble.is_final() =>
+            {
+                return Ok(notes);
+            }
             merges => merges?,
         };
         let id_of = |incident: &Value| incident["incident_id"].as_str().and_then(IncidentId::parse);
@@ -68,12 +73,13 @@ impl Case<'_> {
     /// Whether the incident may have been merged into another one, or another
     /// one into it.
     async fn may_be_merged(&mut self) -> Result<bool, Stop> {
-        // The event of a merge may be lost. It is noticed by its end, then.
-        let mut looks = self.is_unprompted();
-        let mut may_have_ended = false;
+        // The event of a merge may be lost. Then the incident has ended, and no
+        // event of that alone tells why.
+        let mut looks = self.is_unprompted() && self.pair.ended.is_none();
+        let mut may_have_ended = self.newly_linked;
         for event in self.flashduty_events() {
             looks |= event == MERGE || event == POLL;
-            may_have_ended = event != RESOLVED;
+            may_have_ended |= event != RESOLVED;
         }
         let was_open = self.pair.base.state.flashduty != Some(Progress::Closed);
         if looks || !may_have_ended || !was_open || !self.pair.is_linked() {

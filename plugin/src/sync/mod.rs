@@ -196,16 +196,17 @@ pub async fn run(
 
 async fn bring_in_step(case: &mut Case<'_>) -> Result<(), Stop> {
     case.obey().await?;
-    let merged = case.follow_merges().await?;
-    if let Some(why) = case.pair.ended.clone() {
-        return case.turn_down(&why).await;
+    let birth = match case.pair.ended.clone() {
+        Some(why) => Birth::NotWanted(why),
+        None if case.pair.is_linked() => Birth::Linked,
+        None => case.give_birth().await?,
+    };
+    if let Birth::Elsewhere = birth {
+        return Err(Why::Elsewhere.into());
     }
-    if !case.pair.is_linked() {
-        match case.give_birth().await? {
-            Birth::Linked => {}
-            Birth::Elsewhere => return Err(Why::Elsewhere.into()),
-            Birth::NotWanted(why) => return case.turn_down(&why).await,
-        }
+    let merged = case.follow_merges().await?;
+    if let Birth::NotWanted(why) = birth {
+        return case.turn_down(&why).await;
     }
     while case.pair.creating.is_some() || case.converge(&merged).await? {
         if !case.replace_record().await? {

@@ -89,13 +89,9 @@ fn main() -> ExitCode {
         Some(Scenario::Amnesia) | None => {}
     }
     if arguments.trace {
-        let plan = match arguments.scenario {
-            Some(_) => scenario::forgetful(arguments.seed),
-            None => Plan::of(arguments.seed, arguments.events_per_world),
-        };
         let outcome = attempt(&Plan {
             keeps_trace: true,
-            ..plan
+            ..world(&arguments, arguments.seed)
         });
         println!("{}", outcome.trace.join("\n"));
         return tell(&arguments, arguments.seed, outcome);
@@ -187,7 +183,18 @@ fn seed_of(seed: u64, world: u64) -> u64 {
     }
 }
 
+/// The world of a seed.
+fn world(arguments: &Arguments, seed: u64) -> Plan {
+    match arguments.scenario {
+        Some(_) => scenario::forgetful(seed),
+        None => Plan::of(seed, arguments.events_per_world),
+    }
+}
+
 fn reproduction(arguments: &Arguments, seed: u64) -> String {
+    if arguments.scenario.is_some() {
+        return format!("cargo xtask simulate amnesia --seed {seed} --trace");
+    }
     format!(
         "cargo xtask simulate --seed {seed} --events 1 --events-per-world {} --trace",
         arguments.events_per_world
@@ -220,7 +227,7 @@ fn tell(arguments: &Arguments, seed: u64, outcome: Outcome) -> ExitCode {
     println!("FAILED: {}", reproduction(arguments, seed));
     println!("    {}", listed(&outcome));
     if let Some(runs) = arguments.shrink {
-        let plan = Plan::of(seed, arguments.events_per_world);
+        let plan = world(arguments, seed);
         println!("{} decisions; making it short", outcome.taken.len());
         let (plan, _) = shrink(&plan, outcome, runs, attempt);
         let outcome = attempt(&Plan {

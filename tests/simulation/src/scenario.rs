@@ -264,8 +264,8 @@ pub fn amnesia(times: u64, seed: u64) -> Summary {
             unnoticed += count(&outcome.report, "store rolled back unnoticed");
             incidents += outcome.report.pairs;
             let violations = outcome.violations.iter();
-            let broken =
-                violations.map(|violation| format!("--seed {} --trace: {violation}", plan.seed));
+            let broken = violations
+                .map(|violation| format!("amnesia --seed {} --trace: {violation}", plan.seed));
             summary.broken.extend(broken);
         }
     }
