@@ -697,10 +697,19 @@ fn a_merge_whose_event_was_lost_is_found_by_the_end_of_the_incident() {
     let mut gateway = Gateway::linked(&nothing());
     gateway.timeline = vec![merge(INCIDENT, OTHER)];
     gateway.incident["progress"] = json!("Closed");
-    gateway.flashduty("i_assign");
-    assert_eq!(gateway.work(), Verdict::Done);
-    let notes = gateway.record["work_notes"].as_str().unwrap();
-    assert!(notes.contains("Merged into"), "{notes}");
+    for hears_flashduty in [true, false] {
+        let mut gateway = gateway.clone();
+        match hears_flashduty {
+            true => gateway.flashduty("i_assign"),
+            false => {
+                gateway.record["urgency"] = json!("3");
+                gateway.servicenow(&nothing());
+            }
+        }
+        assert_eq!(gateway.work(), Verdict::Done);
+        let notes = gateway.record["work_notes"].as_str().unwrap();
+        assert!(notes.contains("Merged into"), "{notes}");
+    }
 }
 
 #[test]

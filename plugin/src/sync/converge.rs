@@ -38,7 +38,7 @@ const BRAKE_WINDOW_MS: u64 = 10 * 60 * 1000;
 impl Case<'_> {
     /// Reads, plans, and carries the plan out with these notes besides. True if
     /// nothing was done, since the record must be replaced by a new one first.
-    pub(super) async fn converge(&mut self, more: &[Note]) -> Result<bool, Stop> {
+    pub(super) async fn converge(&mut self, more: &mut Vec<Note>) -> Result<bool, Stop> {
         let both = self.looks_at_both();
         if both || self.hears_flashduty() {
             self.read_incident().await?;
@@ -60,6 +60,7 @@ impl Case<'_> {
         if plan.successor {
             return Ok(true);
         }
+        more.append(&mut self.merges_of_an_end().await?);
         plan.notes.extend_from_slice(more);
         self.brake(&plan)?;
         let unknown = self.look_up(&mut plan).await?;

@@ -29,15 +29,42 @@ const MERGE: &str = "i_merge";
 const RESOLVED: &str = "i_rslv";
 
 impl Case<'_> {
-    /// Notes for the record of an incident that was merged into others.
+    /// Notes for the record of an incident that was merged into others, if
+    /// anybody tells of a merge or nobody of anything.
     pub(super) async fn follow_merges(&mut self) -> Result<Vec<Note>, Stop> {
+        match self.hears_of_merges() {
+            true => self.merges().await,
+            false => Ok(Vec::new()),
+        }
+    }
+
+    /// The same notes, if the incident is seen to have ended and no event of that
+    /// says why: the event of the merge may be late, or lost.
+    pub(super) async fn merges_of_an_end(&mut self) -> Result<Vec<Note>, Stop> {
+        let now_ms = self.clock_of(Side::Flashduty);
+        let incident = self.incident.as_ref();
+        let progress = incident.and_then(|incident| incident.progress(now_ms));
+        let closed = Some(Progress::Closed);
+        if progress != closed
+            || self.pair.base.state.flashduty == closed
+            || self.hears_of_merges()
+            || self.flashduty_events().any(|event| event == RESOLVED)
+        {
+            return Ok(Vec::new());
+        }
+        self.merges().await
+    }
+
+    fn hears_of_merges(&self) -> bool {
+        self.is_unprompted() && self.pair.ended.is_none()
+            || self.flashduty_events().any(|e| e == MERGE || e == POLL)
+    }
+
+    async fn merges(&mut self) -> Result<Vec<Note>, Stop> {
         let mut notes = Vec::new();
-        let Some(id) = self.incident_id() else {
+        let Some(id) = self.incident_id().filter(|_| self.flashduty.is_available()) else {
             return Ok(notes);
         };
-        if !self.flashduty.is_available() || !self.may_be_merged().await? {
-            return Ok(notes);
-        }
         let merges = match self.flashduty.timeline(&id, MERGE).await {
             // Whoever reads the incident itself will find that out; and where there
             // is no pair, nobody waits for it.
@@ -68,26 +95,6 @@ impl Case<'_> {
             }
         }
         Ok(notes)
-    }
-
-    /// Whether the incident may have been merged into another one, or another
-    /// one into it.
-    async fn may_be_merged(&mut self) -> Result<bool, Stop> {
-        // The event of a merge may be lost. Then the incident has ended, and no
-        // event of that alone tells why.
-        let mut looks = self.is_unprompted() && self.pair.ended.is_none();
-        let mut may_have_ended = self.newly_linked;
-        for event in self.flashduty_events() {
-            looks |= event == MERGE || event == POLL;
-            may_have_ended |= event != RESOLVED;
-        }
-        let was_open = self.pair.base.state.flashduty != Some(Progress::Closed);
-        if looks || !may_have_ended || !was_open || !self.pair.is_linked() {
-            return Ok(looks);
-        }
-        let now_ms = self.clock_of(Side::Flashduty);
-        let incident = self.read_incident().await?;
-        Ok(incident.and_then(|incident| incident.progress(now_ms)) == Some(Progress::Closed))
     }
 
     /// Remembers that the record has been told of merges. Its journal would tell,

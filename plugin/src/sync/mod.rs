@@ -204,11 +204,11 @@ async fn bring_in_step(case: &mut Case<'_>) -> Result<(), Stop> {
     if let Birth::Elsewhere = birth {
         return Err(Why::Elsewhere.into());
     }
-    let merged = case.follow_merges().await?;
+    let mut merged = case.follow_merges().await?;
     if let Birth::NotWanted(why) = birth {
         return case.turn_down(&why).await;
     }
-    while case.pair.creating.is_some() || case.converge(&merged).await? {
+    while case.pair.creating.is_some() || case.converge(&mut merged).await? {
         if !case.replace_record().await? {
             return Ok(());
         }

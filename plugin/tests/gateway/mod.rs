@@ -35,6 +35,7 @@ pub(crate) const INCIDENT: &str = "6a1d2f45c0ffee0123456789";
 const TURNS: usize = 3000;
 
 /// Everything that a session can see and change.
+#[derive(Clone)]
 pub(crate) struct Gateway {
     context: Context,
     pub(crate) now_ms: u64,
