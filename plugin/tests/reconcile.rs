@@ -671,6 +671,25 @@ fn a_store_that_was_set_back_finds_what_it_created_in_flashduty() {
     assert_eq!(gateway.sent("create").len(), 0);
 }
 
+#[test]
+fn a_store_that_was_set_back_to_an_earlier_try_waits_for_the_later_one() {
+    let (mut gateway, pair) = new_record(1000);
+    gateway.loses_answers = true;
+    assert_ne!(gateway.work_on(&pair), Verdict::Done);
+    gateway.loses_answers = false;
+    gateway.incident = Value::Null;
+    gateway.now_ms += 200_000;
+    gateway.set_back();
+    gateway.written.clear();
+    let first_ms = gateway.now_ms;
+    let until_ms = waits_for_an_earlier_store(gateway.work_on(&pair)).expect("it waits");
+    assert_eq!(until_ms, first_ms + 120_000);
+    assert_eq!(gateway.sent("create").len(), 0);
+    gateway.now_ms = until_ms;
+    assert_eq!(gateway.work_on(&pair), Verdict::Done);
+    assert_eq!(gateway.sent("create").len(), 1);
+}
+
 /// A new store's first poll of ServiceNow ends after so many steps, and a second
 /// later a record is opened of which no webhook tells. Polls reach ServiceNow
 /// only two hours later.

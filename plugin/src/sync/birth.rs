@@ -379,19 +379,20 @@ impl Case<'_> {
             let last_ms = creating.sent_ms + FLASHDUTY_SETTLES_MS;
             let window = around(creating.since_ms, last_ms);
             let listed = self.flashduty.started_in(window, channel).await?;
-            let found = signed(&listed, id);
-            if found.is_none() {
-                self.wait_until_settled(Side::Flashduty).await?;
+            if let Some(found) = signed(&listed, id) {
+                return Ok(Some(found));
             }
-            return Ok(found);
+            self.wait_until_settled(Side::Flashduty).await?;
+        } else {
+            // Not sent, as far as this store knows.
+            let window = around(now_ms.saturating_sub(MONTH_MS), now_ms);
+            let text = Some(id.as_str());
+            let listed = self.flashduty.list(window, &[channel], None, text).await?;
+            if let Some(found) = signed(&listed.incidents, id) {
+                return Ok(Some(found));
+            }
         }
-        // Not sent, as far as this store knows. It may have been set back.
-        let window = around(now_ms.saturating_sub(MONTH_MS), now_ms);
-        let text = Some(id.as_str());
-        let listed = self.flashduty.list(window, &[channel], None, text).await?;
-        if let Some(found) = signed(&listed.incidents, id) {
-            return Ok(Some(found));
-        }
+        // It may have been set back to before it was sent, or sent again.
         let began = self.record.as_ref().map(|r| r.raw("sys_created_on"));
         let began_ms = began.and_then(date::unix_ms);
         let began_ms = began_ms.and_then(|ms| u64::try_from(ms).ok());
