@@ -35,7 +35,6 @@ use futures_util::future::select;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::sync::RwLock;
 use std::sync::atomic::AtomicBool;
@@ -378,12 +377,6 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             .await
     }
 
-    fn seen(&self) -> MutexGuard<'_, Vec<String>> {
-        self.standing_seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Now and then begins standing work anew that is gone: the store was
     /// exchanged below running gateways, or a session finished it. Returns the
     /// time in Unix milliseconds at which to do it again, if there is any.
@@ -404,7 +397,13 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             .iter()
             .cloned()
             .partition(|key| self.queue.knows(key));
-        let before = std::mem::replace(&mut *self.seen(), there);
+        let before = {
+            let mut seen = self
+                .standing_seen
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *seen, there)
+        };
         for key in &gone {
             match self.begin_work(key, "there was none").await {
                 Ok(()) if before.contains(key) => {

@@ -3,9 +3,8 @@
 //! A store that is new, because it was lost or begun elsewhere, or was set back,
 //! does not know whether it had a creation or a comment in the air before. So it
 //! waits before it creates anything for an incident that was known then, or writes
-//! a comment that was there then. What began after the
-//! first look, by the clock of the side where it began, cannot have been known:
-//! that waits for nothing.
+//! a comment that was there then. What began after the first look, by the clock of
+//! the side where it began, cannot have been known: that waits for nothing.
 
 use crate::Precondition;
 use crate::keys;

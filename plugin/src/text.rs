@@ -75,8 +75,10 @@ pub(crate) fn visible(text: &str) -> String {
 
 /// Without the joiners that [`visible`] leaves.
 pub(crate) fn without_joiners(text: &str) -> String {
-    let is_joiner = |c: &char| matches!(c, '\u{200c}' | '\u{200d}');
-    text.chars().filter(|c| !is_joiner(c)).collect()
+    let kept = text
+        .chars()
+        .filter(|c| !matches!(c, '\u{200c}' | '\u{200d}'));
+    kept.collect()
 }
 
 /// How many characters a text has.

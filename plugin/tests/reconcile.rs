@@ -511,13 +511,8 @@ fn a_new_store_waits_before_it_creates_what_an_earlier_one_may_have_begun() {
 fn what_the_earlier_store_had_in_the_air_is_found_and_not_created_again() {
     let mut gateway = new_store(-1000);
     let until_ms = waits_for_an_earlier_store(gateway.work()).expect("it waits");
-    gateway.record = json!({
-        "sys_id": "00000000000000000000000000000007",
-        "number": "INC0010007",
-        "correlation_id": format!("flashduty:prod:{INCIDENT}"),
-        "sys_mod_count": "0",
-    });
-    gateway.ignores_conditions = true;
+    gateway.has_a_record_of_an_earlier_store();
+    gateway.record["sys_mod_count"] = json!("0");
     gateway.now_ms = until_ms;
     assert_eq!(gateway.work(), Verdict::Done);
     assert_eq!(gateway.sent("POST incident").len(), 0);

@@ -350,14 +350,8 @@ fn wherever_the_session_that_joins_two_is_cut_off_the_comments_of_both_are_carri
     let mut was_cut_off = 0;
     for steps in 1.. {
         let mut gateway = Gateway::new(&nothing());
-        gateway.record = json!({
-            "sys_id": "00000000000000000000000000000007",
-            "number": "INC0010007",
-            "correlation_id": format!("flashduty:prod:{INCIDENT}"),
-            "sys_mod_count": "1",
-            "comments": "1 comment",
-        });
-        gateway.ignores_conditions = true;
+        gateway.has_a_record_of_an_earlier_store();
+        gateway.record["comments"] = json!("1 comment");
         let row = journal_row(&gateway, 1, "the users wait");
         gateway.rows.insert("sys_journal_field", json!([row]));
         gateway.now_ms += 60_000;
@@ -495,6 +489,21 @@ fn a_pair_ends_with_one_comment_when_its_record_is_gone_for_ten_minutes() {
     );
 }
 
+fn is_still_in_step(gateway: &mut Gateway) {
+    gateway.incident["title"] = json!("still in step");
+    gateway.flashduty("i_r_title");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.record["short_description"], "still in step");
+}
+
+/// With a pair that an operator took apart.
+fn taken_apart() -> Gateway {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.order("unlink", &json!({ "flashduty": INCIDENT }));
+    assert_eq!(gateway.work(), Verdict::Done);
+    gateway
+}
+
 #[test]
 fn a_record_that_is_missing_for_a_moment_ends_nothing() {
     let mut gateway = Gateway::linked(&nothing());
@@ -508,10 +517,7 @@ fn a_record_that_is_missing_for_a_moment_ends_nothing() {
         gateway.record_is_gone = false;
         assert_eq!(gateway.work(), Verdict::Done);
     }
-    gateway.incident["title"] = json!("still in step");
-    gateway.flashduty("i_r_title");
-    assert_eq!(gateway.work(), Verdict::Done);
-    assert_eq!(gateway.record["short_description"], "still in step");
+    is_still_in_step(&mut gateway);
 }
 
 #[test]
@@ -524,17 +530,12 @@ fn a_gateway_whose_clock_is_a_day_ahead_ends_nothing_that_was_missing_for_a_mome
     gateway.ahead_ms = Some(-86_400_000);
     assert_ne!(gateway.work(), Verdict::Done);
     gateway.record_is_gone = false;
-    gateway.incident["title"] = json!("still in step");
-    gateway.flashduty("i_r_title");
-    assert_eq!(gateway.work(), Verdict::Done);
-    assert_eq!(gateway.record["short_description"], "still in step");
+    is_still_in_step(&mut gateway);
 }
 
 #[test]
 fn what_was_merged_in_an_incident_that_is_gone_is_nobodys_trouble() {
-    let mut gateway = Gateway::linked(&nothing());
-    gateway.order("unlink", &json!({ "flashduty": INCIDENT }));
-    assert_eq!(gateway.work(), Verdict::Done);
+    let mut gateway = taken_apart();
     gateway.incident_is_gone = true;
     gateway.flashduty("i_assign");
     assert_eq!(gateway.work(), Verdict::Done);
@@ -715,13 +716,7 @@ fn a_merge_whose_event_was_lost_is_found_by_the_end_of_the_incident() {
 #[test]
 fn a_merge_is_told_by_the_session_that_finds_the_record_of_a_lost_store() {
     let mut gateway = Gateway::new(&nothing());
-    gateway.record = json!({
-        "sys_id": "00000000000000000000000000000007",
-        "number": "INC0010007",
-        "correlation_id": format!("flashduty:prod:{INCIDENT}"),
-        "sys_mod_count": "1",
-    });
-    gateway.ignores_conditions = true;
+    gateway.has_a_record_of_an_earlier_store();
     gateway.timeline = vec![merge(INCIDENT, OTHER)];
     gateway.incident["progress"] = json!("Closed");
     gateway.flashduty("i_merge");
@@ -732,9 +727,7 @@ fn a_merge_is_told_by_the_session_that_finds_the_record_of_a_lost_store() {
 
 #[test]
 fn a_pair_that_was_taken_apart_passes_on_what_was_merged_into_its_incident() {
-    let mut gateway = Gateway::linked(&nothing());
-    gateway.order("unlink", &json!({ "flashduty": INCIDENT }));
-    assert_eq!(gateway.work(), Verdict::Done);
+    let mut gateway = taken_apart();
     gateway.timeline = vec![merge(OTHER, INCIDENT)];
     gateway.flashduty("i_merge");
     gateway.scheduled.clear();
@@ -775,9 +768,7 @@ fn fields_that_something_changes_back_again_and_again_are_held_up() {
 
 #[test]
 fn a_pair_that_was_taken_apart_stays_so_whatever_happens_to_the_incident() {
-    let mut gateway = Gateway::linked(&nothing());
-    gateway.order("unlink", &json!({ "flashduty": INCIDENT }));
-    assert_eq!(gateway.work(), Verdict::Done);
+    let mut gateway = taken_apart();
     gateway.incident["title"] = json!("renamed");
     gateway.flashduty("i_r_title");
     assert_eq!(gateway.work(), Verdict::Done);

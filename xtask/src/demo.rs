@@ -12,6 +12,7 @@ use crate::stage::stage;
 use crate::toolchain::Way;
 use anyhow::Result;
 
+/// The program.
 const EXAMPLE: &str = "demo";
 
 pub(crate) fn run(way: Option<Way>, flags: &[String]) -> Result<()> {

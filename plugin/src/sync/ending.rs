@@ -87,11 +87,9 @@ impl Case<'_> {
     /// Takes down that both incidents are there, if one was missing.
     pub(super) async fn is_found(&mut self) -> Result<(), Stop> {
         let pair = &mut self.pair;
-        let was_missing = pair
-            .flashduty_missing_ms
-            .take()
-            .max(pair.servicenow_missing_ms.take());
-        match was_missing {
+        let incident = pair.flashduty_missing_ms.take();
+        let record = pair.servicenow_missing_ms.take();
+        match incident.or(record) {
             Some(_) => self.save().await,
             None => Ok(()),
         }

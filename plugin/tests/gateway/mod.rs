@@ -232,6 +232,17 @@ impl Gateway {
         keys.filter(|key| !key.starts_with("prod.poll-")).collect()
     }
 
+    /// ServiceNow has the incident's record, of which this store knows nothing.
+    pub(crate) fn has_a_record_of_an_earlier_store(&mut self) {
+        self.record = json!({
+            "sys_id": "00000000000000000000000000000007",
+            "number": "INC0010007",
+            "correlation_id": format!("flashduty:prod:{INCIDENT}"),
+            "sys_mod_count": "1",
+        });
+        self.ignores_conditions = true;
+    }
+
     /// The store notices that it was set back, and both sides are looked at.
     pub(crate) fn set_back(&mut self) {
         self.store.retain(|key, _| !key.starts_with("unbroken."));

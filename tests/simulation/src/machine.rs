@@ -61,6 +61,7 @@ pub struct Machine<R> {
     /// Its clock.
     pub wall: Rc<WallClock>,
     starts: Cell<u64>,
+    /// Whether it was started since it stopped; it may not have read the queue.
     is_up: Cell<bool>,
     gateway: RefCell<Option<Rc<SimulatedGateway<R>>>>,
 }
