@@ -143,7 +143,7 @@ async fn an_export_is_lines_that_an_import_takes() {
 
 #[test]
 fn an_import_leaves_out_what_held_only_in_the_store_it_comes_from() {
-    let line = r#"{"key":"p.unbroken.first-look.demo","revision":6,"text":"1 1"}"#;
+    let line = r#"{"key":"p.unbroken.first-look.demo","revision":6,"text":"1"}"#;
     let export = EXPORT.replace("{\"keys\":5}", &format!("{line}\n{{\"keys\":6}}"));
     let operator = Operator::of_file();
     assert_eq!(

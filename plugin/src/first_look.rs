@@ -11,61 +11,31 @@ use crate::keys;
 use crate::plan::Side;
 use crate::session::Effects;
 use crate::text;
+use alloc::string::ToString;
 
-/// When a store first looked at a side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FirstLook {
-    /// By the side's own clock, in Unix milliseconds.
-    far_ms: u64,
-    /// By the gateway's clock.
-    at_ms: u64,
-}
+/// How far two clocks may be apart that nobody has set.
+const CLOCKS_APART_MS: u64 = 300_000;
 
-impl FirstLook {
-    /// Reads when that was; if never, it is now. `far_ms` is what the side's
-    /// own clock shows, if that is known.
-    pub(crate) async fn at(
-        effects: &Effects,
-        integration: &str,
-        side: Side,
-        far_ms: Option<u64>,
-    ) -> Self {
-        let key = keys::first_look(integration, side);
-        let [entry] = effects.get([key.clone()]).await;
-        let now_ms = effects.now_ms();
-        let known = entry.as_ref().and_then(|entry| Self::parse(&entry.value));
-        let look = match known {
-            Some(look) if look.at_ms <= now_ms => return look,
-            // The clock was set back, so nobody knows how long ago that was.
-            Some(look) => Self {
-                at_ms: now_ms,
-                ..look
-            },
-            None => Self {
-                far_ms: far_ms.unwrap_or(now_ms),
-                at_ms: now_ms,
-            },
-        };
-        let precondition =
-            entry.map_or(Precondition::Absent, |e| Precondition::Revision(e.revision));
-        let value = format!("{} {}", look.far_ms, look.at_ms).into_bytes();
-        // Whoever was quicker has looked at the same time.
-        effects.write(key, precondition, Some(value)).await;
-        look
+/// Reads when this store first looked at a side; if never, it is now. All is by
+/// the side's own clock, in Unix milliseconds; `now_ms` is what it shows.
+pub(crate) async fn first_look(
+    effects: &Effects,
+    integration: &str,
+    side: Side,
+    now_ms: u64,
+) -> u64 {
+    let key = keys::first_look(integration, side);
+    let [entry] = effects.get([key.clone()]).await;
+    let known = entry
+        .as_ref()
+        .and_then(|e| text::number(text::of(&e.value)));
+    // If the clock was set back, nobody knows how long ago that was.
+    if let Some(first_ms) = known.filter(|first_ms| *first_ms < now_ms + CLOCKS_APART_MS) {
+        return first_ms;
     }
-
-    /// When that was, by the gateway's clock, if an earlier store may have known
-    /// an incident that began then, by the clock of its side.
-    pub(crate) fn is_after(self, began_ms: Option<u64>) -> Option<u64> {
-        let began_later = began_ms.is_some_and(|began_ms| began_ms > self.far_ms);
-        (!began_later).then_some(self.at_ms)
-    }
-
-    fn parse(stored: &[u8]) -> Option<Self> {
-        let (far, at) = core::str::from_utf8(stored).ok()?.split_once(' ')?;
-        Some(Self {
-            far_ms: text::number(far)?,
-            at_ms: text::number(at)?,
-        })
-    }
+    let precondition = entry.map_or(Precondition::Absent, |e| Precondition::Revision(e.revision));
+    let value = now_ms.to_string().into_bytes();
+    // Whoever was quicker has looked at the same time.
+    effects.write(key, precondition, Some(value)).await;
+    now_ms
 }

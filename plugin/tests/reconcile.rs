@@ -508,6 +508,21 @@ fn a_new_store_waits_before_it_creates_what_an_earlier_one_may_have_begun() {
 }
 
 #[test]
+fn how_long_a_new_store_waits_does_not_depend_on_which_gateways_clock_tells() {
+    let mut gateway = new_store(-1000);
+    let first_ms = gateway.now_ms - 5_000;
+    for other_ms in [120_000, -240_000] {
+        // Another gateway's turn, whose clock shows something else.
+        gateway.now_ms = gateway.now_ms.checked_add_signed(other_ms).unwrap();
+        gateway.ahead_ms = gateway.ahead_ms.map(|ahead_ms| ahead_ms - other_ms);
+        let until_ms = waits_for_an_earlier_store(gateway.work()).expect("it waits");
+        let far_ms = until_ms.checked_add_signed(gateway.ahead_ms.unwrap());
+        assert_eq!(far_ms, Some(first_ms + 150_000));
+        assert_eq!(gateway.written, []);
+    }
+}
+
+#[test]
 fn what_the_earlier_store_had_in_the_air_is_found_and_not_created_again() {
     let mut gateway = new_store(-1000);
     let until_ms = waits_for_an_earlier_store(gateway.work()).expect("it waits");

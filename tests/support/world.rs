@@ -207,7 +207,7 @@ impl World {
             let look = Write {
                 key: format!("{FIRST_LOOK}demo.{side}"),
                 precondition: Precondition::Absent,
-                value: Some(b"1 1".into()),
+                value: Some(b"1".into()),
             };
             let written = store.write(look).await?;
             written.map_err(|_| anyhow::anyhow!("the store is not empty"))?;

@@ -25,7 +25,7 @@ use crate::Verdict;
 use crate::configuration::Integration;
 use crate::far_end::Kind;
 use crate::far_end::Trouble;
-use crate::first_look::FirstLook;
+use crate::first_look::first_look;
 use crate::flashduty::FlashdutyApi;
 use crate::flashduty::short_hash;
 use crate::hint::Hint;
@@ -178,7 +178,7 @@ impl Poll<'_> {
     /// this store first looked.
     async fn run(mut self, polls: bool) -> Result<(), Pause> {
         let id = &self.integration.id;
-        let [first_look, progress] = self
+        let [looked, progress] = self
             .effects
             .get([keys::first_look(id, self.side), keys::poll(id, self.side)])
             .await;
@@ -191,12 +191,12 @@ impl Poll<'_> {
             // The far end may not answer for hours.
             self.save().await?;
         }
-        if first_look.is_none() || begins {
+        if looked.is_none() || begins {
             let clock_ms = self.clock().await?;
-            FirstLook::at(self.effects, id, self.side, clock_ms).await;
+            let now_ms = self.effects.now_ms();
+            first_look(self.effects, id, self.side, clock_ms.unwrap_or(now_ms)).await;
             if begins {
-                self.progress
-                    .begin(self.side, clock_ms, self.effects.now_ms());
+                self.progress.begin(self.side, clock_ms, now_ms);
             }
         }
         if !polls {

@@ -25,7 +25,7 @@ use crate::configuration::Trigger;
 use crate::date;
 use crate::far_end::Kind;
 use crate::far_end::Trouble;
-use crate::first_look::FirstLook;
+use crate::first_look::first_look;
 use crate::flashduty;
 use crate::flashduty::Incident;
 use crate::flashduty::IncidentId;
@@ -69,6 +69,9 @@ const CLOCKS_APART_SECONDS: u64 = 300;
 /// How long before the first look of a new store an earlier one may have created
 /// what it had not noted in ServiceNow.
 const HOUR_MS: u64 = 3_600_000;
+
+/// Why it is waited for [`first_look`].
+const EARLIER_STORE: &str = "this store is new or was set back, and may have begun this before";
 
 /// A little less than the longest time that Flashduty lists.
 const MONTH_MS: u64 = 30 * 24 * HOUR_MS;
@@ -396,7 +399,7 @@ impl Case<'_> {
         let began = self.record.as_ref().map(|r| r.raw("sys_created_on"));
         let began_ms = began.and_then(date::unix_ms);
         let began_ms = began_ms.and_then(|ms| u64::try_from(ms).ok());
-        let Some(first_ms) = self.first_look(Side::ServiceNow, began_ms).await else {
+        let Some(first_ms) = self.known_before(Side::ServiceNow, began_ms).await else {
             return Ok(None);
         };
         // What was in the air then; a search for text may not have found it.
@@ -405,17 +408,19 @@ impl Case<'_> {
         let listed = self.flashduty.started_in(window, channel).await?;
         let found = signed(&listed, id);
         if found.is_none() {
-            self.wait_until_clear(clear_ms)?;
+            self.wait_until(Side::ServiceNow, clear_ms, EARLIER_STORE)?;
         }
         Ok(found)
     }
 
     /// When this store first looked at a side, if an earlier one may have known
     /// an incident of that side which began then.
-    async fn first_look(&self, side: Side, began_ms: Option<u64>) -> Option<u64> {
-        let clock_ms = Some(self.clock_of(side));
-        let look = FirstLook::at(self.effects, &self.integration.id, side, clock_ms).await;
-        look.is_after(began_ms)
+    async fn known_before(&self, side: Side, began_ms: Option<u64>) -> Option<u64> {
+        let now_ms = self.clock_of(side);
+        let first_ms = first_look(self.effects, &self.integration.id, side, now_ms).await;
+        // What is from the future was dated before the clock was set back.
+        let began_later = began_ms.is_some_and(|ms| ms > first_ms && ms <= now_ms);
+        (!began_later).then_some(first_ms)
     }
 
     /// Waits until nothing can happen any more in ServiceNow, or to comments,
@@ -425,18 +430,12 @@ impl Case<'_> {
         side: Side,
         began_ms: Option<u64>,
     ) -> Result<(), Stop> {
-        match self.first_look(side, began_ms).await {
-            Some(first_ms) => self.wait_until_clear(first_ms + SERVICENOW_SETTLES_MS),
+        match self.known_before(side, began_ms).await {
+            Some(first_ms) => {
+                self.wait_until(side, first_ms + SERVICENOW_SETTLES_MS, EARLIER_STORE)
+            }
             None => Ok(()),
         }
-    }
-
-    fn wait_until_clear(&self, until_ms: u64) -> Result<(), Stop> {
-        if self.began_ms >= until_ms {
-            return Ok(());
-        }
-        let reason = "this store is new or was set back, and may have begun this before";
-        Err(Stop::wait(until_ms, reason))
     }
 
     async fn create_incident(&mut self, view: &ServiceNowView) -> Result<IncidentId, Stop> {
@@ -611,9 +610,7 @@ impl Case<'_> {
     }
 
     /// Waits until a creation that may have been sent has happened or cannot
-    /// happen any more, by the clock of the side that carries it out. That
-    /// counts only if it was so before this session looked for it: else it may
-    /// have happened since the look.
+    /// happen any more, by the clock of the side that carries it out.
     async fn wait_until_settled(&mut self, side: Side) -> Result<(), Stop> {
         let (settles_ms, system) = match side {
             Side::Flashduty => (FLASHDUTY_SETTLES_MS, "Flashduty"),
@@ -632,12 +629,20 @@ impl Case<'_> {
         if is_ahead {
             self.save().await?;
         }
+        let reason = format!("{system} may still carry out a creation whose answer was lost");
+        self.wait_until(side, settled_ms, &reason)
+    }
+
+    /// Waits until what was sent has happened or cannot happen any more, which is
+    /// then by the clock of a side. That counts only if it was so before this
+    /// session looked for it: else it may have happened since the look.
+    fn wait_until(&self, side: Side, settled_ms: u64, reason: &str) -> Result<(), Stop> {
+        let now_ms = self.clock_of(side);
         if settled_ms <= now_ms.saturating_sub(self.elapsed_ms()) {
             return Ok(());
         }
         let until_ms = self.effects.now_ms() + settled_ms.saturating_sub(now_ms);
-        let reason = format!("{system} may still carry out a creation whose answer was lost");
-        Err(Stop::wait(until_ms, &reason))
+        Err(Stop::wait(until_ms, reason))
     }
 
     /// Stores that two incidents belong together. The way back to the pair is

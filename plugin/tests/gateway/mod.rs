@@ -99,7 +99,7 @@ impl Gateway {
             let write = Write {
                 key: format!("unbroken.first-look.prod.{side}"),
                 precondition: Precondition::Absent,
-                value: Some(b"1 1".into()),
+                value: Some(b"1".into()),
             };
             gateway.write(write).unwrap();
         }

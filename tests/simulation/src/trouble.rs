@@ -213,9 +213,6 @@ impl<R: Runtime + Clone + 'static> World<R> {
             0 => {
                 self.store.wipe();
                 self.remind();
-                if self.stopped_until_ms.get() > self.stage.now_ms() {
-                    self.wiped_while_stopped.set(true);
-                }
             }
             1 => {
                 self.store.roll_back(ms);
@@ -226,6 +223,10 @@ impl<R: Runtime + Clone + 'static> World<R> {
                 let until_ms = self.stage.now_ms() + STOPPED_MS;
                 self.stopped_until_ms.set(until_ms);
             }
+        }
+        let is_new = self.store.all("p.poll.").len() < 2;
+        if is_new && self.stopped_until_ms.get() > self.stage.now_ms() {
+            self.new_while_stopped.set(true);
         }
         let until_ms = self.stage.now_ms() + LEASES_RETURN_MS;
         self.network.excuses_leases_until_ms.set(until_ms);

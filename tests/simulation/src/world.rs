@@ -120,8 +120,8 @@ pub struct World<R> {
     pub(crate) amnesias: Cell<u64>,
     /// Until when nobody starts a gateway.
     pub(crate) stopped_until_ms: Cell<u64>,
-    /// Whether the store was wiped meanwhile.
-    pub(crate) wiped_while_stopped: Cell<bool>,
+    /// Whether the store was one meanwhile that had never polled both sides.
+    pub(crate) new_while_stopped: Cell<bool>,
     is_at_peace: Cell<bool>,
 }
 
@@ -189,7 +189,7 @@ impl<R: Runtime + Clone + 'static> World<R> {
             post,
             amnesias: Cell::new(0),
             stopped_until_ms: Cell::new(0),
-            wiped_while_stopped: Cell::new(false),
+            new_while_stopped: Cell::new(false),
             is_at_peace: Cell::new(false),
         })
     }
@@ -322,9 +322,9 @@ impl<R: Runtime + Clone + 'static> World<R> {
             machine.wall.set_ahead(0);
             self.stage.go_on(process);
         }
-        // A wrong clock took the end of a snooze for another time. And an empty
-        // store does not know what happened while nobody listened.
-        if self.profile.clock_steps > 0 || self.wiped_while_stopped.get() {
+        // A wrong clock took the end of a snooze for another time. And a new store
+        // does not know what happened while nobody listened.
+        if self.profile.clock_steps > 0 || self.new_while_stopped.get() {
             self.remind();
         }
     }

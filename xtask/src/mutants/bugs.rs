@@ -454,16 +454,16 @@ pub(super) const BUGS: &[Bug] = &[
     },
     Bug {
         name: "a new store waits for nothing",
-        file: "first_look.rs",
-        text: "(!began_later).then_some(self.at_ms)",
+        file: "sync/birth.rs",
+        text: "(!began_later).then_some(first_ms)",
         instead: "None.filter(|_: &u64| began_later)",
         noticed_by: Tests::In("reconcile"),
     },
     Bug {
         name: "a new store waits for everything",
-        file: "first_look.rs",
-        text: "(!began_later).then_some(self.at_ms)",
-        instead: "Some(self.at_ms)",
+        file: "sync/birth.rs",
+        text: "(!began_later).then_some(first_ms)",
+        instead: "Some(first_ms)",
         noticed_by: Tests::In("reconcile"),
     },
     Bug {
