@@ -9,6 +9,7 @@ use crate::keys::Entity;
 use crate::servicenow::Body;
 use crate::servicenow::SysId;
 use crate::session::Effects;
+use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::string::String;
 use serde::Deserialize;
@@ -46,6 +47,15 @@ pub(crate) enum Hint {
 }
 
 impl Hint {
+    /// That something happened to a Flashduty incident, no more.
+    pub(crate) fn of(event_type: &str) -> Self {
+        Self::Flashduty {
+            event_type: event_type.to_owned(),
+            person: None,
+            incident: None,
+        }
+    }
+
     /// Keeps of an event what is needed: the incident only if it cannot be
     /// read from the API.
     pub(crate) fn from_event(event: Event, keep_incident: bool) -> Self {
@@ -75,11 +85,10 @@ impl Kept {
         integration: &str,
         about: &Entity,
         name: &str,
-    ) -> Result<(), json::Error> {
+    ) {
         let key = keys::hints(integration, about) + name;
-        let value = json::write(self)?;
+        let value = json::write(self);
         // A refusal means that this very hint is there already.
         effects.write(key, Precondition::Absent, Some(value)).await;
-        Ok(())
     }
 }

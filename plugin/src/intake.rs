@@ -31,7 +31,6 @@ use crate::session::Effects;
 use crate::text;
 use alloc::boxed::Box;
 use alloc::string::String;
-use alloc::string::ToString;
 use alloc::vec::Vec;
 use serde_json::Value;
 
@@ -111,13 +110,12 @@ async fn accept(
     let pair = pair_of(effects, id, &about).await;
     let kept = |hint| Kept { received_ms, hint };
     let hint = kept(notice.hint);
-    let mut stored = hint.store(effects, id, &about, &notice.id).await;
+    hint.store(effects, id, &about, &notice.id).await;
     if is_trigger {
         let name = format!("trigger-{received_ms}");
         let hint = kept(Hint::Trigger);
-        stored = stored.and(hint.store(effects, id, &about, &name).await);
+        hint.store(effects, id, &about, &name).await;
     }
-    stored.map_err(|e| (500, e.to_string()))?;
     // Even if the hint was there: nobody knows whether that happened then.
     effects.schedule(keys::work(id, &pair), 0, &notice.reason);
     if !is_trigger || rehearsed {

@@ -25,15 +25,15 @@ pub(crate) fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
     from_value(&parse(text).map_err(de::Error::custom)?)
 }
 
-/// Writes JSON text.
-pub(crate) fn write(value: &impl Serialize) -> Result<Vec<u8>, Error> {
-    serde_json::to_vec(value).map_err(de::Error::custom)
+/// Writes JSON text. Only a map whose keys are no text could not be written, and
+/// nothing here has one.
+pub(crate) fn write(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
 }
 
 /// A value as JSON text.
 pub(crate) fn text(value: &Value) -> String {
-    // A value of JSON can always be written.
-    String::from_utf8(write(value).unwrap_or_default()).unwrap_or_default()
+    String::from_utf8(write(value)).unwrap_or_default()
 }
 
 /// An object of JSON.

@@ -154,8 +154,7 @@ async fn order(asked: &Asked<'_>, hint: Option<Hint>) -> Result<(), Refusal> {
         let received_ms = asked.at_ms;
         let kept = Kept { received_ms, hint };
         let name = format!("{received_ms}-order");
-        let stored = kept.store(asked.effects, id, &asked.about, &name).await;
-        stored.map_err(|e| (500, e.to_string()))?;
+        kept.store(asked.effects, id, &asked.about, &name).await;
     }
     let work = keys::work(id, &asked.pair().await);
     asked.effects.schedule(work, 0, "asked for by an operator");

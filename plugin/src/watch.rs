@@ -50,8 +50,8 @@ impl Watch {
     }
 
     /// As it is stored.
-    pub(crate) fn write(&self) -> Option<Vec<u8>> {
-        json::write(self).ok()
+    pub(crate) fn write(&self) -> Vec<u8> {
+        json::write(self)
     }
 
     /// Whether a version has been read, or asked to be.

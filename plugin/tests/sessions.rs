@@ -748,6 +748,29 @@ fn incidents_that_were_merged_into_each_other_do_not_send_each_other_for_ever() 
 }
 
 #[test]
+fn an_incident_that_is_at_work_on_something_else_is_told_of_its_merge_too() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.timeline = vec![merge(INCIDENT, OTHER)];
+    gateway.flashduty("i_rslv");
+    gateway.incident["progress"] = json!("Closed");
+    assert_eq!(gateway.work(), Verdict::Done);
+    let notes = |gateway: &Gateway| gateway.record["work_notes"].to_string();
+    assert!(!notes(&gateway).contains("Merged into"));
+    // Now the other one hears of it, which has no record.
+    let (incident, record) = (gateway.incident.clone(), gateway.record.clone());
+    gateway.incident["incident_id"] = json!(OTHER);
+    gateway.record = Value::Null;
+    gateway.flashduty("i_merge");
+    gateway.scheduled.clear();
+    assert_eq!(gateway.work_on(&format!("f-{OTHER}")), Verdict::Done);
+    assert_eq!(gateway.asked_for(), [format!("prod.f-{INCIDENT}")]);
+    (gateway.incident, gateway.record) = (incident, record);
+    gateway.flashduty("i_comm");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert!(notes(&gateway).contains("Merged into"));
+}
+
+#[test]
 fn fields_that_something_changes_back_again_and_again_are_held_up() {
     let mut gateway = Gateway::linked(&nothing());
     for round in 0..3 {

@@ -273,7 +273,7 @@ impl Poll<'_> {
 
     /// Stores how far this side has been asked.
     async fn save(&mut self) -> Result<(), Pause> {
-        let value = json::write(&self.progress).map_err(|e| Trouble::unreadable(e.to_string()))?;
+        let value = json::write(&self.progress);
         let precondition = self
             .revision
             .map_or(Precondition::Absent, Precondition::Revision);
@@ -342,14 +342,7 @@ impl Poll<'_> {
         self.looks += looks.len();
         for look in &looks {
             let (hint, reason) = match &look.about {
-                Entity::Flashduty(_) => (
-                    Hint::Flashduty {
-                        event_type: POLL.into(),
-                        person: None,
-                        incident: None,
-                    },
-                    "Flashduty poll",
-                ),
+                Entity::Flashduty(_) => (Hint::of(POLL), "Flashduty poll"),
                 Entity::ServiceNow(id) => (
                     Hint::ServiceNow {
                         body: Box::new(Body::about(id.clone())),
@@ -362,8 +355,7 @@ impl Poll<'_> {
                 hint,
             };
             let name = format!("{POLL}-{}", short_hash(look.version.as_bytes()));
-            let stored = kept.store(self.effects, id, &look.about, &name).await;
-            stored.map_err(|e| Trouble::unreadable(e.to_string()))?;
+            kept.store(self.effects, id, &look.about, &name).await;
             self.effects.schedule(keys::work(id, &look.pair), 0, reason);
         }
         if looks.is_empty() {
@@ -379,11 +371,9 @@ impl Poll<'_> {
                 None => self.progress.remember(&look.about, &look.version),
                 Some((revision, mut watch)) => {
                     watch.poll(self.side, look.version);
-                    if let Some(value) = watch.write() {
-                        let key = keys::watch(id, &look.pair);
-                        self.effects
-                            .put(key, Precondition::Revision(revision), value);
-                    }
+                    let key = keys::watch(id, &look.pair);
+                    let precondition = Precondition::Revision(revision);
+                    self.effects.put(key, precondition, watch.write());
                 }
             }
         }

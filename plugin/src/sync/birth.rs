@@ -566,7 +566,7 @@ impl Case<'_> {
                 introduced,
                 ..Pair::default()
             };
-            let value = json::write(&pair).map_err(|e| Why::Park(e.to_string()))?;
+            let value = json::write(&pair);
             let key = keys::pair(integration, &owner);
             self.effects
                 .write(key, Precondition::Absent, Some(value))

@@ -442,8 +442,7 @@ impl<'a> Case<'a> {
         if self.is_dry {
             return Ok(());
         }
-        let value = json::write(&self.pair)
-            .map_err(|e| Why::Park(format!("the pair cannot be written: {e}")))?;
+        let value = json::write(&self.pair);
         let precondition = self
             .revision
             .map_or(Precondition::Absent, Precondition::Revision);
@@ -519,11 +518,9 @@ impl<'a> Case<'a> {
             Some(Progress::Closed) => self.effects.now_ms(),
             _ => 0,
         };
-        if watch != before
-            && let Some(value) = watch.write()
-        {
+        if watch != before {
             let precondition = revision.map_or(Precondition::Absent, Precondition::Revision);
-            self.effects.put(key, precondition, value);
+            self.effects.put(key, precondition, watch.write());
         }
     }
 

@@ -57,7 +57,7 @@ impl Case<'_> {
             ended: Some(why.to_owned()),
             ..Pair::default()
         };
-        let value = json::write(&tombstone).map_err(|e| Why::Park(e.to_string()))?;
+        let value = json::write(&tombstone);
         let precondition =
             entry.map_or(Precondition::Absent, |e| Precondition::Revision(e.revision));
         let written = self.effects.write(key, precondition, Some(value)).await;

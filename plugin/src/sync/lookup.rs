@@ -175,8 +175,6 @@ impl Case<'_> {
             at_ms: self.effects.now_ms(),
             value: value.to_owned(),
         };
-        if let Ok(bytes) = json::write(&answer) {
-            self.effects.put(key, precondition, bytes);
-        }
+        self.effects.put(key, precondition, json::write(&answer));
     }
 }

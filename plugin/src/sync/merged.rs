@@ -7,6 +7,8 @@ use super::Stop;
 use super::case::Case;
 use crate::configuration::Ending;
 use crate::flashduty::IncidentId;
+use crate::hint::Hint;
+use crate::hint::Kept;
 use crate::intake::pair_of;
 use crate::json;
 use crate::keys;
@@ -24,6 +26,9 @@ use serde_json::Value;
 
 /// The event of a merge.
 const MERGE: &str = "i_merge";
+
+/// What a target passes on to its sources; nobody sends such an event.
+const MERGED: &str = "merged";
 
 /// The event of an end without a merge.
 const RESOLVED: &str = "i_rslv";
@@ -56,8 +61,16 @@ impl Case<'_> {
     }
 
     fn hears_of_merges(&self) -> bool {
-        self.is_unprompted() && self.pair.ended.is_none()
-            || self.flashduty_events().any(|e| e == MERGE || e == POLL)
+        self.is_unprompted() && self.pair.ended.is_none() || self.hears(&[MERGE, POLL, MERGED])
+    }
+
+    /// Whether this incident was sent by one that it was merged into, or may be.
+    fn was_sent(&self) -> bool {
+        self.is_unprompted() || self.hears(&[MERGED]) && !self.hears(&[MERGE, POLL])
+    }
+
+    fn hears(&self, events: &[&str]) -> bool {
+        self.flashduty_events().any(|event| events.contains(&event))
     }
 
     async fn merges(&mut self) -> Result<Vec<Note>, Stop> {
@@ -78,16 +91,14 @@ impl Case<'_> {
         let id_of = |incident: &Value| incident["incident_id"].as_str().and_then(IncidentId::parse);
         // Whoever was sent here passes nothing on: incidents that were merged into
         // each other would for ever.
-        let passes_on = !self.is_dry && !self.is_unprompted();
+        let passes_on = !self.is_dry && !self.was_sent();
         for merge in merges.iter().map(|entry| &entry["detail"]) {
             let into = &merge["target_incident"];
             match id_of(into) {
                 Some(target) if target == id => {
                     let sources = json::list(&merge["source_incidents"]).iter();
                     for source in sources.filter_map(id_of).filter(|_| passes_on) {
-                        let integration = &self.integration.id;
-                        let source = keys::work(integration, &Entity::Flashduty(source));
-                        self.effects.schedule(source, 0, "it was merged");
+                        self.pass_on(&Entity::Flashduty(source), &target).await;
                     }
                 }
                 Some(target) => notes.extend(self.note_of_merge(target, into).await?),
@@ -95,6 +106,19 @@ impl Case<'_> {
             }
         }
         Ok(notes)
+    }
+
+    /// Sends a source to look, which may be at work on something else.
+    async fn pass_on(&self, source: &Entity, target: &IncidentId) {
+        let integration = &self.integration.id;
+        let kept = Kept {
+            received_ms: self.effects.now_ms(),
+            hint: Hint::of(MERGED),
+        };
+        let name = format!("{MERGED}-{target}");
+        kept.store(self.effects, integration, source, &name).await;
+        let work = keys::work(integration, source);
+        self.effects.schedule(work, 0, "it was merged");
     }
 
     /// Remembers that the record has been told of merges. Its journal would tell,
