@@ -1,8 +1,7 @@
 //! Runs the demo, which is a program of the `tests` package.
 //!
-//! It uses the same build as the tests: optimised dependencies, and our own
-//! crates without. A release build would take longer to make than the demo
-//! takes to run, and whoever ran the tests has nothing left to compile.
+//! It uses the same build as the tests. A release build would take longer to make
+//! than the demo takes to run, and whoever ran the tests has nothing left to compile.
 
 use crate::command::run as run_command;
 use crate::component;

@@ -112,7 +112,7 @@ fn remove(folder: &Path) -> Result<()> {
 /// The program for all targets.
 fn build() -> Result<PathBuf> {
     stage("building the fuzzer", || {
-        let mut build = program::optimised_example(EXAMPLE);
+        let mut build = program::example(EXAMPLE);
         build
             .args(["--locked", "--features", "servicenow-sync-fuzz/libfuzzer"])
             .env("RUSTC_WORKSPACE_WRAPPER", folder().join("instrumented"));

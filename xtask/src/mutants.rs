@@ -215,7 +215,7 @@ impl Place {
     /// Builds the simulation. What is not the project's own is the same as in the
     /// checkout, and need not be built again.
     fn simulation(&self) -> Result<PathBuf> {
-        let mut build = program::optimised_example(simulate::EXAMPLE);
+        let mut build = program::example(simulate::EXAMPLE);
         build
             .current_dir(&self.sources)
             // The file of locked versions has the project's own ones.

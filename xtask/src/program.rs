@@ -3,6 +3,7 @@
 //! Always for all packages, and with what their tests depend on: which features
 //! a dependency is compiled with depends on who takes part. So what serves the
 //! tests serves the demo and the simulation, and nothing is compiled twice.
+//! What all of them spend their time in is optimised, which `cargo test` leaves.
 
 use crate::checkout;
 use crate::command::cargo;
@@ -53,24 +54,38 @@ impl Program {
     }
 }
 
+/// Our own packages that are optimised. What overflows still shows.
+const BUSY: [&str; 6] = [
+    "integration-gateway",
+    "integration-json",
+    "servicenow-sync-native",
+    "servicenow-sync-plugin",
+    "servicenow-sync-simulation",
+    "simulators",
+];
+
+/// A cargo whose programs are made so.
+pub(crate) fn optimising(command: &str) -> Command {
+    let mut cargo = cargo();
+    cargo.arg(command);
+    for package in BUSY {
+        let level = format!("profile.dev.package.{package}.opt-level=2");
+        cargo.args(["--config", &level]);
+    }
+    cargo
+}
+
 /// Has tests built as cargo builds them, which takes further arguments.
 pub(crate) fn tests() -> Command {
-    let mut tests = cargo();
-    tests.args(["test", "--no-run"]);
+    let mut tests = optimising("test");
+    tests.arg("--no-run");
     tests
 }
 
 /// Has an example built.
 pub(crate) fn example(name: &str) -> Command {
-    let mut build = cargo();
-    build.args(["build", "--example", name]);
-    build
-}
-
-/// As [`example`], with our own crates optimised. What overflows still shows.
-pub(crate) fn optimised_example(name: &str) -> Command {
-    let mut build = example(name);
-    build.env("CARGO_PROFILE_DEV_OPT_LEVEL", "2");
+    let mut build = optimising("build");
+    build.args(["--example", name]);
     build
 }
 

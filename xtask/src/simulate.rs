@@ -1,4 +1,4 @@
-//! Runs the simulation, optimised: it is about how much can be tried.
+//! Runs the simulation, as it was built for the tests.
 
 use crate::command::run as run_command;
 use crate::program;
@@ -12,7 +12,7 @@ pub(crate) const EXAMPLE: &str = "simulate";
 pub(crate) fn run(flags: &[String]) -> Result<()> {
     let mut simulate = stage(
         "building the simulation; the first time takes minutes",
-        || program::one_built(program::optimised_example(EXAMPLE).arg("--locked"), EXAMPLE),
+        || program::one_built(program::example(EXAMPLE).arg("--locked"), EXAMPLE),
     )?;
     say("simulating");
     run_command(simulate.args(flags))

@@ -3,7 +3,6 @@
 //! `cargo test` runs one test program at a time. Some of ours wait for most of
 //! theirs, for leases to lapse and gateways to start; so two run at a time here.
 
-use crate::command::cargo;
 use crate::dist;
 use crate::postgres;
 use crate::program;
@@ -44,8 +43,8 @@ pub(crate) fn run(way: Option<Way>, all_gateways: bool, filters: &[String]) -> R
 
 /// The examples in the documentation, which cargo alone can run.
 fn documentation() -> Program {
-    let mut command = cargo();
-    command.args(["test", "--workspace", "--locked", "--doc", "--"]);
+    let mut command = program::optimising("test");
+    command.args(["--workspace", "--locked", "--doc", "--"]);
     Program {
         name: "documentation".to_owned(),
         is_test: true,

@@ -283,7 +283,9 @@ impl Index {
         for entry in page.entries {
             let key = seen(entry);
             let is_known = known.binary_search_by(|known| known.as_str().cmp(key));
-            if is_known.is_err() && self.items.contains_key(key) {
+            if is_known.is_err() && self.items.contains_key(key)
+                || self.has_read(key, entry.entry.revision)
+            {
                 continue;
             }
             if let Some(item) = item(key, entry) {
@@ -298,6 +300,15 @@ impl Index {
                 self.set(&known, None);
             }
         }
+    }
+
+    /// Whether an item waits, and this revision of its record has said when.
+    fn has_read(&self, key: &str, revision: u64) -> bool {
+        let read = match self.item(key) {
+            Some(Item::Waiting { revision, .. }) => *revision,
+            _ => None,
+        };
+        read == Some(revision)
     }
 
     pub(super) fn changes(&self) -> u64 {
