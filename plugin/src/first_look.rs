@@ -13,11 +13,12 @@ use crate::session::Effects;
 use crate::text;
 use alloc::string::ToString;
 
-/// How far two clocks may be apart that nobody has set.
-const CLOCKS_APART_MS: u64 = 300_000;
+/// A clock that is behind by less has not been set back: it is another one.
+const SET_BACK_MS: u64 = 300_000;
 
 /// Reads when this store first looked at a side; if never, it is now. All is by
-/// the side's own clock, in Unix milliseconds; `now_ms` is what it shows.
+/// the side's own clock, in Unix milliseconds; `now_ms` is the latest that it may
+/// show.
 pub(crate) async fn first_look(
     effects: &Effects,
     integration: &str,
@@ -29,10 +30,10 @@ pub(crate) async fn first_look(
     let known = entry
         .as_ref()
         .and_then(|e| text::number(text::of(&e.value)));
-    // If the clock was set back, nobody knows how long ago that was.
-    if let Some(first_ms) = known.filter(|first_ms| *first_ms < now_ms + CLOCKS_APART_MS) {
+    if let Some(first_ms) = known.filter(|first_ms| *first_ms < now_ms + SET_BACK_MS) {
         return first_ms;
     }
+    // Nobody knows how long ago it was, if the clock was set back.
     let precondition = entry.map_or(Precondition::Absent, |e| Precondition::Revision(e.revision));
     let value = now_ms.to_string().into_bytes();
     // Whoever was quicker has looked at the same time.

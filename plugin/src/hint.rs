@@ -1,4 +1,5 @@
-//! What a webhook said, or somebody asked for, kept until the pair it concerns has been worked on.
+//! What a webhook said, a poll or a merge left, or somebody asked for, kept until the pair it
+//! concerns has been worked on.
 
 use crate::Precondition;
 use crate::flashduty::Event;
@@ -70,7 +71,7 @@ impl Hint {
 /// A hint as it is stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Kept {
-    /// When the webhook came, in Unix milliseconds; orders hints of one side.
+    /// When it was left, in Unix milliseconds; orders hints of one side.
     pub(crate) received_ms: u64,
     /// What it said.
     pub(crate) hint: Hint,

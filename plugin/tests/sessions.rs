@@ -505,6 +505,30 @@ fn taken_apart() -> Gateway {
 }
 
 #[test]
+fn a_pair_that_is_joined_again_hears_of_its_record_wherever_the_first_try_was_cut_off() {
+    let mut apart = taken_apart();
+    let names = json!({ "flashduty": INCIDENT, "servicenow": apart.record["sys_id"] });
+    apart.order("link", &names);
+    for steps in 0.. {
+        let mut gateway = apart.clone();
+        gateway.steps = steps;
+        let is_cut_off = gateway.run_work(&format!("f-{INCIDENT}")).is_none();
+        gateway.steps = usize::MAX;
+        assert_eq!(gateway.work(), Verdict::Done);
+        gateway.scheduled.clear();
+        gateway.servicenow(&nothing());
+        assert_eq!(
+            gateway.asked_for(),
+            [format!("prod.f-{INCIDENT}")],
+            "{steps}"
+        );
+        if !is_cut_off {
+            break;
+        }
+    }
+}
+
+#[test]
 fn a_record_that_is_missing_for_a_moment_ends_nothing() {
     let mut gateway = Gateway::linked(&nothing());
     for _ in 0..3 {
@@ -743,8 +767,10 @@ fn incidents_that_were_merged_into_each_other_do_not_send_each_other_for_ever() 
     gateway.scheduled.clear();
     assert_eq!(gateway.work(), Verdict::Done);
     assert_eq!(gateway.asked_for(), [format!("prod.f-{OTHER}")]);
-    assert_eq!(gateway.work(), Verdict::Done);
-    assert_eq!(gateway.asked_for(), [""; 0], "the other one has sent it");
+    gateway.incident["incident_id"] = json!(OTHER);
+    gateway.record = Value::Null;
+    assert_eq!(gateway.work_on(&format!("f-{OTHER}")), Verdict::Done);
+    assert_eq!(gateway.asked_for(), [""; 0], "it was sent itself");
 }
 
 #[test]

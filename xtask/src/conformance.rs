@@ -1,8 +1,8 @@
 //! Puts a gateway to the test of the contract.
 
-use crate::command::cargo;
 use crate::command::run as run_command;
 use crate::component;
+use crate::program;
 use crate::toolchain::Way;
 use anyhow::Result;
 
@@ -11,9 +11,8 @@ pub(crate) fn run(way: Option<Way>, flags: &[String]) -> Result<()> {
     if flags.is_empty() {
         return Ok(());
     }
-    let mut suite = cargo();
+    let mut suite = program::optimising("run");
     suite.args([
-        "run",
         "--quiet",
         "--locked",
         "--package",

@@ -3,7 +3,7 @@
 //! Always for all packages, and with what their tests depend on: which features
 //! a dependency is compiled with depends on who takes part. So what serves the
 //! tests serves the demo and the simulation, and nothing is compiled twice.
-//! What all of them spend their time in is optimised, which `cargo test` leaves.
+//! What all of them spend their time in is optimised, which a plain `cargo test` does not do.
 
 use crate::checkout;
 use crate::command::cargo;
@@ -55,9 +55,10 @@ impl Program {
 }
 
 /// Our own packages that are optimised. What overflows still shows.
-const BUSY: [&str; 6] = [
+const BUSY: [&str; 7] = [
     "integration-gateway",
     "integration-json",
+    "servicenow-sync-fuzz",
     "servicenow-sync-native",
     "servicenow-sync-plugin",
     "servicenow-sync-simulation",
@@ -75,7 +76,7 @@ pub(crate) fn optimising(command: &str) -> Command {
     cargo
 }
 
-/// Has tests built as cargo builds them, which takes further arguments.
+/// Has tests built, which takes further arguments.
 pub(crate) fn tests() -> Command {
     let mut tests = optimising("test");
     tests.arg("--no-run");

@@ -128,26 +128,7 @@ impl Index {
         }
         let Some(mut item) = item else { return };
         match (&mut item, before) {
-            (
-                Item::Waiting {
-                    due,
-                    held,
-                    revision,
-                    ..
-                },
-                before,
-            ) => {
-                // A due time on a clock that was ahead is counted from the first
-                // look, or each look would put it off.
-                if let Some(Item::Waiting {
-                    due: begun,
-                    revision: Some(old),
-                    ..
-                }) = before
-                    && *revision == Some(old)
-                {
-                    *due = begun.min(*due);
-                }
+            (Item::Waiting { due, held, .. }, _) => {
                 let rank = (*due, key.to_owned());
                 match held {
                     None => self.waiting.insert(rank),
@@ -302,13 +283,10 @@ impl Index {
         }
     }
 
-    /// Whether an item waits, and this revision of its record has said when.
+    /// Whether an item waits, and this revision of its record has said when. To
+    /// look again would put off what is due on a clock that is ahead.
     fn has_read(&self, key: &str, revision: u64) -> bool {
-        let read = match self.item(key) {
-            Some(Item::Waiting { revision, .. }) => *revision,
-            _ => None,
-        };
-        read == Some(revision)
+        matches!(self.item(key), Some(Item::Waiting { revision: Some(read), .. }) if *read == revision)
     }
 
     pub(super) fn changes(&self) -> u64 {

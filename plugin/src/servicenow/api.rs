@@ -340,7 +340,8 @@ impl<'a> ServiceNowApi<'a> {
         let what = format!("ServiceNow's {method} {table}");
         let result = self.effects.http(request).await;
         self.heard.set(Heard {
-            clock_ms: clock_ms(&result),
+            // No answer tells nothing of the clock.
+            clock_ms: clock_ms(&result).or(self.clock_ms()),
             total: result
                 .as_ref()
                 .ok()

@@ -24,6 +24,7 @@ use crate::condition;
 use crate::configuration::Trigger;
 use crate::date;
 use crate::far_end::Kind;
+use crate::far_end::SECOND_MS;
 use crate::far_end::Trouble;
 use crate::first_look::first_look;
 use crate::flashduty;
@@ -70,7 +71,7 @@ const CLOCKS_APART_SECONDS: u64 = 300;
 /// what it had not noted in ServiceNow.
 const HOUR_MS: u64 = 3_600_000;
 
-/// Why it is waited for [`first_look`].
+/// Why something waits until so long after the [`first_look`].
 const EARLIER_STORE: &str = "this store is new or was set back, and may have begun this before";
 
 /// A little less than the longest time that Flashduty lists.
@@ -404,7 +405,8 @@ impl Case<'_> {
         };
         // What was in the air then; a search for text may not have found it.
         let clear_ms = first_ms + FLASHDUTY_SETTLES_MS;
-        let window = around(first_ms.saturating_sub(HOUR_MS), clear_ms);
+        let until_ms = clear_ms.max(self.clock_of(Side::Flashduty));
+        let window = around(first_ms.saturating_sub(HOUR_MS), until_ms);
         let listed = self.flashduty.started_in(window, channel).await?;
         let found = signed(&listed, id);
         if found.is_none() {
@@ -416,7 +418,8 @@ impl Case<'_> {
     /// When this store first looked at a side, if an earlier one may have known
     /// an incident of that side which began then.
     async fn known_before(&self, side: Side, began_ms: Option<u64>) -> Option<u64> {
-        let now_ms = self.clock_of(side);
+        // The last answer may be as old as this session.
+        let now_ms = self.clock_of(side) + SECOND_MS + self.elapsed_ms();
         let first_ms = first_look(self.effects, &self.integration.id, side, now_ms).await;
         // What is from the future was dated before the clock was set back.
         let began_later = began_ms.is_some_and(|ms| ms > first_ms && ms <= now_ms);
@@ -683,7 +686,7 @@ impl Case<'_> {
     }
 }
 
-/// A time in seconds of Flashduty's clock, from what the gateway's shows.
+/// A time in seconds of Flashduty's clock, from what another one may have shown.
 fn around(since_ms: u64, until_ms: u64) -> Range<u64> {
     (since_ms / 1000).saturating_sub(CLOCKS_APART_SECONDS)..until_ms / 1000 + CLOCKS_APART_SECONDS
 }

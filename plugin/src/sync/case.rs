@@ -50,9 +50,8 @@ const SNOOZE_MARGIN_MS: u64 = 5_000;
 /// One pair and what has been read about it.
 pub(super) struct Case<'a> {
     pub(super) effects: &'a Effects,
-    /// Everything that was looked at was looked at later. So a wait that was
-    /// over by then was over before the look.
-    pub(super) began_ms: u64,
+    /// When this session began, by the gateway's clock.
+    began_ms: u64,
     pub(super) integration: &'a Integration,
     pub(super) flashduty: FlashdutyApi<'a>,
     pub(super) servicenow: ServiceNowApi<'a>,
@@ -241,11 +240,7 @@ impl<'a> Case<'a> {
                 // A hint that cannot be read is still a hint.
                 let mut kept = json::read(&entry.value).unwrap_or_else(|_| Kept {
                     received_ms: 0,
-                    hint: Hint::Flashduty {
-                        event_type: String::new(),
-                        person: None,
-                        incident: None,
-                    },
+                    hint: Hint::of(""),
                 });
                 if is_replaced && *entity == self.name {
                     kept.hint = Hint::Stale;

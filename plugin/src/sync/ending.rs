@@ -39,22 +39,27 @@ impl Case<'_> {
     }
 
     /// Leaves an incident to itself: what is left is a tombstone under its own
-    /// name. False if it belongs to another pair.
-    pub(super) async fn bury(&self, entity: &Entity, why: &str) -> Result<bool, Stop> {
+    /// name. None if it belongs to another pair.
+    pub(super) async fn bury(&self, entity: &Entity, why: &str) -> Result<Option<Pair>, Stop> {
         let id = &self.integration.id;
         let (key, member_key) = (keys::pair(id, entity), keys::member(id, entity));
         let [entry, member] = self.effects.get([key.clone(), member_key.clone()]).await;
         let pair = entry
             .as_ref()
-            .and_then(|e| json::read::<Pair>(&e.value).ok());
+            .and_then(|e| json::read::<Pair>(&e.value).ok())
+            .unwrap_or_default();
         let name = self.name.to_string();
         if member.as_ref().is_some_and(|m| m.value != name.as_bytes())
-            || pair.is_some_and(|pair| pair.is_linked() || pair.creating.is_some())
+            || pair.is_linked()
+            || pair.creating.is_some()
         {
-            return Ok(false);
+            return Ok(None);
         }
         let tombstone = Pair {
             ended: Some(why.to_owned()),
+            // Whoever joins it again must know.
+            flashduty_unsettled_ms: pair.flashduty_unsettled_ms,
+            servicenow_unsettled_ms: pair.servicenow_unsettled_ms,
             ..Pair::default()
         };
         let value = json::write(&tombstone);
@@ -62,9 +67,13 @@ impl Case<'_> {
             entry.map_or(Precondition::Absent, |e| Precondition::Revision(e.revision));
         let written = self.effects.write(key, precondition, Some(value)).await;
         written.ok_or(Why::Overtaken)?;
-        let member = member.map(|member| (member_key, member.revision));
-        self.effects.delete(member.into_iter().collect());
-        Ok(true)
+        if let Some(member) = member {
+            // Done before it may be written anew: the effects of one step have no order.
+            let precondition = Precondition::Revision(member.revision);
+            let deleted = self.effects.write(member_key, precondition, None).await;
+            deleted.ok_or(Why::Overtaken)?;
+        }
+        Ok(Some(tombstone))
     }
 
     /// Writes a note if that side takes it, whatever else becomes of the pair.

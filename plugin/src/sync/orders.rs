@@ -88,14 +88,22 @@ impl Case<'_> {
             Err(trouble) => return Err(trouble.into()),
         };
         let record = Entity::ServiceNow(sys_id.clone());
-        if !self.bury(&record, "joined to another by hand").await? {
+        let Some(buried) = self.bury(&record, "joined to another by hand").await? else {
             return Ok(Err(format!("{number} belongs to another pair")));
-        }
-        self.pair = Pair {
+        };
+        let pair = &mut self.pair;
+        *pair = Pair {
             number: Some(number),
             by_hand: true,
-            edition: self.pair.edition + 1,
-            history: core::mem::take(&mut self.pair.history),
+            edition: pair.edition + 1,
+            history: core::mem::take(&mut pair.history),
+            // A comment may be on its way since they were a pair.
+            flashduty_unsettled_ms: pair
+                .flashduty_unsettled_ms
+                .max(buried.flashduty_unsettled_ms),
+            servicenow_unsettled_ms: pair
+                .servicenow_unsettled_ms
+                .max(buried.servicenow_unsettled_ms),
             ..Pair::default()
         };
         self.pair.note(self.effects.now_ms(), "joined by hand");

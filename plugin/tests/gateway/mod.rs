@@ -76,6 +76,8 @@ pub(crate) struct Gateway {
     pub(crate) answers: Vec<(&'static str, Vec<u8>)>,
     /// Whether the answers to writes get lost once they are carried out.
     pub(crate) loses_answers: bool,
+    /// What URLs hold that bring no answer.
+    pub(crate) silent: Option<&'static str>,
     /// Whether the incident is not to be seen in Flashduty.
     pub(crate) incident_is_gone: bool,
     /// Whether the record is not to be seen in ServiceNow.
@@ -141,6 +143,7 @@ impl Gateway {
             requests: Vec::new(),
             answers: Vec::new(),
             loses_answers: false,
+            silent: None,
             incident_is_gone: false,
             record_is_gone: false,
             others_acknowledged: false,
@@ -292,7 +295,10 @@ impl Gateway {
             if effects.is_empty() {
                 return None;
             }
-            replies = effects.into_iter().map(|e| self.carry_out(e)).collect();
+            // In whatever order, as the contract has it.
+            let carried_out = effects.into_iter().rev().map(|e| self.carry_out(e));
+            replies = carried_out.collect();
+            replies.reverse();
         }
         panic!("no end after {TURNS} turns: {:?}", self.written);
     }
@@ -360,6 +366,9 @@ impl Gateway {
     fn http(&mut self, request: &HttpRequest) -> Result<Response, HttpFailure> {
         self.requests.push(request.clone());
         let what = format!("{} {}", request.method, request.url);
+        if self.silent.is_some_and(|silent| what.contains(silent)) {
+            return Err(HttpFailure::Unknown("nobody answers".into()));
+        }
         if let Some((_, body)) = self.answers.iter().find(|(part, _)| what.contains(part)) {
             return Ok(Response {
                 status: 200,

@@ -72,6 +72,8 @@ pub(super) struct Instance {
     pub(super) hidden: BTreeSet<String>,
     ids: u64,
     numbers: u64,
+    /// When readers see the newest write.
+    seen_ms: u64,
 }
 
 impl Instance {
@@ -87,6 +89,7 @@ impl Instance {
             hidden: BTreeSet::new(),
             ids: 0,
             numbers: 10_000,
+            seen_ms: 0,
             options,
         }
     }
@@ -156,14 +159,16 @@ impl Instance {
             .filter_map(move |row| row.seen(now_ms))
     }
 
-    /// Stores a record under its `sys_id`. Readers see it after `lag_ms`.
+    /// Stores a record under its `sys_id`. Readers see it after `lag_ms`, and not
+    /// before what was written before it.
     pub(super) fn store(&mut self, table: &str, record: Record, now_ms: u64, lag_ms: u64) {
         let Some(rows) = self.tables.get_mut(table) else {
             return;
         };
         let sys_id = value(&record, "sys_id").to_owned();
         let before = rows.get(&sys_id).and_then(|row| row.seen(now_ms).cloned());
-        let lagging = (lag_ms > 0).then_some((now_ms + lag_ms, before));
+        self.seen_ms = self.seen_ms.max(now_ms + lag_ms);
+        let lagging = (self.seen_ms > now_ms).then_some((self.seen_ms, before));
         rows.insert(sys_id, Row { record, lagging });
     }
 

@@ -120,7 +120,7 @@ pub struct World<R> {
     pub(crate) amnesias: Cell<u64>,
     /// Until when nobody starts a gateway.
     pub(crate) stopped_until_ms: Cell<u64>,
-    /// Whether the store was one meanwhile that had never polled both sides.
+    /// Whether the store was one meanwhile that had not asked both sides yet.
     pub(crate) new_while_stopped: Cell<bool>,
     is_at_peace: Cell<bool>,
 }

@@ -453,6 +453,20 @@ pub(super) const BUGS: &[Bug] = &[
         noticed_by: Tests::In("reconcile"),
     },
     Bug {
+        name: "what was merged into each other sends each other for ever",
+        file: "sync/merged.rs",
+        text: "|| self.hears(&[MERGED]) && !self.hears(&[MERGE, POLL])",
+        instead: "",
+        noticed_by: Tests::In("sessions"),
+    },
+    Bug {
+        name: "an answer that did not come stops the far end's clock",
+        file: "flashduty/api.rs",
+        text: ".or(self.clock_ms.get())",
+        instead: "",
+        noticed_by: Tests::In("reconcile"),
+    },
+    Bug {
         name: "a new store waits for nothing",
         file: "sync/birth.rs",
         text: "(!began_later).then_some(first_ms)",
