@@ -72,7 +72,7 @@ pub(super) struct Instance {
     pub(super) hidden: BTreeSet<String>,
     ids: u64,
     numbers: u64,
-    /// When readers see the newest write.
+    /// When readers see the newest write that lags behind.
     seen_ms: u64,
 }
 
@@ -167,7 +167,9 @@ impl Instance {
         };
         let sys_id = value(&record, "sys_id").to_owned();
         let before = rows.get(&sys_id).and_then(|row| row.seen(now_ms).cloned());
-        self.seen_ms = self.seen_ms.max(now_ms + lag_ms);
+        if lag_ms > 0 {
+            self.seen_ms = self.seen_ms.max(now_ms + lag_ms);
+        }
         let lagging = (self.seen_ms > now_ms).then_some((self.seen_ms, before));
         rows.insert(sys_id, Row { record, lagging });
     }
