@@ -421,8 +421,7 @@ impl Case<'_> {
         // The last answer may be as old as this session.
         let now_ms = self.clock_of(side) + SECOND_MS + self.elapsed_ms();
         let first_ms = first_look(self.effects, &self.integration.id, side, now_ms).await;
-        // What is from the future was dated before the clock was set back.
-        let began_later = began_ms.is_some_and(|ms| ms > first_ms && ms <= now_ms);
+        let began_later = began_ms.is_some_and(|began_ms| began_ms > first_ms);
         (!began_later).then_some(first_ms)
     }
 
