@@ -405,8 +405,7 @@ impl Case<'_> {
         };
         // What was in the air then; a search for text may not have found it.
         let clear_ms = first_ms + FLASHDUTY_SETTLES_MS;
-        let until_ms = clear_ms.max(self.clock_of(Side::Flashduty));
-        let window = around(first_ms.saturating_sub(HOUR_MS), until_ms);
+        let window = around(first_ms.saturating_sub(HOUR_MS), clear_ms);
         let listed = self.flashduty.started_in(window, channel).await?;
         let found = signed(&listed, id);
         if found.is_none() {
