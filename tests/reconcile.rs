@@ -134,8 +134,8 @@ async fn a_new_store_makes_old_incidents_wait_and_new_ones_not() {
         let pushed = f.push_alert(flashduty::PAYMENTS, event, now - 60_000);
         pushed.unwrap().incident_id.unwrap()
     });
-    // Whole seconds are all that Flashduty tells, of its clock as of incidents.
-    tokio::time::sleep(Duration::from_millis(2100)).await;
+    // Whole seconds are all that Flashduty tells.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
     let new = world.alert("new", Status::Critical);
     world.until_record(&new).await.unwrap();
     assert_eq!(world.records_of(&old), [""; 0]);

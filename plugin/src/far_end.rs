@@ -73,9 +73,6 @@ impl Trouble {
     }
 }
 
-/// Clocks of far ends tell whole seconds.
-pub(crate) const SECOND_MS: u64 = 1000;
-
 /// What the far end's own clock shows, in Unix milliseconds, if the answer
 /// tells.
 pub(crate) fn clock_ms(result: &Result<Response, HttpFailure>) -> Option<u64> {

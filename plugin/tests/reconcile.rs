@@ -500,7 +500,7 @@ fn a_new_store_waits_before_it_creates_what_an_earlier_one_may_have_begun() {
     let mut gateway = new_store(-1000);
     let first_ms = gateway.now_ms - 5_000;
     let until_ms = waits_for_an_earlier_store(gateway.work()).expect("it waits");
-    assert_eq!(until_ms, first_ms + 151_000);
+    assert_eq!(until_ms, first_ms + 150_000);
     assert_eq!(gateway.written, []);
     gateway.now_ms = until_ms;
     assert_eq!(gateway.work(), Verdict::Done);
@@ -517,7 +517,7 @@ fn how_long_a_new_store_waits_does_not_depend_on_which_gateways_clock_tells() {
         gateway.ahead_ms = gateway.ahead_ms.map(|ahead_ms| ahead_ms - other_ms);
         let until_ms = waits_for_an_earlier_store(gateway.work()).expect("it waits");
         let far_ms = until_ms.checked_add_signed(gateway.ahead_ms.unwrap());
-        assert_eq!(far_ms, Some(first_ms + 151_000));
+        assert_eq!(far_ms, Some(first_ms + 150_000));
         assert_eq!(gateway.written, []);
     }
 }
@@ -535,7 +535,7 @@ fn what_the_earlier_store_had_in_the_air_is_found_and_not_created_again() {
 
 #[test]
 fn what_began_after_the_first_look_waits_for_nothing() {
-    let mut gateway = new_store(2000);
+    let mut gateway = new_store(1000);
     assert_eq!(gateway.work(), Verdict::Done);
     assert_eq!(gateway.sent("POST incident").len(), 1);
 }
@@ -554,7 +554,7 @@ fn a_first_look_whose_age_a_set_clock_hides_counts_as_now() {
     gateway.now_ms -= 3_600_000;
     gateway.incident["created_at"] = json!(gateway.now_ms / 1000 - 6);
     let until_ms = waits_for_an_earlier_store(gateway.work()).expect("it waits");
-    assert_eq!(until_ms, gateway.now_ms + 151_000);
+    assert_eq!(until_ms, gateway.now_ms + 150_000);
     gateway.now_ms = until_ms;
     assert_eq!(gateway.work(), Verdict::Done);
 }
@@ -565,7 +565,7 @@ fn without_a_poll_the_first_session_is_the_first_look() {
     gateway.incident["created_at"] = json!(gateway.now_ms / 1000 - 1);
     gateway.flashduty("i_new");
     let until_ms = waits_for_an_earlier_store(gateway.work()).expect("it waits");
-    assert_eq!(until_ms, gateway.now_ms + 151_000);
+    assert_eq!(until_ms, gateway.now_ms + 150_000);
 }
 
 #[test]
@@ -582,7 +582,7 @@ fn a_comment_that_was_perhaps_sent_before_the_store_was_set_back_waits_to_appear
         gateway.now_ms += 5_000;
         gateway.flashduty("i_comm");
         let until_ms = waits_for_an_earlier_store(gateway.work()).expect("it waits");
-        assert_eq!(until_ms, first_ms + 151_000);
+        assert_eq!(until_ms, first_ms + 150_000);
         assert_eq!(gateway.written, []);
         if arrives {
             gateway.record["work_notes"] = text.clone();
@@ -652,7 +652,7 @@ fn a_comment_to_flashduty_waits_after_the_store_was_set_back_too() {
         gateway.record["comments"] = json!("1 comment");
         gateway.servicenow(&nothing());
         let until_ms = waits_for_an_earlier_store(gateway.work());
-        assert_eq!(until_ms, waits.then_some(first_ms + 151_000));
+        assert_eq!(until_ms, waits.then_some(first_ms + 150_000));
         assert_eq!(gateway.sent("comment").len(), usize::from(!waits));
         gateway.now_ms = until_ms.unwrap_or(gateway.now_ms);
         assert_eq!(gateway.work(), Verdict::Done);
@@ -682,14 +682,14 @@ fn towards_flashduty_a_new_store_waits_too_and_finds_what_came_of_it() {
     let (mut gateway, pair) = new_record(-1000);
     let first_ms = gateway.now_ms - 5_000;
     let until_ms = waits_for_an_earlier_store(gateway.work_on(&pair)).expect("it waits");
-    assert_eq!(until_ms, first_ms + 121_000);
+    assert_eq!(until_ms, first_ms + 120_000);
     gateway.now_ms = until_ms;
     gateway.incident = incident(1, first_ms + 60_000);
     gateway.incident["description"] = json!(format!("ServiceNow INC1 [snow:{:032x}]", 1));
     assert_eq!(gateway.work_on(&pair), Verdict::Done);
     assert_eq!(gateway.sent("create").len(), 0);
 
-    let (mut gateway, pair) = new_record(2000);
+    let (mut gateway, pair) = new_record(1000);
     gateway.work_on(&pair);
     assert_eq!(gateway.sent("create").len(), 1);
 }
@@ -698,7 +698,7 @@ fn towards_flashduty_a_new_store_waits_too_and_finds_what_came_of_it() {
 fn a_comment_that_may_still_appear_is_waited_for_by_whoever_is_joined_again() {
     let flashduty_born = || (Gateway::linked(&nothing()), format!("f-{INCIDENT}"));
     let servicenow_born = || {
-        let (mut gateway, pair) = new_record(2000);
+        let (mut gateway, pair) = new_record(1000);
         assert_eq!(gateway.work_on(&pair), Verdict::Done);
         (gateway, pair)
     };
@@ -733,7 +733,7 @@ fn a_comment_that_may_still_appear_is_waited_for_by_whoever_is_joined_again() {
 
 #[test]
 fn a_store_that_was_set_back_finds_what_it_created_in_flashduty() {
-    let (mut gateway, pair) = new_record(2000);
+    let (mut gateway, pair) = new_record(1000);
     gateway.incident = incident(1, gateway.now_ms);
     gateway.incident["description"] = json!(format!("ServiceNow INC1 [snow:{:032x}]", 1));
     assert_eq!(gateway.work_on(&pair), Verdict::Done);
@@ -742,7 +742,7 @@ fn a_store_that_was_set_back_finds_what_it_created_in_flashduty() {
 
 #[test]
 fn a_store_that_was_set_back_to_an_earlier_try_waits_for_the_later_one() {
-    let (mut gateway, pair) = new_record(2000);
+    let (mut gateway, pair) = new_record(1000);
     gateway.loses_answers = true;
     assert_ne!(gateway.work_on(&pair), Verdict::Done);
     gateway.loses_answers = false;
@@ -752,7 +752,7 @@ fn a_store_that_was_set_back_to_an_earlier_try_waits_for_the_later_one() {
     gateway.written.clear();
     let first_ms = gateway.now_ms;
     let until_ms = waits_for_an_earlier_store(gateway.work_on(&pair)).expect("it waits");
-    assert_eq!(until_ms, first_ms + 121_000);
+    assert_eq!(until_ms, first_ms + 120_000);
     assert_eq!(gateway.sent("create").len(), 0);
     gateway.now_ms = until_ms;
     assert_eq!(gateway.work_on(&pair), Verdict::Done);

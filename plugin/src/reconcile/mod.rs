@@ -24,7 +24,6 @@ use crate::Retry;
 use crate::Verdict;
 use crate::configuration::Integration;
 use crate::far_end::Kind;
-use crate::far_end::SECOND_MS;
 use crate::far_end::Trouble;
 use crate::first_look::first_look;
 use crate::flashduty::FlashdutyApi;
@@ -195,8 +194,7 @@ impl Poll<'_> {
         if looked.is_none() || begins {
             let clock_ms = self.clock().await?;
             let now_ms = self.effects.now_ms();
-            let latest_ms = clock_ms.unwrap_or(now_ms) + SECOND_MS;
-            first_look(self.effects, id, self.side, latest_ms).await;
+            first_look(self.effects, id, self.side, clock_ms.unwrap_or(now_ms)).await;
             if begins {
                 self.progress.begin(self.side, clock_ms, now_ms);
             }

@@ -24,7 +24,6 @@ use crate::condition;
 use crate::configuration::Trigger;
 use crate::date;
 use crate::far_end::Kind;
-use crate::far_end::SECOND_MS;
 use crate::far_end::Trouble;
 use crate::first_look::first_look;
 use crate::flashduty;
@@ -418,9 +417,10 @@ impl Case<'_> {
     /// an incident of that side which began then.
     async fn known_before(&self, side: Side, began_ms: Option<u64>) -> Option<u64> {
         // The last answer may be as old as this session.
-        let now_ms = self.clock_of(side) + SECOND_MS + self.elapsed_ms();
+        let now_ms = self.clock_of(side) + self.elapsed_ms();
         let first_ms = first_look(self.effects, &self.integration.id, side, now_ms).await;
-        let began_later = began_ms.is_some_and(|began_ms| began_ms > first_ms);
+        // The look was told in whole seconds.
+        let began_later = began_ms.is_some_and(|began_ms| began_ms - began_ms % 1000 > first_ms);
         (!began_later).then_some(first_ms)
     }
 
