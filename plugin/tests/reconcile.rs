@@ -732,6 +732,30 @@ fn a_comment_that_may_still_appear_is_waited_for_by_whoever_is_joined_again() {
 }
 
 #[test]
+fn a_pair_that_is_found_again_from_flashduty_looks_at_both_sides() {
+    let (mut before, pair) = new_record(1000);
+    assert_eq!(before.work_on(&pair), Verdict::Done);
+    let mut gateway = Gateway::new(&nothing());
+    gateway.now_ms = before.now_ms + 60_000;
+    (gateway.incident, gateway.record) = (before.incident, before.record);
+    let row = json!({
+        "sys_id": format!("{:032}", 1),
+        "element_id": gateway.record["sys_id"],
+        "element": "comments",
+        "value": "the users wait",
+        "sys_created_on": stamp(gateway.now_ms),
+        "sys_created_by": "bo",
+    });
+    gateway.rows.insert("sys_journal_field", json!([row]));
+    gateway.record["comments"] = json!("1 comment");
+    let incident = gateway.incident["incident_id"].as_str().unwrap().to_owned();
+    gateway.flashduty("i_assign");
+    assert_eq!(gateway.work_on(&format!("f-{incident}")), Verdict::Done);
+    assert_eq!(gateway.work_on(&pair), Verdict::Done);
+    assert_eq!(gateway.sent("comment").len(), 1);
+}
+
+#[test]
 fn a_store_that_was_set_back_finds_what_it_created_in_flashduty() {
     let (mut gateway, pair) = new_record(1000);
     gateway.incident = incident(1, gateway.now_ms);

@@ -565,6 +565,7 @@ impl Case<'_> {
                 flashduty: Some(id.clone()),
                 servicenow: Some(sys_id.clone()),
                 introduced,
+                linked_ms: self.effects.now_ms(),
                 ..Pair::default()
             };
             let value = json::write(&pair);
