@@ -74,10 +74,14 @@ impl Trouble {
 }
 
 /// What the far end's own clock shows, in Unix milliseconds, if the answer
-/// tells.
-pub(crate) fn clock_ms(result: &Result<Response, HttpFailure>) -> Option<u64> {
-    let date = header(result.as_ref().ok()?, "date")?;
-    u64::try_from(date::http_ms(date)?).ok()
+/// tells; else what is known of it.
+pub(crate) fn clock_ms(
+    result: &Result<Response, HttpFailure>,
+    known_ms: Option<u64>,
+) -> Option<u64> {
+    let date = result.as_ref().ok().and_then(|r| header(r, "date"));
+    let told_ms = date.and_then(date::http_ms);
+    told_ms.and_then(|ms| u64::try_from(ms).ok()).or(known_ms)
 }
 
 /// A header of an answer.

@@ -511,10 +511,8 @@ fn a_new_store_waits_before_it_creates_what_an_earlier_one_may_have_begun() {
 fn how_long_a_new_store_waits_does_not_depend_on_which_gateways_clock_tells() {
     let mut gateway = new_store(-1000);
     let first_ms = gateway.now_ms - 5_000;
-    for other_ms in [120_000, -240_000] {
-        // Another gateway's turn, whose clock shows something else.
-        gateway.now_ms = gateway.now_ms.checked_add_signed(other_ms).unwrap();
-        gateway.ahead_ms = gateway.ahead_ms.map(|ahead_ms| ahead_ms - other_ms);
+    for ahead_ms in [120_000, -240_000] {
+        gateway.hand_over(ahead_ms);
         let until_ms = waits_for_an_earlier_store(gateway.work()).expect("it waits");
         let far_ms = until_ms.checked_add_signed(gateway.ahead_ms.unwrap());
         assert_eq!(far_ms, Some(first_ms + 150_000));
@@ -568,16 +566,22 @@ fn without_a_poll_the_first_session_is_the_first_look() {
     assert_eq!(until_ms, gateway.now_ms + 150_000);
 }
 
+/// With a store that was set back a second after a comment in Flashduty.
+fn set_back_after_a_comment() -> Gateway {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.now_ms += 60_000;
+    gateway.comment("the disk is replaced");
+    gateway.now_ms += 1_000;
+    gateway.set_back();
+    gateway.written.clear();
+    gateway
+}
+
 #[test]
 fn a_comment_that_was_perhaps_sent_before_the_store_was_set_back_waits_to_appear() {
     let mut text = Value::Null;
     for arrives in [false, true] {
-        let mut gateway = Gateway::linked(&nothing());
-        gateway.now_ms += 60_000;
-        gateway.comment("the disk is replaced");
-        gateway.now_ms += 1_000;
-        gateway.set_back();
-        gateway.written.clear();
+        let mut gateway = set_back_after_a_comment();
         let first_ms = gateway.now_ms;
         gateway.now_ms += 5_000;
         gateway.flashduty("i_comm");
@@ -600,20 +604,14 @@ fn a_comment_that_was_perhaps_sent_before_the_store_was_set_back_waits_to_appear
 #[test]
 fn the_gateways_clock_does_not_count_where_a_far_end_tells_nothing_for_once() {
     for wrong_ms in [86_400_000, -86_400_000] {
-        let mut gateway = Gateway::linked(&nothing());
-        gateway.now_ms += 60_000;
-        gateway.comment("the disk is replaced");
-        gateway.now_ms += 1_000;
-        gateway.set_back();
-        gateway.written.clear();
+        let mut gateway = set_back_after_a_comment();
         gateway.flashduty("i_comm");
         gateway.silent = Some("/person/infos");
         // First a gateway whose clock is wrong, then one whose clock is not.
-        for step_ms in [wrong_ms, -wrong_ms] {
-            gateway.now_ms = gateway.now_ms.checked_add_signed(step_ms).unwrap();
-            gateway.ahead_ms = gateway.ahead_ms.map(|ahead_ms| ahead_ms - step_ms);
+        for ahead_ms in [wrong_ms, -wrong_ms] {
+            gateway.hand_over(ahead_ms);
             waits_for_an_earlier_store(gateway.work()).expect("it waits");
-            assert_eq!(gateway.written, [], "{step_ms}");
+            assert_eq!(gateway.written, [], "{ahead_ms}");
         }
     }
 }
@@ -631,6 +629,20 @@ fn a_comment_from_after_the_store_was_set_back_waits_for_nothing() {
     assert_eq!(gateway.sent("PATCH incident").len(), 1);
 }
 
+/// ServiceNow holds a comment that was written then.
+fn servicenow_has_a_comment(gateway: &mut Gateway, written_ms: u64) {
+    let row = json!({
+        "sys_id": format!("{:032}", 1),
+        "element_id": gateway.record["sys_id"],
+        "element": "comments",
+        "value": "the users wait",
+        "sys_created_on": stamp(written_ms),
+        "sys_created_by": "bo",
+    });
+    gateway.rows.insert("sys_journal_field", json!([row]));
+    gateway.record["comments"] = json!("1 comment");
+}
+
 #[test]
 fn a_comment_to_flashduty_waits_after_the_store_was_set_back_too() {
     for (age_ms, waits) in [(1_000, true), (0, false)] {
@@ -640,16 +652,7 @@ fn a_comment_to_flashduty_waits_after_the_store_was_set_back_too() {
         let first_ms = gateway.now_ms;
         gateway.now_ms += 5_000;
         let written_ms = gateway.now_ms - 5_000 * u64::from(waits) - age_ms;
-        let row = json!({
-            "sys_id": format!("{:032}", 1),
-            "element_id": gateway.record["sys_id"],
-            "element": "comments",
-            "value": "the users wait",
-            "sys_created_on": stamp(written_ms),
-            "sys_created_by": "bo",
-        });
-        gateway.rows.insert("sys_journal_field", json!([row]));
-        gateway.record["comments"] = json!("1 comment");
+        servicenow_has_a_comment(&mut gateway, written_ms);
         gateway.servicenow(&nothing());
         let until_ms = waits_for_an_earlier_store(gateway.work());
         assert_eq!(until_ms, waits.then_some(first_ms + 150_000));
@@ -738,16 +741,8 @@ fn a_pair_that_is_found_again_from_flashduty_looks_at_both_sides() {
     let mut gateway = Gateway::new(&nothing());
     gateway.now_ms = before.now_ms + 60_000;
     (gateway.incident, gateway.record) = (before.incident, before.record);
-    let row = json!({
-        "sys_id": format!("{:032}", 1),
-        "element_id": gateway.record["sys_id"],
-        "element": "comments",
-        "value": "the users wait",
-        "sys_created_on": stamp(gateway.now_ms),
-        "sys_created_by": "bo",
-    });
-    gateway.rows.insert("sys_journal_field", json!([row]));
-    gateway.record["comments"] = json!("1 comment");
+    let now_ms = gateway.now_ms;
+    servicenow_has_a_comment(&mut gateway, now_ms);
     let incident = gateway.incident["incident_id"].as_str().unwrap().to_owned();
     gateway.flashduty("i_assign");
     assert_eq!(gateway.work_on(&format!("f-{incident}")), Verdict::Done);

@@ -550,8 +550,7 @@ fn a_gateway_whose_clock_is_a_day_ahead_ends_nothing_that_was_missing_for_a_mome
     gateway.record_is_gone = true;
     gateway.servicenow(&nothing());
     assert_ne!(gateway.work(), Verdict::Done);
-    gateway.now_ms += 86_400_000;
-    gateway.ahead_ms = Some(-86_400_000);
+    gateway.hand_over(86_400_000);
     assert_ne!(gateway.work(), Verdict::Done);
     gateway.record_is_gone = false;
     is_still_in_step(&mut gateway);

@@ -362,8 +362,7 @@ impl<'a> FlashdutyApi<'a> {
         };
         let what = format!("Flashduty's {path}");
         let result = self.effects.http(request).await;
-        // No answer tells nothing of the clock.
-        self.clock_ms.set(clock_ms(&result).or(self.clock_ms.get()));
+        self.clock_ms.set(clock_ms(&result, self.clock_ms.get()));
         let (status, mut envelope) = json_answer(result, &what)?;
         let error = &envelope["error"];
         let code = error["code"].as_str().unwrap_or_default();

@@ -340,8 +340,7 @@ impl<'a> ServiceNowApi<'a> {
         let what = format!("ServiceNow's {method} {table}");
         let result = self.effects.http(request).await;
         self.heard.set(Heard {
-            // No answer tells nothing of the clock.
-            clock_ms: clock_ms(&result).or(self.clock_ms()),
+            clock_ms: clock_ms(&result, self.clock_ms()),
             total: result
                 .as_ref()
                 .ok()

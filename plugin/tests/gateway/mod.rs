@@ -246,6 +246,13 @@ impl Gateway {
         self.ignores_conditions = true;
     }
 
+    /// From now on another gateway is at work, whose clock is so far ahead of
+    /// that of the one before.
+    pub(crate) fn hand_over(&mut self, ahead_ms: i64) {
+        self.now_ms = self.now_ms.checked_add_signed(ahead_ms).unwrap();
+        self.ahead_ms = self.ahead_ms.map(|far_ms| far_ms - ahead_ms);
+    }
+
     /// The store notices that it was set back, and both sides are looked at.
     pub(crate) fn set_back(&mut self) {
         self.store.retain(|key, _| !key.starts_with("unbroken."));

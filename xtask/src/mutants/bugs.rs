@@ -461,8 +461,8 @@ pub(super) const BUGS: &[Bug] = &[
     },
     Bug {
         name: "an answer that did not come stops the far end's clock",
-        file: "flashduty/api.rs",
-        text: ".or(self.clock_ms.get())",
+        file: "far_end.rs",
+        text: ".or(known_ms)",
         instead: "",
         noticed_by: Tests::In("reconcile"),
     },
