@@ -39,6 +39,14 @@ struct Slot {
     change: u64,
 }
 
+impl Slot {
+    /// Whether this is waiting, and this revision of its record has said when. To
+    /// look again would put off what is due on a clock that is ahead.
+    fn has_read(&self, revision: u64) -> bool {
+        matches!(self.item, Item::Waiting { revision: Some(read), .. } if read == revision)
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) enum Item {
     Waiting {
@@ -255,38 +263,35 @@ impl Index {
             Some(key) => Bound::Included(key[PREFIX.len()..].to_owned()),
             None => Bound::Unbounded,
         };
-        let listed = self.items.range((from, to)).filter(|(_, slot)| {
+        let is_settled = |slot: &Slot| {
             let ours = matches!(slot.item, Item::Taken | Item::Running { .. });
             !ours && slot.change <= changes
-        });
+        };
         // Both are in the order of keys.
-        let known: Vec<String> = listed.map(|(key, _)| key.clone()).collect();
+        let mut found = page.entries.iter().map(seen).peekable();
+        let mut is_gone = |key: &str| {
+            while found.next_if(|found| *found < key).is_some() {}
+            found.peek() != Some(&key)
+        };
+        let known = self.items.range((from, to));
+        let gone: Vec<String> = known
+            .filter(|(key, slot)| is_settled(slot) && is_gone(key))
+            .map(|(key, _)| key.clone())
+            .collect();
         for entry in page.entries {
             let key = seen(entry);
-            let is_known = known.binary_search_by(|known| known.as_str().cmp(key));
-            if is_known.is_err() && self.items.contains_key(key)
-                || self.has_read(key, entry.entry.revision)
-            {
+            let revision = entry.entry.revision;
+            let known = self.items.get(key);
+            if known.is_some_and(|slot| !is_settled(slot) || slot.has_read(revision)) {
                 continue;
             }
             if let Some(item) = item(key, entry) {
                 self.set(key, Some(item));
             }
         }
-        for known in known {
-            let found = page
-                .entries
-                .binary_search_by(|entry| seen(entry).cmp(&known));
-            if found.is_err() {
-                self.set(&known, None);
-            }
+        for key in gone {
+            self.set(&key, None);
         }
-    }
-
-    /// Whether an item waits, and this revision of its record has said when. To
-    /// look again would put off what is due on a clock that is ahead.
-    fn has_read(&self, key: &str, revision: u64) -> bool {
-        matches!(self.item(key), Some(Item::Waiting { revision: Some(read), .. }) if *read == revision)
     }
 
     pub(super) fn changes(&self) -> u64 {

@@ -110,6 +110,7 @@ impl Flashduty {
         let incident_id = incident.incident_id.clone();
         let detail = json!({ "severity": incident.severity, "title": incident.title });
         self.incidents.insert(incident_id.clone(), incident);
+        self.next_deadline.take();
         self.tell(&incident_id, actor, EventType::New, detail, now_ms)
     }
 }

@@ -218,6 +218,11 @@ impl Flashduty {
 
     /// The earliest change that time alone will make.
     pub(super) fn next_deadline(&self) -> Option<(u64, String, Deadline)> {
+        let earliest = self.next_deadline.get_or_init(|| self.find_next_deadline());
+        earliest.clone()
+    }
+
+    fn find_next_deadline(&self) -> Option<(u64, String, Deadline)> {
         let mut earliest: Option<(u64, &str, Deadline)> = None;
         for incident in self.incidents.values().filter(|it| it.is_open()) {
             let snooze = incident

@@ -243,6 +243,7 @@ impl Flashduty {
             .get_mut(incident_id)
             .ok_or_else(|| ApiError::not_found("incident", incident_id))?;
         self.lag.remember(incident, now_ms);
+        self.next_deadline.take();
         incident.updated_at = now_ms / 1000;
         Ok(incident)
     }

@@ -102,6 +102,7 @@ impl Flashduty {
         let Some(incident) = self.incidents.remove(incident_id) else {
             return Err(ApiError::not_found("incident", incident_id));
         };
+        self.next_deadline.take();
         for alert_id in incident.alerts {
             if let Some(alert) = self.alerts.remove(&alert_id) {
                 let key = (alert.integration_id, alert.key);

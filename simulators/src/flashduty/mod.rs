@@ -58,6 +58,7 @@ mod webhook;
 #[cfg(test)]
 mod scenarios;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 pub use account::ACCOUNT;
@@ -129,6 +130,8 @@ pub struct Flashduty {
     lag: lag::Lag,
     recent_calls: rate::RecentCalls,
     waiting: custom_action::Waiting,
+    /// Known until something changes that it depends on.
+    next_deadline: OnceCell<Option<(u64, String, handling::Deadline)>>,
 }
 
 impl Flashduty {
@@ -150,6 +153,7 @@ impl Flashduty {
             lag: lag::Lag::default(),
             recent_calls: rate::RecentCalls::default(),
             waiting: custom_action::Waiting::default(),
+            next_deadline: OnceCell::new(),
         }
     }
 
@@ -179,6 +183,7 @@ impl Flashduty {
     /// Sets up more: members, channels, fields. Keys of the maps must agree
     /// with what is in them.
     pub fn account_mut(&mut self) -> &mut Account {
+        self.next_deadline.take();
         &mut self.account
     }
 

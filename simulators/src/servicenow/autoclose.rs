@@ -36,6 +36,11 @@ impl ServiceNow {
 
     /// The incident that is closed next, and when.
     pub(super) fn next_autoclose(&self) -> Option<(u64, String)> {
+        let next = &self.instance.next_autoclose;
+        next.get_or_init(|| self.find_next_autoclose()).clone()
+    }
+
+    fn find_next_autoclose(&self) -> Option<(u64, String)> {
         let days = u64::from(self.instance.options.autoclose_after_days?);
         self.instance
             .records("incident")

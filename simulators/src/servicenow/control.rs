@@ -14,6 +14,7 @@ use super::faults::Fault;
 use super::faults::Span;
 use super::faults::Target;
 use super::faults::WebhookFault;
+use super::instance::JOURNAL;
 use super::parameters::Parameters;
 use super::ui_action::Form;
 use super::ui_action::Race;
@@ -110,7 +111,7 @@ impl ServiceNow {
     fn state(&self) -> Value {
         let instance = &self.instance;
         let incidents: Vec<_> = self.incidents().collect();
-        let journal = instance.records("sys_journal_field").collect::<Vec<_>>();
+        let journal = instance.records(JOURNAL).collect::<Vec<_>>();
         let users: serde_json::Map<_, _> = instance
             .accounts
             .iter()

@@ -1,5 +1,6 @@
 //! The database of an instance, and what can be seen of it.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -18,6 +19,9 @@ pub type Record = BTreeMap<String, String>;
 /// The time at which a reader sees what the database holds: the instance's
 /// own scripts, and the answer to a write, do not lag behind.
 pub(super) const NO_LAG: u64 = u64::MAX;
+
+/// The table with the entries of all journals.
+pub(super) const JOURNAL: &str = "sys_journal_field";
 
 /// The raw value of a column; empty if there is no such column.
 pub(super) fn value<'a>(record: &'a Record, column: &str) -> &'a str {
@@ -74,6 +78,8 @@ pub(super) struct Instance {
     numbers: u64,
     /// When readers see the newest write that lags behind.
     seen_ms: u64,
+    /// Known until an incident changes.
+    pub(super) next_autoclose: OnceCell<Option<(u64, String)>>,
 }
 
 impl Instance {
@@ -90,6 +96,7 @@ impl Instance {
             ids: 0,
             numbers: 10_000,
             seen_ms: 0,
+            next_autoclose: OnceCell::new(),
             options,
         }
     }
@@ -159,6 +166,17 @@ impl Instance {
             .filter_map(move |row| row.seen(now_ms))
     }
 
+    /// The rows of an incident's journal as a reader sees them, in the order of
+    /// [`Instance::all_seen`].
+    pub(super) fn journal_seen(&self, incident: &str, now_ms: u64) -> Vec<&Record> {
+        let rows = self.journals.get(&incident.to_lowercase());
+        let mut ids: Vec<&String> = rows.into_iter().flatten().collect();
+        ids.sort();
+        ids.into_iter()
+            .filter_map(|sys_id| self.seen(JOURNAL, sys_id, now_ms))
+            .collect()
+    }
+
     /// Stores a record under its `sys_id`. Readers see it after `lag_ms`, and not
     /// before what was written before it.
     pub(super) fn store(&mut self, table: &str, record: Record, now_ms: u64, lag_ms: u64) {
@@ -172,6 +190,7 @@ impl Instance {
         }
         let lagging = (self.seen_ms > now_ms).then_some((self.seen_ms, before));
         rows.insert(sys_id, Row { record, lagging });
+        self.next_autoclose.take();
     }
 
     /// Deletes a record and its journal; tells whether there was one.
@@ -180,8 +199,9 @@ impl Instance {
             return false;
         };
         let existed = rows.remove(sys_id).is_some();
+        self.next_autoclose.take();
         if let Some(entries) = self.journals.remove(sys_id)
-            && let Some(rows) = self.tables.get_mut("sys_journal_field")
+            && let Some(rows) = self.tables.get_mut(JOURNAL)
         {
             for entry in entries {
                 rows.remove(&entry);
@@ -211,7 +231,7 @@ impl Instance {
             ]
             .map(|(column, value)| (column.to_owned(), value.to_owned())),
         );
-        self.store("sys_journal_field", record, now_ms, lag_ms);
+        self.store(JOURNAL, record, now_ms, lag_ms);
         let entries = self.journals.entry(incident.to_owned()).or_default();
         entries.push(entry.sys_id.clone());
     }
@@ -220,7 +240,7 @@ impl Instance {
     /// `now_ms`.
     pub(super) fn journal(&self, incident: &str, now_ms: u64) -> Vec<JournalEntry> {
         let ids = self.journals.get(incident).into_iter().flatten();
-        ids.filter_map(|sys_id| self.seen("sys_journal_field", sys_id, now_ms))
+        ids.filter_map(|sys_id| self.seen(JOURNAL, sys_id, now_ms))
             .map(|record| JournalEntry {
                 sys_id: value(record, "sys_id").to_owned(),
                 element: value(record, "element").to_owned(),

@@ -162,19 +162,33 @@ impl Query {
         tested.chain(ordered).any(|field| holds(field))
     }
 
+    /// What a field must be in every record that is found, if the query says so.
+    pub(super) fn required(&self, field: &str) -> Option<&str> {
+        let [clauses] = self.groups.as_slice() else {
+            return None;
+        };
+        clauses.iter().find_map(|clause| match clause.as_slice() {
+            [condition] if condition.field == field => match &condition.test {
+                Test::Equal(value) => Some(value.as_str()),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+
     /// Whether a record is found; `value` gives the raw value of a field.
-    pub(super) fn matches(&self, value: &dyn Fn(&str) -> String) -> bool {
-        let holds = |condition: &Condition| condition.test.holds(&value(&condition.field));
+    pub(super) fn matches<'a>(&self, value: &dyn Fn(&str) -> &'a str) -> bool {
+        let holds = |condition: &Condition| condition.test.holds(value(&condition.field));
         self.groups
             .iter()
             .any(|group| group.iter().all(|clause| clause.iter().any(holds)))
     }
 
     /// Puts records in the order that the query asks for.
-    pub(super) fn sort<T>(&self, records: &mut [T], value: impl Fn(&T, &str) -> String) {
+    pub(super) fn sort<'a, T>(&self, records: &mut [T], value: impl Fn(&T, &str) -> &'a str) {
         records.sort_by(|a, b| {
             for (field, direction) in &self.order {
-                let ordering = compare(&value(a, field), &value(b, field));
+                let ordering = compare(value(a, field), value(b, field));
                 let ordering = match direction {
                     Direction::Ascending => ordering,
                     Direction::Descending => ordering.reverse(),
@@ -323,14 +337,18 @@ impl Test {
 }
 
 fn fold(text: &str) -> String {
-    text.to_lowercase()
+    folded(text).collect()
 }
 
 fn compare(a: &str, b: &str) -> Ordering {
     match (a.parse::<i64>(), b.parse::<i64>()) {
         (Ok(a), Ok(b)) => a.cmp(&b),
-        _ => fold(a).cmp(&fold(b)),
+        _ => folded(a).cmp(folded(b)),
     }
+}
+
+fn folded(text: &str) -> impl Iterator<Item = char> {
+    text.chars().flat_map(char::to_lowercase)
 }
 
 #[cfg(test)]
@@ -343,7 +361,7 @@ mod tests {
 
     /// The numbers of the records that a query finds, in its order.
     fn find_with(mut query: Query) -> Vec<&'static str> {
-        let records: [[(&str, &str); 4]; 4] = [
+        let records: [[(&str, &'static str); 4]; 4] = [
             [
                 ("number", "A"),
                 ("state", "1"),
@@ -369,9 +387,9 @@ mod tests {
                 ("text", "CPU"),
             ],
         ];
-        let value = |record: &[(&str, &str); 4], field: &str| {
+        let value = |record: &[(&str, &'static str); 4], field: &str| {
             let found = record.iter().find(|(name, _)| *name == field);
-            found.map(|(_, value)| (*value).to_owned()).unwrap()
+            found.map(|(_, value)| *value).unwrap()
         };
         query.drop_unknown(|field| ["number", "state", "urgency", "text"].contains(&field));
         let mut found: Vec<_> = records.iter().collect();
@@ -437,6 +455,18 @@ mod tests {
     fn an_unknown_field_is_ignored_so_that_more_is_found() {
         assert_eq!(find("correlation=x"), ["A", "B", "C", "D"]);
         assert_eq!(find("correlation=x^ORstate=6"), ["D"]);
+    }
+
+    #[test]
+    fn what_every_found_record_must_have_is_known_from_the_query() {
+        let required = |text: &str| {
+            let query = Query::parse(text, &|_| None).unwrap();
+            query.required("number").map(str::to_owned)
+        };
+        assert_eq!(required("state=2^number=B").as_deref(), Some("B"));
+        for open in ["number!=B", "number=B^ORstate=2", "number=B^NQstate=2", ""] {
+            assert_eq!(required(open), None, "{open}");
+        }
     }
 
     #[test]

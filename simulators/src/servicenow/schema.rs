@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::custom_field::CustomField;
+use super::instance::JOURNAL;
 
 /// What a column holds, as far as it matters for writing and showing it.
 /// Every value is stored as text.
@@ -135,7 +136,7 @@ const TABLES: &[(&str, &[(&str, Definitions)])] = &[
         "sys_choice",
         &[("sys_choice", SYSTEM), ("sys_choice", CHOICE)],
     ),
-    ("sys_journal_field", &[("sys_journal_field", JOURNAL_ENTRY)]),
+    (JOURNAL, &[(JOURNAL, JOURNAL_ENTRY)]),
     (
         "sys_dictionary",
         &[("sys_dictionary", SYSTEM), ("sys_dictionary", DICTIONARY)],

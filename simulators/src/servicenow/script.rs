@@ -400,13 +400,12 @@ impl State {
             }
         };
         query.drop_unknown(|path| instance.schema.walk(table, path).is_some());
-        let raw =
-            |record: &&Record, path: &str| instance.raw(table, record, path, NO_LAG).to_owned();
+        let raw = |record, path: &str| instance.raw(table, record, path, NO_LAG);
         let mut found: Vec<&Record> = instance
             .records(table)
             .filter(|record| query.matches(&|path| raw(record, path)))
             .collect();
-        query.sort(&mut found, raw);
+        query.sort(&mut found, |record, path| raw(record, path));
         let limit = limit.and_then(|limit| usize::try_from(limit).ok());
         found.truncate(limit.unwrap_or(usize::MAX));
         json!(found)

@@ -7,6 +7,7 @@ use super::ServiceNow;
 use super::answer;
 use super::answer::header;
 use super::display::View;
+use super::instance::JOURNAL;
 use super::instance::NO_LAG;
 use super::instance::Record;
 use super::instance::value;
@@ -194,11 +195,12 @@ impl ServiceNow {
         if dropped && instance.options.invalid_query_returns_no_rows {
             return Ok(Vec::new());
         }
-        let raw = |record, path: &str| instance.raw(table, record, path, call.now_ms).to_owned();
-        let mut found: Vec<_> = instance
-            .all_seen(table, call.now_ms)
-            .filter(|record| query.matches(&|path| raw(record, path)))
-            .collect();
+        let raw = |record, path: &str| instance.raw(table, record, path, call.now_ms);
+        let mut found: Vec<_> = match query.required("element_id") {
+            Some(incident) if table == JOURNAL => instance.journal_seen(incident, call.now_ms),
+            _ => instance.all_seen(table, call.now_ms).collect(),
+        };
+        found.retain(|record| query.matches(&|path| raw(record, path)));
         query.sort(&mut found, |record, path| raw(record, path));
         Ok(found)
     }

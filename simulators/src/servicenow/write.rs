@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use super::incident;
 use super::incident::Writing;
 use super::instance::Instance;
+use super::instance::JOURNAL;
 use super::instance::JournalEntry;
 use super::instance::Record;
 use super::instance::value;
@@ -178,7 +179,7 @@ impl Instance {
         }
         match table {
             "incident" => session.may_read_incidents() && !self.hidden.contains(sys_id),
-            "sys_journal_field" => session.may_read_incidents() && !self.options.hide_journal,
+            JOURNAL => session.may_read_incidents() && !self.options.hide_journal,
             "sys_choice" => !self.options.hide_choices,
             _ => true,
         }
@@ -324,7 +325,7 @@ fn may_write(table: &str, session: &Session) -> bool {
         "incident" => session.may_write_incidents(),
         // Entries come about by writing to the record they belong to, and
         // the columns of the simulator are fixed by its options.
-        "sys_journal_field" | "sys_dictionary" => false,
+        JOURNAL | "sys_dictionary" => false,
         _ => session.is_admin(),
     }
 }
