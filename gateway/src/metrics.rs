@@ -4,15 +4,19 @@
 //! allowed one, and the rest are words from this crate. What strangers send is
 //! counted, never named.
 
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::encoding::EncodeMetric;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use std::fmt;
 
-/// Counters and gauges of a gateway.
+/// Counters and gauges of a gateway. A clone counts the same.
+#[derive(Clone)]
 pub struct Metrics {
-    registry: Registry,
     webhooks: Family<Labels, Counter>,
     answer_seconds: Histogram,
     sessions: Family<Labels, Counter>,
@@ -37,8 +41,7 @@ fn labels<const N: usize>(labels: [(&'static str, &str); N]) -> Labels {
 
 impl Metrics {
     pub(crate) fn new() -> Self {
-        let mut metrics = Self {
-            registry: Registry::with_prefix("gateway"),
+        let metrics = Self {
             webhooks: Family::default(),
             answer_seconds: Histogram::new([
                 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0,
@@ -53,52 +56,6 @@ impl Metrics {
             reloads: Family::default(),
             configured: Gauge::default(),
         };
-        let registry = &mut metrics.registry;
-        registry.register(
-            "webhooks",
-            "Requests received, by configured path and what became of them",
-            metrics.webhooks.clone(),
-        );
-        registry.register(
-            "webhook_answer_seconds",
-            "Time until a received request was answered",
-            metrics.answer_seconds.clone(),
-        );
-        registry.register(
-            "sessions",
-            "Sessions of the plugin, by what opened them and how they ended",
-            metrics.sessions.clone(),
-        );
-        registry.register(
-            "session_seconds",
-            "Wall time of sessions",
-            metrics.session_seconds.clone(),
-        );
-        registry.register(
-            "http_requests",
-            "Requests that the plugin asked for, by origin and outcome; held and refused ones were not sent",
-            metrics.requests.clone(),
-        );
-        registry.register(
-            "work_items",
-            "Work by state: due now, waiting for its time, running, parked",
-            metrics.work.clone(),
-        );
-        registry.register(
-            "gates_closed",
-            "Gates that hold back requests, by origin and what closed them",
-            metrics.gates.clone(),
-        );
-        registry.register(
-            "configuration_reloads",
-            "Configurations read anew while running, by what became of them",
-            metrics.reloads.clone(),
-        );
-        registry.register(
-            "configuration_timestamp_seconds",
-            "Unix time since which the configuration is in force",
-            metrics.configured.clone(),
-        );
         // So that an increase shows from the first one on.
         for outcome in ["applied", "refused"] {
             drop(
@@ -164,14 +121,80 @@ impl Metrics {
     /// All metrics in the OpenMetrics text format, whose media type is
     /// [`Metrics::CONTENT_TYPE`].
     pub fn encode(&self) -> String {
+        let mut registry = Registry::with_prefix("gateway");
+        registry.register_collector(Box::new(self.clone()));
         let mut text = String::new();
         // Writing into a string does not fail.
-        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
         text
     }
 
     /// The media type of [`Metrics::encode`].
     pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+}
+
+/// A metric that is registered as itself brings its numbers' `Debug` along, which
+/// takes some twenty thousand bytes of a component.
+impl Collector for Metrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut encode = |name: &str, help: &str, metric: &dyn EncodeMetric| {
+            if metric.is_empty() {
+                return Ok(());
+            }
+            metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+        };
+        encode(
+            "webhooks",
+            "Requests received, by configured path and what became of them.",
+            &self.webhooks,
+        )?;
+        encode(
+            "webhook_answer_seconds",
+            "Time until a received request was answered.",
+            &self.answer_seconds,
+        )?;
+        encode(
+            "sessions",
+            "Sessions of the plugin, by what opened them and how they ended.",
+            &self.sessions,
+        )?;
+        encode(
+            "session_seconds",
+            "Wall time of sessions.",
+            &self.session_seconds,
+        )?;
+        encode(
+            "http_requests",
+            "Requests that the plugin asked for, by origin and outcome; held and refused ones were not sent.",
+            &self.requests,
+        )?;
+        encode(
+            "work_items",
+            "Work by state: due now, waiting for its time, running, parked.",
+            &self.work,
+        )?;
+        encode(
+            "gates_closed",
+            "Gates that hold back requests, by origin and what closed them.",
+            &self.gates,
+        )?;
+        encode(
+            "configuration_reloads",
+            "Configurations read anew while running, by what became of them.",
+            &self.reloads,
+        )?;
+        encode(
+            "configuration_timestamp_seconds",
+            "Unix time since which the configuration is in force.",
+            &self.configured,
+        )
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
 }
 
 fn set(gauges: &Family<Labels, Gauge>, labels: &Labels, count: usize) {

@@ -82,11 +82,12 @@ impl Reload {
             match self.reload() {
                 Ok(()) => tracing::info!("the new configuration is in force"),
                 Err(error) => {
-                    self.gateway.count_refused_configuration();
                     for line in error.to_string().lines() {
                         tracing::error!("{line}");
                     }
                     tracing::error!("the old configuration stays in force");
+                    // Last: whoever sees it counted finds the reason in the log.
+                    self.gateway.count_refused_configuration();
                 }
             }
         }
