@@ -7,7 +7,9 @@ use serde_json::json;
 use simulators::flashduty;
 use simulators::flashduty::Action;
 use simulators::flashduty::Mishaps;
+use simulators::flashduty::NewIncident;
 use simulators::flashduty::PlannedFault;
+use simulators::flashduty::Severity;
 use simulators::flashduty::Status;
 use simulators::servicenow;
 use simulators::servicenow::Fault;
@@ -83,7 +85,29 @@ async fn a_creation_that_certainly_did_not_happen_is_repeated_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_incident_that_was_created_before_the_connection_broke_is_found() {
-    let world = World::start(Setting::default()).await.unwrap();
+    one_incident_among(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_found_in_a_storm_of_others() {
+    one_incident_among(2100).await;
+}
+
+/// A creation whose answer is lost brings one incident, as many as there are
+/// that began just before.
+async fn one_incident_among(others: usize) {
+    let setting = Setting {
+        direction: "from-servicenow",
+        ..Setting::default()
+    };
+    let world = World::start(setting).await.unwrap();
+    world.flashduty.poke(|f, now_ms| {
+        for other in 0..others {
+            let title = format!("Alert {other}");
+            let new = NewIncident::new(&title, Severity::Info, flashduty::PAYMENTS);
+            f.create(flashduty::ANA, new, now_ms).unwrap();
+        }
+    });
     let fault = PlannedFault::next(flashduty::Fault::CommitThenConnectionClosed, 1);
     world
         .flashduty
@@ -96,7 +120,8 @@ async fn an_incident_that_was_created_before_the_connection_broke_is_found() {
         .await
         .unwrap();
     world.settled().await.unwrap();
-    assert_eq!(world.flashduty.simulator().incidents().count(), 1);
+    let incidents = world.flashduty.simulator().incidents().count();
+    assert_eq!(incidents, others + 1);
     assert_eq!(world.servicenow.simulator().incidents().count(), 1);
 }
 

@@ -329,7 +329,10 @@ fn pool(config: Config, notices: bool) -> Result<Pool, OpenPostgresError> {
             Box::pin(async move {
                 match tokio::time::timeout(PATIENCE, prepare(client, notices)).await {
                     Ok(prepared) => prepared.map_err(HookError::Backend),
-                    Err(_) => Err(HookError::message("no answer in time")),
+                    Err(_) => Err(HookError::message(format!(
+                        "no answer within {} s",
+                        PATIENCE.as_secs()
+                    ))),
                 }
             })
         }))

@@ -164,31 +164,6 @@ impl<'a> FlashdutyApi<'a> {
             .map_err(|e| Kind::Unknown.because(format!("Flashduty's /incident/create: {e}")))
     }
 
-    /// The incidents of a channel that started in a time, in seconds: when they
-    /// were created, for those that came through the API.
-    pub(crate) async fn started_in(
-        &self,
-        seconds: Range<u64>,
-        channel: i64,
-    ) -> Result<Vec<Incident>, Trouble> {
-        let mut found = Vec::new();
-        let mut after = None;
-        for _ in 0..MAX_PAGES {
-            let page = self
-                .list(seconds.clone(), &[channel], after.as_deref(), None)
-                .await?;
-            found.extend(page.incidents);
-            after = page.next;
-            if after.is_none() {
-                return Ok(found);
-            }
-        }
-        Err(Kind::Refused.because(format!(
-            "expected at most {} incidents in channel {channel} while one is looked for",
-            MAX_PAGES * 100
-        )))
-    }
-
     /// A page of the incidents that started in a time, of at most 31 days, in
     /// these channels, in all if there are none; only those with a text, if one
     /// is given.

@@ -76,6 +76,10 @@ const EARLIER_STORE: &str = "this store is new or was set back, and may have beg
 /// A little less than the longest time that Flashduty lists.
 const MONTH_MS: u64 = 30 * 24 * HOUR_MS;
 
+/// How many pages of 100 incidents are looked through for one: what a storm of
+/// alerts may open in an hour, and what a session has time for.
+const MAX_PAGES: u32 = 100;
+
 /// What became of an incident without a counterpart.
 pub(super) enum Birth {
     /// The pair is complete.
@@ -375,22 +379,22 @@ impl Case<'_> {
         if self.is_dry {
             return Ok(None);
         }
-        let channel = self.channel();
         let now_ms = self.effects.now_ms();
         let creating = self.pair.creating.clone();
         if let Some(creating) = creating.filter(|creating| creating.sent > 0) {
             let last_ms = creating.sent_ms + FLASHDUTY_SETTLES_MS;
             let window = around(creating.since_ms, last_ms);
-            let listed = self.flashduty.started_in(window, channel).await?;
-            if let Some(found) = signed(&listed, id) {
-                return Ok(Some(found));
+            let found = self.find_signed(id, window).await?;
+            if found.is_some() {
+                return Ok(found);
             }
             self.wait_until_settled(Side::Flashduty).await?;
         } else {
             // Not sent, as far as this store knows.
             let window = around(now_ms.saturating_sub(MONTH_MS), now_ms);
             let text = Some(id.as_str());
-            let listed = self.flashduty.list(window, &[channel], None, text).await?;
+            let channels = [self.channel()];
+            let listed = self.flashduty.list(window, &channels, None, text).await?;
             if let Some(found) = signed(&listed.incidents, id) {
                 return Ok(Some(found));
             }
@@ -405,12 +409,40 @@ impl Case<'_> {
         // What was in the air then; a search for text may not have found it.
         let clear_ms = first_ms + FLASHDUTY_SETTLES_MS;
         let window = around(first_ms.saturating_sub(HOUR_MS), clear_ms);
-        let listed = self.flashduty.started_in(window, channel).await?;
-        let found = signed(&listed, id);
+        let found = self.find_signed(id, window).await?;
         if found.is_none() {
             self.wait_until(Side::ServiceNow, clear_ms, EARLIER_STORE)?;
         }
         Ok(found)
+    }
+
+    /// The incident that is signed with a `sys_id`, among those of the channel that
+    /// started in a time, in seconds: when they were created, for those that came
+    /// through the API.
+    async fn find_signed(
+        &self,
+        id: &SysId,
+        seconds: Range<u64>,
+    ) -> Result<Option<IncidentId>, Stop> {
+        let channel = self.channel();
+        let mut after = None;
+        for _ in 0..MAX_PAGES {
+            let page = self
+                .flashduty
+                .list(seconds.clone(), &[channel], after.as_deref(), None)
+                .await?;
+            let found = signed(&page.incidents, id);
+            after = page.next;
+            if found.is_some() || after.is_none() {
+                return Ok(found);
+            }
+        }
+        Err(Why::Park(format!(
+            "more than {} incidents began in channel {channel} about then, too many to look for one: \
+             link the two by hand",
+            MAX_PAGES * 100
+        ))
+        .into())
     }
 
     /// When this store first looked at a side, if an earlier one may have known
