@@ -529,6 +529,37 @@ fn a_pair_that_is_joined_again_hears_of_its_record_wherever_the_first_try_was_cu
 }
 
 #[test]
+fn no_order_is_found_again_after_the_next_wherever_either_was_cut_off() {
+    let linked = Gateway::linked(&nothing());
+    let record = linked.record["sys_id"].clone();
+    let names = json!({ "flashduty": INCIDENT, "servicenow": record });
+    let pair = format!("f-{INCIDENT}");
+    let mut both_were_cut_off = 0;
+    for (apart, joined) in (0..10).flat_map(|apart| (0..20).map(move |joined| (apart, joined))) {
+        let mut gateway = linked.clone();
+        let mut done = |order: &str, name: &Value, steps| {
+            gateway.order(order, name);
+            gateway.steps = steps;
+            let done = gateway.run_work(&pair).is_some();
+            gateway.steps = usize::MAX;
+            done
+        };
+        // By the record's name, which the pair has no longer once it is apart.
+        let is_apart = done("unlink", &json!({ "servicenow": record }), apart);
+        let is_joined = done("link", &names, joined);
+        both_were_cut_off += usize::from(!is_apart && !is_joined);
+        assert_eq!(gateway.work(), Verdict::Done);
+        gateway.servicenow(&nothing());
+        assert_eq!(gateway.work(), Verdict::Done);
+        gateway.scheduled.clear();
+        gateway.servicenow(&nothing());
+        let expected = [format!("prod.{pair}")];
+        assert_eq!(gateway.asked_for(), expected, "{apart} and {joined} steps");
+    }
+    assert!(both_were_cut_off > 20, "{both_were_cut_off}");
+}
+
+#[test]
 fn a_record_that_is_missing_for_a_moment_ends_nothing() {
     let mut gateway = Gateway::linked(&nothing());
     for _ in 0..3 {

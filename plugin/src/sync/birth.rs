@@ -76,7 +76,7 @@ const EARLIER_STORE: &str = "this store is new or was set back, and may have beg
 /// A little less than the longest time that Flashduty lists.
 const MONTH_MS: u64 = 30 * 24 * HOUR_MS;
 
-/// How many pages of 100 incidents are looked through for one: what a storm of
+/// How many pages of 100 incidents are looked through for one: more than a storm of
 /// alerts may open in an hour, and what a session has time for.
 const MAX_PAGES: u32 = 100;
 
@@ -438,9 +438,7 @@ impl Case<'_> {
             }
         }
         Err(Why::Park(format!(
-            "more than {} incidents began in channel {channel} about then, too many to look for one: \
-             link the two by hand",
-            MAX_PAGES * 100
+            "more than 10000 incidents began in channel {channel} then: link the two by hand"
         ))
         .into())
     }

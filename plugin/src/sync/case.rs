@@ -35,7 +35,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 /// How many hints are taken into one session; the rest waits for the next.
-const HINTS: u32 = 200;
+pub(super) const HINTS: u32 = 200;
 
 /// How long readers of ServiceNow may not see what was written: an instance may
 /// let a replica of its database answer them.
@@ -73,7 +73,8 @@ pub(super) struct Case<'a> {
     /// The version in which writes of ours left the record, if nobody else's
     /// came in between.
     record_left: Option<String>,
-    hints: Vec<(String, u64, Kept)>,
+    /// Under which keys, at which revisions; oldest first.
+    pub(super) hints: Vec<(String, u64, Kept)>,
     /// As read in this session and not changed since.
     pub(super) incident: Option<Incident>,
     /// As read in this session and not changed since.

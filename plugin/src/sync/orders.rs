@@ -4,14 +4,16 @@
 
 use super::Stop;
 use super::case::Case;
+use super::case::HINTS;
 use crate::Level;
 use crate::hint::Hint;
+use crate::keys;
 use crate::keys::Entity;
 use crate::pair::Base;
 use crate::pair::Pair;
 use crate::servicenow::SysId;
 use alloc::string::String;
-use alloc::vec::Vec;
+use alloc::vec;
 
 impl Case<'_> {
     /// Whether a person asked for the incident to be sent to ServiceNow.
@@ -19,26 +21,29 @@ impl Case<'_> {
         self.hints().any(|hint| *hint == Hint::Trigger)
     }
 
-    /// Joins and takes apart, in the order asked.
+    /// Joins and takes apart, in the order asked. Each order is gone before anything
+    /// comes of the next: none may be found again without those that followed it.
     pub(super) async fn obey(&mut self) -> Result<(), Stop> {
         if self.is_dry {
             return Ok(());
         }
-        let orders = self.hints().filter_map(|hint| match hint {
-            Hint::Link { servicenow } => Some(Some(servicenow.clone())),
-            Hint::Unlink => Some(None),
-            _ => None,
-        });
-        for order in orders.collect::<Vec<_>>() {
-            let Some(sys_id) = order else {
-                if self.pair.is_linked() {
+        for (key, revision, kept) in core::mem::take(&mut self.hints) {
+            match kept.hint {
+                Hint::Link { servicenow } => {
+                    if let Err(why) = self.join(&servicenow).await? {
+                        self.tell_who_asked(&why).await?;
+                    }
+                }
+                Hint::Unlink if self.pair.is_linked() => {
                     self.end("unlinked by an operator").await?;
                 }
-                continue;
-            };
-            if let Err(why) = self.join(&sys_id).await? {
-                self.tell_who_asked(&why).await?;
+                Hint::Unlink => {}
+                _ => {
+                    self.hints.push((key, revision, kept));
+                    continue;
+                }
             }
+            self.effects.delete(vec![(key, revision)]);
         }
         Ok(())
     }
@@ -91,6 +96,12 @@ impl Case<'_> {
         let Some(buried) = self.bury(&record, "joined to another by hand").await? else {
             return Ok(Err(format!("{number} belongs to another pair")));
         };
+        // What was said of it before was not said to this pair: an order above all.
+        let hints = keys::hints(&self.integration.id, &record);
+        let page = self.effects.scan(hints, None, HINTS).await;
+        let hints = page.entries.into_iter();
+        self.effects
+            .delete(hints.map(|hint| (hint.key, hint.entry.revision)).collect());
         let pair = &mut self.pair;
         *pair = Pair {
             number: Some(number),
