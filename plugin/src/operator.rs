@@ -115,10 +115,10 @@ async fn carry_out(
             Err((409, format!("{name} is not linked: {why}")))
         }
         _ => {
-            order(&asked, Some(Hint::Unlink)).await?;
             // The side that does not name the pair belongs to none afterwards.
             let about = Entity::parse(&name).unwrap_or(asked.about);
             let asked = Asked { about, ..asked };
+            order(&asked, Some(Hint::Unlink)).await?;
             asked
                 .outcome("unlinked", &|pair| pair.ended.is_some())
                 .await

@@ -544,7 +544,6 @@ fn no_order_is_found_again_after_the_next_wherever_either_was_cut_off() {
             gateway.steps = usize::MAX;
             done
         };
-        // By the record's name, which the pair has no longer once it is apart.
         let is_apart = done("unlink", &json!({ "servicenow": record }), apart);
         let is_joined = done("link", &names, joined);
         both_were_cut_off += usize::from(!is_apart && !is_joined);
@@ -557,6 +556,49 @@ fn no_order_is_found_again_after_the_next_wherever_either_was_cut_off() {
         assert_eq!(gateway.asked_for(), expected, "{apart} and {joined} steps");
     }
     assert!(both_were_cut_off > 20, "{both_were_cut_off}");
+}
+
+#[test]
+fn what_was_ordered_of_the_pair_that_a_record_had_before_is_not_obeyed_by_the_next() {
+    let mut gateway = taken_apart();
+    let record = gateway.record["sys_id"].as_str().unwrap().to_owned();
+    // Of a pair with the record's name, whose session came to no end.
+    let left = json!({ "received_ms": 1, "hint": "unlink" });
+    gateway.store(&format!("hint.prod.s-{record}.1-order"), &left);
+    let names = json!({ "flashduty": INCIDENT, "servicenow": record });
+    gateway.order("link", &names);
+    assert_eq!(gateway.work(), Verdict::Done);
+    for _ in 0..2 {
+        gateway.scheduled.clear();
+        gateway.servicenow(&nothing());
+        assert_eq!(gateway.asked_for(), [format!("prod.f-{INCIDENT}")]);
+        assert_eq!(gateway.work(), Verdict::Done);
+    }
+}
+
+#[test]
+fn a_pair_is_taken_apart_by_its_records_name_wherever_that_is_cut_off_and_a_webhook_comes() {
+    let linked = Gateway::linked(&nothing());
+    let record = linked.record["sys_id"].as_str().unwrap();
+    for steps in 0..10 {
+        let mut gateway = linked.clone();
+        gateway.order("unlink", &json!({ "servicenow": record }));
+        gateway.steps = steps;
+        gateway.run_work(&format!("f-{INCIDENT}"));
+        gateway.steps = usize::MAX;
+        gateway.scheduled.clear();
+        gateway.servicenow(&nothing());
+        for work in gateway.asked_for() {
+            let pair = work.strip_prefix("prod.").unwrap();
+            assert_eq!(gateway.work_on(pair), Verdict::Done);
+        }
+        assert_eq!(gateway.work(), Verdict::Done);
+        gateway.written.clear();
+        gateway.incident["title"] = json!("disk very full");
+        gateway.flashduty("i_r_title");
+        assert_eq!(gateway.work(), Verdict::Done);
+        assert_eq!(gateway.written, [], "{steps} steps");
+    }
 }
 
 #[test]

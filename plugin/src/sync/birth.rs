@@ -76,8 +76,8 @@ const EARLIER_STORE: &str = "this store is new or was set back, and may have beg
 /// A little less than the longest time that Flashduty lists.
 const MONTH_MS: u64 = 30 * 24 * HOUR_MS;
 
-/// How many pages of 100 incidents are looked through for one: more than a storm of
-/// alerts may open in an hour, and what a session has time for.
+/// How many pages of 100 incidents are looked through for one. At the usual pace a
+/// session has time for them.
 const MAX_PAGES: u32 = 100;
 
 /// What became of an incident without a counterpart.
@@ -438,7 +438,7 @@ impl Case<'_> {
             }
         }
         Err(Why::Park(format!(
-            "more than 10000 incidents began in channel {channel} then: link the two by hand"
+            "channel {channel} had over 10000 incidents then, too many to look for one"
         ))
         .into())
     }

@@ -243,7 +243,7 @@ impl<'a> Case<'a> {
                     received_ms: 0,
                     hint: Hint::of(""),
                 });
-                if is_replaced && *entity == self.name {
+                if is_replaced && *entity == self.name && !matches!(kept.hint, Hint::Unlink) {
                     kept.hint = Hint::Stale;
                 }
                 let at = self

@@ -21,29 +21,29 @@ impl Case<'_> {
         self.hints().any(|hint| *hint == Hint::Trigger)
     }
 
-    /// Joins and takes apart, in the order asked. Each order is gone before anything
-    /// comes of the next: none may be found again without those that followed it.
+    /// Joins and takes apart, in the order asked. An order is deleted with the first
+    /// effect of what follows it, so that it is never found again without that.
     pub(super) async fn obey(&mut self) -> Result<(), Stop> {
         if self.is_dry {
             return Ok(());
         }
-        for (key, revision, kept) in core::mem::take(&mut self.hints) {
-            match kept.hint {
-                Hint::Link { servicenow } => {
-                    if let Err(why) = self.join(&servicenow).await? {
-                        self.tell_who_asked(&why).await?;
-                    }
+        let mut next = 0;
+        while let Some((key, revision, kept)) = self.hints.get(next) {
+            next += 1;
+            let order = match &kept.hint {
+                Hint::Link { servicenow } => Some(servicenow.clone()),
+                Hint::Unlink => None,
+                _ => continue,
+            };
+            let obeyed = vec![(key.clone(), *revision)];
+            if let Some(sys_id) = order {
+                if let Err(why) = self.join(&sys_id).await? {
+                    self.tell_who_asked(&why).await?;
                 }
-                Hint::Unlink if self.pair.is_linked() => {
-                    self.end("unlinked by an operator").await?;
-                }
-                Hint::Unlink => {}
-                _ => {
-                    self.hints.push((key, revision, kept));
-                    continue;
-                }
+            } else if self.pair.is_linked() {
+                self.end("unlinked by an operator").await?;
             }
-            self.effects.delete(vec![(key, revision)]);
+            self.effects.delete(obeyed);
         }
         Ok(())
     }

@@ -78,7 +78,7 @@ pub(super) struct Instance {
     numbers: u64,
     /// When readers see the newest write that lags behind.
     seen_ms: u64,
-    /// Known until an incident changes.
+    /// Known until something changes that it depends on.
     pub(super) next_autoclose: OnceCell<Option<(u64, String)>>,
 }
 

@@ -136,6 +136,7 @@ impl ServiceNow {
     /// have no more effect: users, seed, language of the choices, resolution
     /// codes and custom fields.
     pub fn options_mut(&mut self) -> &mut Options {
+        self.instance.next_autoclose.take();
         &mut self.instance.options
     }
 

@@ -341,6 +341,13 @@ pub(super) const BUGS: &[Bug] = &[
         noticed_by: Tests::In("sessions"),
     },
     Bug {
+        name: "an order obeyed once more after the next",
+        file: "sync/orders.rs",
+        text: "let hints = page.entries.into_iter();",
+        instead: "let hints = page.entries.into_iter().take(0);",
+        noticed_by: Tests::In("sessions"),
+    },
+    Bug {
         name: "a note written again",
         file: "sync/notes.rs",
         text: ".partition(|(mark, _)| record.journals_contain(mark));",
