@@ -200,6 +200,7 @@ impl Visit for Fields {
         self.put(field, value.into());
     }
 
+    // Else it would go to `record_debug`, and bring the code for that along.
     fn record_f64(&mut self, field: &Field, value: f64) {
         self.put(field, value.into());
     }

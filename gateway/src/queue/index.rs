@@ -267,7 +267,7 @@ impl Index {
             let ours = matches!(slot.item, Item::Taken | Item::Running { .. });
             !ours && slot.change <= changes
         };
-        // The page is in the order of keys, as what is known.
+        // The page and what is known are both in the order of keys.
         let mut found = page.entries.iter().map(seen).peekable();
         let mut is_gone = |key: &str| {
             while found.next_if(|found| *found < key).is_some() {}

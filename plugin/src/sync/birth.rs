@@ -438,7 +438,8 @@ impl Case<'_> {
             }
         }
         Err(Why::Park(format!(
-            "channel {channel} had over 10000 incidents then, too many to look for one"
+            "channel {channel} had over {} incidents then, too many to look for one",
+            MAX_PAGES * 100
         ))
         .into())
     }
