@@ -58,7 +58,8 @@ pub struct Pair {
     pub edition: u64,
     /// Comments that are on both sides.
     pub carried: Carried,
-    /// When the two were linked, in Unix milliseconds; 0 if that is not known.
+    /// When the two were linked, in Unix milliseconds by Flashduty's clock; 0 if that
+    /// is not known.
     #[serde(default)]
     pub linked_ms: u64,
     /// Since when the incident has not been found in Flashduty, in Unix

@@ -116,6 +116,31 @@ fn a_creation_whose_answer_was_lost_is_waited_for_by_a_gateway_whose_clock_is_be
 }
 
 #[test]
+fn a_lost_creation_is_looked_for_through_as_many_pages_as_a_session_bears() {
+    let mut gateway = Gateway::new(&nothing());
+    let id = format!("{:032x}", 7);
+    gateway.record = json!({
+        "sys_id": id, "number": "INC0010007", "state": "1", "impact": "1", "urgency": "1",
+        "short_description": "disk full", "description": "", "sys_mod_count": "0",
+    });
+    gateway.servicenow(&nothing());
+    gateway.loses_answers = true;
+    retried(gateway.work_on(&format!("s-{id}")));
+    assert_eq!(gateway.sent("create").len(), 1);
+    let page = json!({ "items": [], "has_next_page": true, "search_after_ctx": "more" });
+    let answer = json!({ "data": page }).to_string().into_bytes();
+    gateway.answers = vec![("/incident/list", answer)];
+    gateway.requests.clear();
+    assert_eq!(
+        gateway.work_on(&format!("s-{id}")),
+        Verdict::Park("channel 1 had over 90000 incidents then, too many to look for one".into())
+    );
+    let looks = gateway.requests.len();
+    assert!((900..1000).contains(&looks), "{looks} requests");
+    assert_eq!(gateway.sent("create").len(), 1);
+}
+
+#[test]
 fn a_look_that_began_before_a_lost_creation_had_settled_proves_nothing() {
     let mut gateway = Gateway::new(&nothing());
     gateway.flashduty("i_new");
@@ -422,6 +447,32 @@ fn a_lost_comment_is_waited_for_whatever_is_written_to_the_other_side() {
     gateway.now_ms += 10_000;
     assert_eq!(gateway.work(), Verdict::Done);
     assert_eq!(gateway.sent("comment").len(), 2);
+}
+
+#[test]
+fn comments_from_before_the_link_are_told_by_the_systems_clocks_whatever_the_gateways_shows() {
+    for ahead_ms in [-86_400_000, 86_400_000] {
+        let mut gateway = Gateway::new(&json!({ "comments": { "before-link": false } }));
+        gateway.now_ms += 2 * 86_400_000;
+        gateway.ahead_ms = Some(ahead_ms);
+        let commented = |gateway: &mut Gateway, text: &str, since_link_ms: i64| {
+            gateway.comment(text);
+            let at_ms = gateway.now_ms.checked_add_signed(ahead_ms + since_link_ms);
+            gateway.timeline.last_mut().unwrap()["created_at"] = json!(at_ms);
+        };
+        commented(&mut gateway, "is it the disk?", -60_000);
+        gateway.flashduty("i_new");
+        assert_eq!(gateway.work(), Verdict::Done);
+        gateway.written.clear();
+        commented(&mut gateway, "it is the disk", 60_000);
+        gateway.flashduty("i_comm");
+        assert_eq!(gateway.work(), Verdict::Done);
+        let told = gateway.sent("PATCH incident");
+        assert_eq!(told.len(), 1, "{ahead_ms}");
+        let told = told[0].to_string();
+        assert!(told.contains("it is the disk"), "{told}");
+        assert!(!told.contains("is it the disk?"), "{told}");
+    }
 }
 
 #[test]

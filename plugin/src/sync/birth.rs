@@ -76,9 +76,10 @@ const EARLIER_STORE: &str = "this store is new or was set back, and may have beg
 /// A little less than the longest time that Flashduty lists.
 const MONTH_MS: u64 = 30 * 24 * HOUR_MS;
 
-/// How many pages of 100 incidents are looked through for one. At the usual pace a
-/// session has time for them.
-const MAX_PAGES: u32 = 100;
+/// How many pages of 100 incidents are looked through for one. Flashduty takes 1,000
+/// alerts a minute of an integration, so not even those of 72 minutes are more. A
+/// session may look twice, and has 2,000 effects and 300 seconds.
+const MAX_PAGES: u32 = 900;
 
 /// What became of an incident without a counterpart.
 pub(super) enum Birth {
@@ -596,7 +597,7 @@ impl Case<'_> {
                 flashduty: Some(id.clone()),
                 servicenow: Some(sys_id.clone()),
                 introduced,
-                linked_ms: self.effects.now_ms(),
+                linked_ms: self.clock_of(Side::Flashduty),
                 ..Pair::default()
             };
             let value = json::write(&pair);
@@ -710,7 +711,7 @@ impl Case<'_> {
         }
         self.forget_watch();
         self.pair.creating = None;
-        self.pair.linked_ms = self.effects.now_ms();
+        self.pair.linked_ms = self.clock_of(Side::Flashduty);
         self.pair.base = base;
         self.save().await
     }
