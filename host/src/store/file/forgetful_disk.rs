@@ -31,6 +31,8 @@ pub(super) struct ForgetfulDisk(Arc<Mutex<State>>);
 
 struct State {
     random: Rng,
+    /// Whether a database that is opened keeps nothing in memory.
+    uncached: bool,
     /// How many more changes and syncs there are before the power is cut.
     left: u64,
     restarts: u64,
@@ -75,6 +77,7 @@ impl ForgetfulDisk {
         let names = Names::from([(folder.into(), Node::Folder)]);
         Self(Arc::new(Mutex::new(State {
             random: Rng::with_seed(seed),
+            uncached: false,
             left: u64::MAX,
             restarts: 0,
             files: Vec::new(),
@@ -84,6 +87,11 @@ impl ForgetfulDisk {
         })))
     }
 
+    /// From now on, each read of a database that is opened comes to the disk.
+    pub(super) fn open_uncached(&self) {
+        self.state().uncached = true;
+    }
+
     /// Cuts the power at the given change or sync from now on.
     pub(super) fn cut_after(&self, changes: u64) {
         self.state().left = changes;
@@ -91,6 +99,12 @@ impl ForgetfulDisk {
 
     pub(super) fn is_off(&self) -> bool {
         self.state().left == 0
+    }
+
+    /// Switches the power on again before anything noticed, as if a disk that
+    /// failed were well again: nothing is lost, and what is open stays open.
+    pub(super) fn heal(&self) {
+        self.state().left = u64::MAX;
     }
 
     /// Switches the power on again, if need be after cutting it. Whatever was
@@ -222,7 +236,11 @@ impl Disk for ForgetfulDisk {
     }
 
     fn open(&self, path: &Path, builder: &Builder) -> Result<Database, DatabaseError> {
-        builder.create_with_backend(self.handle(path)?)
+        let handle = self.handle(path)?;
+        if self.state().uncached {
+            return Builder::new().set_cache_size(0).create_with_backend(handle);
+        }
+        builder.create_with_backend(handle)
     }
 
     fn lock_new(&self, path: &Path) -> io::Result<Option<Fill>> {
