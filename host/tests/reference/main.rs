@@ -89,6 +89,52 @@ fn the_page_is_that_of_the_types() {
     assert_published("configuration.md", &text);
 }
 
+/// The first block of code in the README behind some words.
+fn in_the_readme(behind: &str) -> String {
+    let text = fs::read_to_string(docs("../README.md")).unwrap();
+    let (_, text) = text.split_once(behind).expect(behind);
+    let (_, text) = text.split_once("```").unwrap();
+    let (_, block) = text.split_once('\n').unwrap();
+    block.split_once("```").unwrap().0.to_owned()
+}
+
+/// What `check` prints on both streams of a configuration in a folder with the
+/// secrets that the README makes.
+fn check(configuration: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let secrets = folder.path().join("secrets");
+    fs::create_dir(&secrets).unwrap();
+    for secret in [
+        "admin-token",
+        "flashduty-app-key",
+        "flashduty-webhook-token",
+        "servicenow-password",
+        "servicenow-webhook-token",
+    ] {
+        fs::write(secrets.join(secret), "canary-canary-canary-canary-canary").unwrap();
+    }
+    fs::write(folder.path().join("sync.toml"), configuration).unwrap();
+    let plugin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dist/servicenow_sync.wasm");
+    let output = Command::new(env!("CARGO_BIN_EXE_servicenow-sync"))
+        .args(["check", "--config", "sync.toml", "--plugin"])
+        .arg(plugin)
+        .current_dir(&folder)
+        .output()
+        .unwrap();
+    String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+}
+
+#[test]
+fn the_readme_shows_what_check_prints() {
+    let example = fs::read_to_string(docs("sync.example.toml")).unwrap();
+    let shown = in_the_readme("### 5. Check");
+    let (_, shown) = shown.split_once('\n').unwrap();
+    assert_eq!(check(&in_the_readme("### 4. `sync.toml`")), shown);
+    assert_eq!(check(&example), shown);
+    let mistaken = example.replace("\"two-way\"", "\"two-ways\"");
+    assert_eq!(check(&mistaken), in_the_readme("what was probably meant"));
+}
+
 /// Every key says what it means, wherever it stands.
 #[test]
 fn no_key_is_without_a_description() {
