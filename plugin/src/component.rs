@@ -13,6 +13,7 @@ use crate::Requirements;
 use crate::configuration::Configuration;
 use crate::intake;
 use crate::operator;
+use crate::schema::schema;
 use crate::session::Driver;
 use crate::sync;
 use alloc::string::String;
@@ -70,7 +71,7 @@ pub fn describe() -> Manifest {
         name: "servicenow-sync".into(),
         version: env!("CARGO_PKG_VERSION").into(),
         description: "Keeps Flashduty incidents and ServiceNow incidents in step.".into(),
-        configuration_schema: include_str!("configuration.schema.json").into(),
+        configuration_schema: schema(),
     }
 }
 

@@ -50,6 +50,7 @@ mod keys;
 mod operator;
 mod outcome;
 mod regex;
+mod schema;
 mod text;
 mod watch;
 

@@ -37,6 +37,9 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use serde_json::Value;
 
+/// Why a pair is neither joined nor taken apart at the moment.
+pub(crate) const IN_DOUBT: &str = "the answer to a creation was lost, and what came of it is looked for; try again in some minutes";
+
 /// How long an operator waits for the outcome.
 const PATIENCE_MS: u32 = 20_000;
 
@@ -110,8 +113,12 @@ async fn carry_out(
             let shown = asked.show().await;
             shown.ok_or_else(|| (404, format!("{name} belongs to no pair; link makes one")))
         }
-        _ if !pair.is_linked() => {
-            let why = pair.ended.as_deref().unwrap_or("it belongs to no pair");
+        _ if !pair.may_end() => {
+            let why = match &pair.ended {
+                Some(why) => why,
+                None if pair.is_in_doubt() => IN_DOUBT,
+                None => "it belongs to no pair",
+            };
             Err((409, format!("{name} is not linked: {why}")))
         }
         _ => {
@@ -134,9 +141,12 @@ async fn link(flashduty: Asked<'_>, servicenow: Asked<'_>) -> Result<Value, Refu
     for asked in [&flashduty, &servicenow] {
         let (name, pair) = asked.read().await?;
         let is_ours = name == ours && pair.servicenow.as_ref() == Some(&wanted);
-        if pair.creating.is_some() || pair.is_linked() && !is_ours {
-            let about = &asked.about;
-            let number = pair.number.as_deref().unwrap_or("a record to come");
+        let about = &asked.about;
+        if pair.is_in_doubt() {
+            return Err((409, format!("{about} cannot be linked: {IN_DOUBT}")));
+        }
+        if pair.is_linked() && !is_ours {
+            let number = pair.number.as_deref().unwrap_or("a record");
             let why = format!("{about} belongs to pair {name} with {number}; unlink that first");
             return Err((409, why));
         }
@@ -153,7 +163,8 @@ async fn order(asked: &Asked<'_>, hint: Option<Hint>) -> Result<(), Refusal> {
     if let Some(hint) = hint {
         let received_ms = asked.at_ms;
         let kept = Kept { received_ms, hint };
-        let name = format!("{received_ms}-order");
+        // Before all other hints: of those no session takes more than some.
+        let name = format!("-order-{received_ms}");
         kept.store(asked.effects, id, &asked.about, &name).await;
     }
     let work = keys::work(id, &asked.pair().await);

@@ -224,6 +224,19 @@ impl Pair {
         self.flashduty.is_some() && self.servicenow.is_some()
     }
 
+    /// Whether a creation may have been carried out, or may still be.
+    pub fn is_in_doubt(&self) -> bool {
+        self.creating
+            .as_ref()
+            .is_some_and(|creating| creating.sent > 0)
+    }
+
+    /// Whether an operator may take it apart: the two are linked, or a creation was
+    /// refused.
+    pub fn may_end(&self) -> bool {
+        self.is_linked() || self.creating.is_some() && !self.is_in_doubt()
+    }
+
     /// Adds a line to the history.
     pub fn note(&mut self, at_ms: u64, what: impl Into<String>) {
         self.history.push(Event {

@@ -333,6 +333,25 @@ fn a_clock_that_is_set_skips_nothing_and_holds_nothing_up() {
 }
 
 #[test]
+fn a_place_to_go_on_from_that_is_refused_is_forgotten() {
+    let mut gateway = at_rest();
+    gateway.incidents = (0..301).map(|n| incident(n, gateway.now_ms)).collect();
+    let goes_on = |gateway: &Gateway| {
+        let asked = gateway.requests.iter().rev();
+        let mut lists = asked.filter(|request| request.url.ends_with("/incident/list"));
+        let body: Value = serde_json::from_slice(&lists.next().unwrap().body).unwrap();
+        body["search_after_ctx"].is_string()
+    };
+    // No more at a time than its pairs' work can take.
+    assert_eq!(gateway.poll("flashduty"), Verdict::Done);
+    gateway.refused = Some("/incident/list");
+    assert!(matches!(gateway.poll("flashduty"), Verdict::Retry(_)));
+    assert!(goes_on(&gateway));
+    assert!(matches!(gateway.poll("flashduty"), Verdict::Retry(_)));
+    assert!(!goes_on(&gateway));
+}
+
+#[test]
 fn a_poll_that_fails_says_why_comes_again_and_is_never_parked() {
     for side in ["flashduty", "servicenow"] {
         for status in [200, 403, 500] {

@@ -133,10 +133,13 @@ fn a_lost_creation_is_looked_for_through_as_many_pages_as_a_session_bears() {
     gateway.requests.clear();
     assert_eq!(
         gateway.work_on(&format!("s-{id}")),
-        Verdict::Park("channel 1 had over 90000 incidents then, too many to look for one".into())
+        Verdict::Park("Flashduty had over 90000 incidents then, too many to look for one".into())
     );
     let looks = gateway.requests.len();
     assert!((900..1000).contains(&looks), "{looks} requests");
+    // Another channel may be the first by now.
+    let look: Value = serde_json::from_slice(&gateway.requests[looks - 1].body).unwrap();
+    assert_eq!(look["channel_ids"], json!([]));
     assert_eq!(gateway.sent("create").len(), 1);
 }
 
@@ -172,6 +175,8 @@ fn an_instance_that_stops_to_honour_sys_ids_is_not_trusted_any_more() {
 fn an_incident_that_a_lost_store_made_for_a_record_gets_no_second_record() {
     for (correlation, created) in [("", 0), ("another tool", 1)] {
         let mut gateway = Gateway::new(&nothing());
+        gateway.incident["creator_id"] = json!(7);
+        gateway.incident["created_at"] = json!(gateway.now_ms / 1000);
         let sys_id = "00000000000000000000000000000001";
         gateway.incident["description"] = json!(format!("ServiceNow INC0000007 [snow:{sys_id}]"));
         gateway.record = json!({
@@ -185,6 +190,163 @@ fn an_incident_that_a_lost_store_made_for_a_record_gets_no_second_record() {
             "{correlation}"
         );
     }
+}
+
+#[test]
+fn a_signature_in_a_new_alert_does_not_join_it_to_somebody_elses_record() {
+    let mut gateway = Gateway::new(&nothing());
+    gateway.incident["creator_id"] = json!(0);
+    let sys_id = "00000000000000000000000000000001";
+    gateway.incident["description"] = json!(format!("[snow:{sys_id}]"));
+    gateway.incident["created_at"] = json!(gateway.now_ms / 1000);
+    gateway.record = json!({
+        "sys_id": sys_id, "number": "INC0000007", "correlation_id": "", "state": "2",
+    });
+    gateway.flashduty("i_new");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.sent("POST incident").len(), 1);
+    assert_eq!(gateway.asked_for(), [format!("prod.f-{INCIDENT}")]);
+    assert_eq!(gateway.stored(&format!("pair.prod.s-{sys_id}")), [""; 0]);
+}
+
+#[test]
+fn a_pair_of_an_earlier_store_is_found_again_whatever_the_incident_is_now() {
+    let manual = json!({ "trigger": "manual" });
+    let condition = json!({ "conditions": [[
+        { "key": "severity", "oper": "IN", "vals": ["Warning"] },
+    ]] });
+    let channel = json!({ "flashduty": { "credential": "flashduty", "channels": [2] } });
+    for settings in [manual, condition, channel] {
+        let mut gateway = Gateway::with_a_new_store(&settings);
+        gateway.has_a_record_of_an_earlier_store();
+        gateway.incident["created_at"] = json!(gateway.now_ms / 1000 - 3600);
+        // Whichever of the two is heard of first.
+        gateway.servicenow(&nothing());
+        let record = gateway.record["sys_id"].as_str().unwrap().to_owned();
+        assert_eq!(gateway.work_on(&format!("s-{record}")), Verdict::Done);
+        assert_eq!(gateway.work(), Verdict::Done);
+        assert_eq!(gateway.pair()["servicenow"], record, "{settings}");
+        assert_eq!(gateway.sent("POST incident").len(), 0);
+        // What was said of the record is the pair's from now on.
+        assert_eq!(gateway.work(), Verdict::Done);
+        assert_eq!(gateway.stored("hint."), [""; 0]);
+    }
+}
+
+#[test]
+fn of_records_that_took_each_others_place_the_last_is_found_again() {
+    let mut gateway = Gateway::with_a_new_store(&nothing());
+    gateway.incident["progress"] = json!("Processing");
+    let record = |sys_id: u8, generation: &str, state: &str| {
+        json!({
+            "sys_id": format!("{sys_id:032x}"), "number": format!("INC000000{sys_id}"),
+            "correlation_id": format!("flashduty:prod:{INCIDENT}{generation}"),
+            "state": state, "sys_mod_count": "3", "short_description": "disk full",
+        })
+    };
+    let (old, new) = (record(1, "", "7"), record(2, ":2", "2"));
+    let found = json!({ "result": [new, old] }).to_string().into_bytes();
+    gateway.answers = vec![("/table/incident?", found)];
+    gateway.record = new;
+    gateway.flashduty("i_r_title");
+    assert_eq!(gateway.work(), Verdict::Done);
+    let pair = gateway.pair();
+    assert_eq!(pair["servicenow"], format!("{:032x}", 2));
+    assert_eq!(pair["generation"], 1);
+    assert_eq!(gateway.sent("resolve").len(), 0);
+}
+
+#[test]
+fn a_creation_that_was_refused_is_not_in_the_way_of_an_operator() {
+    let mut gateway = Gateway::new(&nothing());
+    gateway.flashduty("i_new");
+    gateway.refused = Some("POST https://example.service-now.com");
+    assert!(retried(gateway.work()).counts);
+    let by_hand = format!("{:032x}", 7);
+    gateway.record = json!({
+        "sys_id": by_hand, "number": "INC0000007", "state": "2", "sys_mod_count": "1",
+    });
+    let mut apart = gateway.clone();
+    apart.order("unlink", &json!({ "flashduty": INCIDENT }));
+    assert_eq!(apart.work(), Verdict::Done);
+    assert_eq!(apart.pair()["ended"], "unlinked by an operator");
+    for mut gateway in [gateway, apart] {
+        let names = json!({ "flashduty": INCIDENT, "servicenow": by_hand });
+        gateway.order("link", &names);
+        assert_eq!(gateway.work(), Verdict::Done);
+        assert_eq!(gateway.pair()["servicenow"], by_hand);
+        assert_eq!(gateway.pair()["ended"], Value::Null);
+    }
+}
+
+#[test]
+fn a_creation_that_may_still_happen_is_waited_for_by_an_operator_too() {
+    let mut gateway = Gateway::new(&nothing());
+    gateway.flashduty("i_new");
+    gateway.loses_answers = true;
+    retried(gateway.work());
+    let hints = gateway.stored("hint.").len();
+    let names = json!({ "flashduty": INCIDENT, "servicenow": format!("{:032x}", 7) });
+    gateway.order("unlink", &json!({ "flashduty": INCIDENT }));
+    gateway.order("link", &names);
+    assert_eq!(
+        gateway.stored("hint.").len(),
+        hints,
+        "neither is left to do"
+    );
+}
+
+#[test]
+fn a_creation_that_was_begun_is_found_though_its_channel_takes_no_part_any_more() {
+    let mut gateway = Gateway::new(&nothing());
+    gateway.incident["created_at"] = json!(gateway.now_ms / 1000);
+    gateway.flashduty("i_new");
+    gateway.loses_answers = true;
+    retried(gateway.work());
+    gateway.loses_answers = false;
+    let channels = json!({ "credential": "flashduty", "channels": [2] });
+    gateway.configure(&json!({ "flashduty": channels }));
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.pair()["servicenow"], gateway.record["sys_id"]);
+    assert_eq!(gateway.sent("POST incident").len(), 1);
+}
+
+/// Leaves more hints about the incident than a session takes.
+fn crowd(gateway: &mut Gateway) {
+    let hint = json!({ "flashduty": { "event_type": "i_r_title" } });
+    for number in 0..201 {
+        let left = json!({ "received_ms": number, "hint": hint });
+        gateway.store(&format!("hint.prod.f-{INCIDENT}.{number:04}"), &left);
+    }
+}
+
+#[test]
+fn work_that_is_to_wait_waits_however_many_hints_there_are() {
+    let mut gateway = Gateway::new(&nothing());
+    gateway.flashduty("i_new");
+    gateway.loses_answers = true;
+    retried(gateway.work());
+    gateway.record = Value::Null;
+    crowd(&mut gateway);
+    gateway.scheduled.clear();
+    assert!(retried(gateway.work()).not_before_ms.is_some());
+    assert_eq!(gateway.asked_for(), [""; 0]);
+    gateway.now_ms += 200_000;
+    gateway.loses_answers = false;
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.asked_for(), [format!("prod.f-{INCIDENT}")]);
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.asked_for(), [""; 0]);
+    assert_eq!(gateway.stored("hint."), [""; 0]);
+}
+
+#[test]
+fn an_order_is_obeyed_however_many_hints_there_are() {
+    let mut gateway = Gateway::linked(&nothing());
+    crowd(&mut gateway);
+    gateway.order("unlink", &json!({ "flashduty": INCIDENT }));
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.pair()["ended"], "unlinked by an operator");
 }
 
 #[test]

@@ -72,6 +72,12 @@ enum Pause {
     Trouble(Trouble),
 }
 
+impl Pause {
+    fn is_refusal(&self) -> bool {
+        matches!(self, Self::Trouble(trouble) if trouble.kind() == Kind::Refused)
+    }
+}
+
 impl From<Trouble> for Pause {
     fn from(trouble: Trouble) -> Self {
         Self::Trouble(trouble)
@@ -239,12 +245,18 @@ impl Poll<'_> {
     async fn list(&mut self, pass: Pass) -> Result<(), Pause> {
         let horizon = self.progress.horizon(self.side, pass);
         loop {
-            let after = self.progress.after(pass).take();
             self.spend()?;
+            let after = self.progress.after(pass).take();
+            let goes_on = after.is_some();
             let page = match self.side {
-                Side::Flashduty => self.list_incidents(pass, after).await?,
-                Side::ServiceNow => self.list_records(&horizon, after).await?,
+                Side::Flashduty => self.list_incidents(pass, after).await,
+                Side::ServiceNow => self.list_records(&horizon, after).await,
             };
+            if goes_on && page.as_ref().is_err_and(Pause::is_refusal) {
+                // Perhaps of where to go on, so the next run begins anew.
+                self.save().await?;
+            }
+            let page = page?;
             let looks = self.changed(page.rows, &horizon).await;
             let looks = self.wanted(looks).await?;
             self.ask(looks).await?;

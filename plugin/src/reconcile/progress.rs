@@ -22,8 +22,8 @@ const WINDOW_S: u64 = 31 * DAY_S;
 /// How many polls there are from one pass over the pairs to the next.
 const PAIRS_EVERY: u64 = 5;
 
-/// How many polls there are from one pass over everything to the next: a day
-/// of minutes.
+/// How many polls there are from one pass over everything to the next, if that is
+/// no more than a day.
 const ALL_EVERY: u64 = 1440;
 
 /// How many incidents without a pair are remembered. What is forgotten is
@@ -165,7 +165,11 @@ impl Progress {
         if self.all_after.is_some() {
             return true;
         }
-        let is_due = is_due(self.all_ms, now_ms, ALL_EVERY * interval_ms);
+        let is_due = is_due(
+            self.all_ms,
+            now_ms,
+            (ALL_EVERY * interval_ms).min(DAY_S * 1000),
+        );
         if is_due {
             self.all_ms = now_ms;
             self.all_since_s = core::mem::replace(&mut self.all_s, self.until_s);
@@ -196,5 +200,21 @@ pub(super) fn text(side: Side, seconds: u64) -> String {
     match side {
         Side::Flashduty => format!("{seconds:010}"),
         Side::ServiceNow => date::stamp(i64::try_from(seconds).unwrap_or(0).saturating_mul(1000)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_is_gone_through_once_a_day_however_rare_polls_are() {
+        for interval_s in [60, 3600] {
+            let mut progress = Progress::default();
+            let mut is_due = |at_s| progress.begins_all(at_s * 1000, interval_s * 1000);
+            assert!(is_due(100 * DAY_S), "{interval_s}");
+            assert!(!is_due(101 * DAY_S - 60), "{interval_s}");
+            assert!(is_due(101 * DAY_S), "{interval_s}");
+        }
     }
 }

@@ -163,17 +163,17 @@ impl<'a> ServiceNowApi<'a> {
         Ok(record)
     }
 
-    /// The incidents that have a `sys_id` or a correlation id. A row that has
-    /// neither tells that the instance ignored a condition, and is refused.
+    /// The incidents that have a `sys_id`, or a correlation id that begins so. A row
+    /// that has neither tells that the instance ignored a condition, and is refused.
     pub async fn find(&self, id: &SysId, correlation: &str) -> Result<Vec<Record>, Trouble> {
         let query = Query::equals("sys_id", id.as_str())
-            .zip(Query::equals("correlation_id", correlation))
+            .zip(Query::prefixed("correlation_id", correlation))
             .map(|(a, b)| a.or(&b).ascending("sys_created_on"))
             .ok_or_else(|| {
                 Kind::Refused.because(format!("\"{correlation}\" cannot be looked up"))
             })?;
         let path = format!(
-            "incident?sysparm_query={}&sysparm_limit=10&{}",
+            "incident?sysparm_query={}&sysparm_limit=100&{}",
             query.encoded(),
             self.shape()
         );
@@ -189,12 +189,11 @@ impl<'a> ServiceNowApi<'a> {
             .cloned()
             .filter_map(Record::from_result)
             .collect();
-        match records
-            .iter()
-            .find(|r| r.sys_id != *id && r.raw("correlation_id") != correlation)
-        {
-            None if records.len() == rows.len() => Ok(records),
-            _ => Err(Kind::Refused.because(format!(
+        let is_meant =
+            |r: &Record| r.sys_id == *id || r.raw("correlation_id").starts_with(correlation);
+        match records.len() == rows.len() && records.iter().all(is_meant) {
+            true => Ok(records),
+            false => Err(Kind::Refused.because(format!(
                 "ServiceNow answered a look-up of correlation_id {correlation} with another \
                  record; the integration user must be able to read sys_id and correlation_id"
             ))),

@@ -30,6 +30,11 @@ impl Query {
         ok.then(|| Self(format!("{column}={value}")))
     }
 
+    /// `column` begins with a value, which is as for [`equals`](Self::equals).
+    pub(crate) fn prefixed(column: &'static str, value: &str) -> Option<Self> {
+        Self::equals(column, value).map(|_| Self(format!("{column}STARTSWITH{value}")))
+    }
+
     /// `column = value` for text that people wrote. None if the text holds
     /// anything that means something to a query: `^`, control characters, or
     /// `javascript:` at its beginning.

@@ -110,43 +110,37 @@ impl Case<'_> {
                 None => return Err(stop),
             },
         };
-        if let Some(sys_id) = signed_with(incident.text("description"))
-            && self.belongs_to(&sys_id, id).await?
+        let correlation = correlation(&integration.id, id);
+        let derived = SysId::derived_from(&correlation);
+        let refusal = self.refusal(&incident);
+        let may_be_known = self.may_be_known(&incident).await;
+        // A creation that was begun is finished, and what an earlier store may have
+        // known is found again, whatever the incident is now.
+        let is_begun = self.pair.creating.is_some();
+        let mut found = Vec::new();
+        // In a rehearsal nothing is looked for.
+        if (refusal.is_none() || is_begun || may_be_known) && self.servicenow.is_available() {
+            found = self.servicenow.find(&derived, &correlation).await?;
+        }
+        // Of records that took each other's place, the last.
+        let generation = |record: &Record| generation(record, &correlation);
+        let last = found.iter().map(generation).max().unwrap_or_default();
+        found.retain(|record| generation(record) == last);
+        // Nobody is the creator of what alerts make.
+        let may_be_ours = may_be_known || incident.number("creator_id") != 0;
+        if last == 0
+            && let Some(sys_id) = signed_with(incident.text("description"))
+            && self.belongs_to(&sys_id, id, may_be_ours).await?
         {
             return Ok(Birth::Elsewhere);
         }
-        if !integration.direction.to_servicenow() {
-            return Ok(Birth::NotWanted("the direction is from-servicenow".into()));
+        if found.is_empty()
+            && !is_begun
+            && let Some(why) = refusal
+        {
+            return Ok(Birth::NotWanted(why));
         }
-        let channels = &integration.flashduty.channels;
-        if !channels.is_empty() && !channels.contains(&incident.number("channel_id")) {
-            let channel = incident.number("channel_id");
-            return Ok(Birth::NotWanted(format!("channel {channel} takes no part")));
-        }
-
-        if self.is_dry {
-            let conditions = condition::explained(&integration.conditions, &incident);
-            self.log(Level::Info, "trigger", &[("conditions", &conditions)]);
-        }
-        // A creation that was begun is finished, whatever the incident is now.
-        let is_begun = self.pair.creating.is_some();
-        if !is_begun && let Some(refusal) = condition::refusal(&integration.conditions, &incident) {
-            return Ok(Birth::NotWanted(refusal));
-        }
-
-        if integration.trigger == Trigger::Manual && !is_begun && !self.is_triggered() {
-            return Ok(Birth::NotWanted(
-                "the trigger is manual, and nobody has sent it".into(),
-            ));
-        }
-
-        let correlation = correlation(&integration.id, id);
-        let derived = SysId::derived_from(&correlation);
-        let found = match self.servicenow.is_available() {
-            true => self.servicenow.find(&derived, &correlation).await?,
-            // In a rehearsal nothing is looked for.
-            false => Vec::new(),
-        };
+        self.pair.generation = last;
         if found.len() > 1 {
             let numbers: Vec<_> = found.iter().map(Record::number).collect();
             let numbers = text::joined(&numbers, ", ");
@@ -170,6 +164,28 @@ impl Case<'_> {
         self.link(id.clone(), record.sys_id.clone(), base).await?;
         self.take_new_record(record);
         Ok(Birth::Linked)
+    }
+
+    /// Why an incident gets no record, if it gets none.
+    fn refusal(&self, incident: &Incident) -> Option<String> {
+        let integration = self.integration;
+        if !integration.direction.to_servicenow() {
+            return Some("the direction is from-servicenow".into());
+        }
+        let channels = &integration.flashduty.channels;
+        let channel = incident.number("channel_id");
+        if !channels.is_empty() && !channels.contains(&channel) {
+            return Some(format!("channel {channel} takes no part"));
+        }
+        if self.is_dry {
+            let conditions = condition::explained(&integration.conditions, incident);
+            self.log(Level::Info, "trigger", &[("conditions", &conditions)]);
+        }
+        let refusal = condition::refusal(&integration.conditions, incident);
+        if refusal.is_none() && integration.trigger == Trigger::Manual && !self.is_triggered() {
+            return Some("the trigger is manual, and nobody has sent it".into());
+        }
+        refusal
     }
 
     /// What is agreed on with a record that has just become the incident's own.
@@ -202,9 +218,7 @@ impl Case<'_> {
         let honours_sys_id = known.is_some();
         if !honours_sys_id {
             self.wait_until_settled(Side::ServiceNow).await?;
-            let began_ms = u64::try_from(incident.number("created_at")).ok();
-            let began_ms = began_ms.map(|s| s * 1000).filter(|ms| *ms > 0);
-            self.wait_for_an_earlier_store(Side::Flashduty, began_ms)
+            self.wait_for_an_earlier_store(Side::Flashduty, began_ms(incident))
                 .await?;
         }
         self.about_to_create(Side::ServiceNow).await?;
@@ -302,10 +316,8 @@ impl Case<'_> {
                 && let Some(incident) = rest.split(':').next().and_then(IncidentId::parse)
                 && self.pair.creating.is_none()
             {
-                let is_first =
-                    record.raw("correlation_id") == correlation(&integration.id, &incident);
                 let pair = Entity::Flashduty(incident);
-                if is_first && let Some(number) = self.other_record(&pair, id).await {
+                if let Some(number) = self.other_record(&pair, id).await {
                     return self.turn_away(&number).await.map(Birth::NotWanted);
                 }
                 let work = keys::work(&integration.id, &pair);
@@ -346,12 +358,12 @@ impl Case<'_> {
         Ok(Birth::Linked)
     }
 
-    /// The number of the record that a pair has instead of this one.
+    /// The number of the record that a pair has, and keeps, instead of this one.
     async fn other_record(&self, pair: &Entity, id: &SysId) -> Option<String> {
         let key = keys::pair(&self.integration.id, pair);
         let [entry] = self.effects.get([key]).await;
         let pair = json::read::<Pair>(&entry?.value).ok()?;
-        let is_other = pair.servicenow.is_some_and(|known| known != *id);
+        let is_other = pair.servicenow.is_some_and(|known| known != *id) && pair.creating.is_none();
         pair.number.filter(|_| is_other)
     }
 
@@ -394,8 +406,7 @@ impl Case<'_> {
             // Not sent, as far as this store knows.
             let window = around(now_ms.saturating_sub(MONTH_MS), now_ms);
             let text = Some(id.as_str());
-            let channels = [self.channel()];
-            let listed = self.flashduty.list(window, &channels, None, text).await?;
+            let listed = self.flashduty.list(window, &[], None, text).await?;
             if let Some(found) = signed(&listed.incidents, id) {
                 return Ok(Some(found));
             }
@@ -417,20 +428,19 @@ impl Case<'_> {
         Ok(found)
     }
 
-    /// The incident that is signed with a `sys_id`, among those of the channel that
-    /// started in a time, in seconds: when they were created, for those that came
-    /// through the API.
+    /// The incident that is signed with a `sys_id`, among those that started in a
+    /// time, in seconds: when they were created, for those that came through the API.
+    /// In whichever channel: another one may be the first by now.
     async fn find_signed(
         &self,
         id: &SysId,
         seconds: Range<u64>,
     ) -> Result<Option<IncidentId>, Stop> {
-        let channel = self.channel();
         let mut after = None;
         for _ in 0..MAX_PAGES {
             let page = self
                 .flashduty
-                .list(seconds.clone(), &[channel], after.as_deref(), None)
+                .list(seconds.clone(), &[], after.as_deref(), None)
                 .await?;
             let found = signed(&page.incidents, id);
             after = page.next;
@@ -439,10 +449,17 @@ impl Case<'_> {
             }
         }
         Err(Why::Park(format!(
-            "channel {channel} had over {} incidents then, too many to look for one",
+            "Flashduty had over {} incidents then, too many to look for one",
             MAX_PAGES * 100
         ))
         .into())
+    }
+
+    /// Whether an earlier store may have known an incident of Flashduty, or have
+    /// created it.
+    async fn may_be_known(&self, incident: &Incident) -> bool {
+        let sent_ms = began_ms(incident).map(|ms| ms.saturating_sub(FLASHDUTY_SETTLES_MS));
+        self.known_before(Side::Flashduty, sent_ms).await.is_some()
     }
 
     /// When this store first looked at a side, if an earlier one may have known
@@ -562,12 +579,22 @@ impl Case<'_> {
     }
 
     /// Whether an incident that is signed with a `sys_id` does belong to that
-    /// record. The signature alone proves nothing: anybody can put it into
-    /// the text of an alert.
-    async fn belongs_to(&mut self, sys_id: &SysId, id: &IncidentId) -> Result<bool, Stop> {
+    /// record. The signature alone proves nothing: anybody can put it into the text
+    /// of an alert. A record that tells nothing is believed only of an incident that
+    /// this product may have created.
+    async fn belongs_to(
+        &mut self,
+        sys_id: &SysId,
+        id: &IncidentId,
+        may_be_ours: bool,
+    ) -> Result<bool, Stop> {
         let integration = &self.integration.id;
         let owner = Entity::ServiceNow(sys_id.clone());
-        let [entry] = self.effects.get([keys::pair(integration, &owner)]).await;
+        let (pair, member) = (
+            keys::pair(integration, &owner),
+            keys::member(integration, &owner),
+        );
+        let [entry, member] = self.effects.get([pair, member]).await;
         let pair = entry.and_then(|entry| json::read::<Pair>(&entry.value).ok());
         let mut introduced = true;
         let belongs = match &pair {
@@ -575,18 +602,20 @@ impl Case<'_> {
             Some(pair) if pair.flashduty.is_none() => pair.creating.is_some(),
             Some(pair) => pair.flashduty.as_ref() == Some(id),
             // The store has lost the pair; the record in ServiceNow has not.
-            None if self.servicenow.is_available() => match self.servicenow.record(sys_id).await {
-                Ok(record) => match record.raw("correlation_id") {
-                    // An earlier store made the incident, and came no further.
-                    "" => {
-                        introduced = false;
-                        self.integration.direction.from_servicenow()
-                    }
-                    theirs => theirs == correlation(integration, id),
-                },
-                Err(trouble) if trouble.missing().is_some() => false,
-                Err(trouble) => return Err(trouble.into()),
-            },
+            None if member.is_none() && self.servicenow.is_available() => {
+                match self.servicenow.record(sys_id).await {
+                    Ok(record) => match record.raw("correlation_id") {
+                        // An earlier store made the incident, and came no further.
+                        "" => {
+                            introduced = false;
+                            may_be_ours && self.integration.direction.from_servicenow()
+                        }
+                        theirs => theirs == correlation(integration, id),
+                    },
+                    Err(trouble) if trouble.missing().is_some() => false,
+                    Err(trouble) => return Err(trouble.into()),
+                }
+            }
             None => false,
         };
         if !belongs || self.is_dry {
@@ -727,6 +756,22 @@ fn signed(incidents: &[Incident], id: &SysId) -> Option<IncidentId> {
     let mut incidents = incidents.iter();
     let found = incidents.find(|i| signed_with(i.text("description")).as_ref() == Some(id));
     found.map(|incident| incident.incident_id.clone())
+}
+
+/// When Flashduty created an incident, in Unix milliseconds, if it says so.
+fn began_ms(incident: &Incident) -> Option<u64> {
+    let seconds = u64::try_from(incident.number("created_at")).ok()?;
+    (seconds > 0).then(|| seconds.saturating_mul(1000))
+}
+
+/// How many records were before this one in the place of the first.
+fn generation(record: &Record, correlation: &str) -> u16 {
+    let rest = record.raw("correlation_id").strip_prefix(correlation);
+    let number = rest.and_then(|rest| text::number(rest.strip_prefix(':')?));
+    let number = number
+        .and_then(|n| u16::try_from(n).ok())
+        .unwrap_or_default();
+    number.saturating_sub(1)
 }
 
 /// What a ServiceNow record is told about where it came from, with the mark by

@@ -75,6 +75,8 @@ pub(super) struct Case<'a> {
     record_left: Option<String>,
     /// Under which keys, at which revisions; oldest first.
     pub(super) hints: Vec<(String, u64, Kept)>,
+    /// Whether there are more than this session takes.
+    more_hints: bool,
     /// As read in this session and not changed since.
     pub(super) incident: Option<Incident>,
     /// As read in this session and not changed since.
@@ -143,6 +145,7 @@ impl<'a> Case<'a> {
             record_read: None,
             record_left: None,
             hints: Vec::new(),
+            more_hints: false,
             incident: None,
             record: None,
         };
@@ -236,7 +239,7 @@ impl<'a> Case<'a> {
         for entity in others.iter().chain([&self.name]) {
             let prefix = keys::hints(&self.integration.id, entity);
             let page = self.effects.scan(prefix, None, HINTS).await;
-            let more = page.next.is_some();
+            self.more_hints |= page.next.is_some();
             for KeyedEntry { key, entry } in page.entries {
                 // A hint that cannot be read is still a hint.
                 let mut kept = json::read(&entry.value).unwrap_or_else(|_| Kept {
@@ -250,10 +253,6 @@ impl<'a> Case<'a> {
                     .hints
                     .partition_point(|(_, _, k)| k.received_ms <= kept.received_ms);
                 self.hints.insert(at, (key, entry.revision, kept));
-            }
-            if more {
-                let work = keys::work(&self.integration.id, &self.name);
-                self.effects.schedule(work, 0, "more hints");
             }
         }
     }
@@ -461,7 +460,8 @@ impl<'a> Case<'a> {
     }
 
     /// Ends the session's work on the pair: what was read need not be looked at
-    /// again, and the hints are dropped.
+    /// again, and the hints are dropped. Those that it did not take are for the next;
+    /// a session that comes to no end is tried again anyway, but not at once.
     pub(super) fn conclude(&mut self) {
         let both = self.looks_at_both();
         let (incident, record) = (
@@ -477,6 +477,10 @@ impl<'a> Case<'a> {
             .map(|(key, revision, _)| (key, revision))
             .collect();
         self.effects.delete(keys);
+        if self.more_hints {
+            let work = keys::work(&self.integration.id, &self.name);
+            self.effects.schedule(work, 0, "more hints");
+        }
     }
 
     /// Takes down which versions were looked at. What the other side's hints led

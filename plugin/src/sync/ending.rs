@@ -51,7 +51,7 @@ impl Case<'_> {
         let name = self.name.to_string();
         if member.as_ref().is_some_and(|m| m.value != name.as_bytes())
             || pair.is_linked()
-            || pair.creating.is_some()
+            || pair.is_in_doubt()
         {
             return Ok(None);
         }

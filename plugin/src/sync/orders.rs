@@ -9,6 +9,7 @@ use crate::Level;
 use crate::hint::Hint;
 use crate::keys;
 use crate::keys::Entity;
+use crate::operator::IN_DOUBT;
 use crate::pair::Base;
 use crate::pair::Pair;
 use crate::servicenow::SysId;
@@ -40,7 +41,7 @@ impl Case<'_> {
                 if let Err(why) = self.join(&sys_id).await? {
                     self.tell_who_asked(&why).await?;
                 }
-            } else if self.pair.is_linked() {
+            } else if self.pair.may_end() {
                 self.end("unlinked by an operator").await?;
             }
             self.effects.delete(obeyed);
@@ -76,7 +77,10 @@ impl Case<'_> {
         let Entity::Flashduty(id) = name.clone() else {
             return Ok(Err(format!("it belongs to pair {name}")));
         };
-        if self.pair.is_linked() || self.pair.creating.is_some() {
+        if self.pair.is_in_doubt() {
+            return Ok(Err(IN_DOUBT.into()));
+        }
+        if self.pair.is_linked() {
             let number = self.pair.number.as_deref().unwrap_or("a record");
             return Ok(Err(format!("it belongs to {number}; unlink it first")));
         }

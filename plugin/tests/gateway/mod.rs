@@ -76,6 +76,8 @@ pub(crate) struct Gateway {
     pub(crate) answers: Vec<(&'static str, Vec<u8>)>,
     /// Whether the answers to writes get lost once they are carried out.
     pub(crate) loses_answers: bool,
+    /// What method and URL hold of requests that are refused.
+    pub(crate) refused: Option<&'static str>,
     /// What URLs hold that bring no answer.
     pub(crate) silent: Option<&'static str>,
     /// Whether the incident is not to be seen in Flashduty.
@@ -143,6 +145,7 @@ impl Gateway {
             requests: Vec::new(),
             answers: Vec::new(),
             loses_answers: false,
+            refused: None,
             silent: None,
             incident_is_gone: false,
             record_is_gone: false,
@@ -272,6 +275,12 @@ impl Gateway {
         self.write(write).unwrap();
     }
 
+    /// The record of the incident's own pair.
+    pub(crate) fn pair(&self) -> Value {
+        let entry = &self.store[&format!("pair.prod.f-{INCIDENT}")];
+        serde_json::from_slice(&entry.value).unwrap()
+    }
+
     /// The keys that begin so.
     pub(crate) fn stored(&self, prefix: &str) -> Vec<&str> {
         let keys = self.store.keys().map(String::as_str);
@@ -381,6 +390,14 @@ impl Gateway {
                 status: 200,
                 headers: vec![("content-type".into(), "application/json".into())],
                 body: body.clone(),
+            });
+        }
+        if self.refused.is_some_and(|refused| what.contains(refused)) {
+            let error = json!({ "error": { "code": "InvalidParameter", "message": "no" } });
+            return Ok(Response {
+                status: 400,
+                headers: self.headers(),
+                body: error.to_string().into_bytes(),
             });
         }
         let body = serde_json::from_slice(&request.body).unwrap_or_default();
