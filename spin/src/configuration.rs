@@ -311,7 +311,8 @@ mod tests {
         };
         assert_eq!(
             url.reveal(),
-            "postgres://a:canary@db.example/sync?sslmode=require"
+            "postgres://a:canary@db.example/sync?sslmode=require&connect_timeout=10\
+             &tcp_user_timeout=10"
         );
     }
 
