@@ -45,6 +45,9 @@ pub(crate) type SpinGateway = Gateway<ImportedPlugin, SpinStore, SpinClient, Spi
 /// Answers one request, and does what comes of it.
 pub(crate) async fn serve(request: Request, caller: Caller) {
     let incoming = wasi::head(&request);
+    if let Some(response) = integration_gateway::alive(&incoming) {
+        return wasi::answer(caller, response);
+    }
     let configuration = match configuration().await {
         Ok(configuration) => configuration,
         Err(problems) => {
@@ -104,7 +107,10 @@ async fn handle(
         tick(gateway, environment, incoming, caller).await;
     } else if is_operators {
         // What it shows is in the queue. It tells itself where that is missing.
-        load(gateway).await;
+        // Who is not let in costs no look at it.
+        if gateway.operator_route(&incoming).is_ok() {
+            load(gateway).await;
+        }
         let answer = async {
             let response = gateway.operate(incoming).await;
             wasi::answer(caller, response);
