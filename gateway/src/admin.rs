@@ -103,28 +103,52 @@ impl OperatorRoute {
     }
 }
 
+/// The answer to `GET /healthz`, which an embedder can give before it has a
+/// gateway; none to any other request.
+pub fn alive(request: &Incoming) -> Option<Response> {
+    let is_health = request.method == "GET" && request.path == "/healthz";
+    is_health.then(health)
+}
+
+fn health() -> Response {
+    json_response(200, &json!({ "alive": true }))
+}
+
 impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
-    /// Answers a request on the operator's surface: what [`OPERATOR_ROUTES`]
-    /// lists, and nothing else.
-    pub async fn operate(&self, request: Incoming) -> Response {
-        let found = OPERATOR_ROUTES.iter().find(|r| r.leads_to(&request.path));
+    /// The route of a request on the operator's surface, or the answer if there
+    /// is none for whoever sent it. Nothing is looked up for that.
+    pub fn operator_route(&self, request: &Incoming) -> Result<OperatorRoute, Response> {
+        let found = OPERATOR_ROUTES
+            .into_iter()
+            .find(|r| r.leads_to(&request.path));
         let is_open = found.is_some_and(|route| route.is_open);
-        if !is_open && let Some(refusal) = self.without_token(&request) {
-            return refusal;
+        if !is_open && let Some(refusal) = self.without_token(request) {
+            return Err(refusal);
         }
         let Some(route) = found else {
             let paths = OPERATOR_ROUTES.map(|route| route.path);
-            return error_response(404, &format!("expected one of {}", paths.join(", ")));
+            let expected = format!("expected one of {}", paths.join(", "));
+            return Err(error_response(404, &expected));
         };
         let expected = route.method;
         if expected != "*" && request.method != expected {
             let mut response = error_response(405, &format!("expected {expected}"));
             let allow = ("allow".to_owned(), expected.to_owned());
             response.headers.push(allow);
-            return response;
+            return Err(response);
         }
+        Ok(route)
+    }
+
+    /// Answers a request on the operator's surface: what [`OPERATOR_ROUTES`]
+    /// lists, and nothing else.
+    pub async fn operate(&self, request: Incoming) -> Response {
+        let route = match self.operator_route(&request) {
+            Ok(route) => route,
+            Err(refusal) => return refusal,
+        };
         match route.page {
-            Page::Health => json_response(200, &json!({ "alive": true })),
+            Page::Health => health(),
             Page::Readiness => self.readiness().await,
             Page::Metrics => Response {
                 status: 200,

@@ -59,6 +59,7 @@ pub use address::AddressPolicy;
 pub use address::Network;
 pub use admin::OPERATOR_ROUTES;
 pub use admin::OperatorRoute;
+pub use admin::alive;
 pub use client::Client;
 pub use client::OutgoingRequest;
 pub use client::SendFailure;

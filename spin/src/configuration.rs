@@ -80,20 +80,26 @@ impl Draft {
     /// The variables that hold its secrets. They are looked up before anything
     /// is checked, since looking up may take a while.
     pub(crate) fn secrets(&self) -> Vec<Name> {
-        let mut names = Vec::new();
+        let references = self.references();
+        references.iter().map(|(_, r)| Name::of(r)).collect()
+    }
+
+    /// The secrets that it names, each with its place.
+    fn references(&self) -> Vec<(String, SecretRef)> {
+        let mut found = Vec::new();
         for section in SECTIONS {
             if let Some(value) = self.0.get(section) {
-                collect(value, &mut names);
+                collect(value, &format!("/{section}"), &mut found);
             }
         }
-        names
+        found
     }
 
     /// Checks all of it, or tells everything that is wrong with it, one sentence
     /// each.
     pub(crate) fn check(self, sources: &Sources<'_>) -> Result<Configuration, Vec<String>> {
+        let mut problems = confused(&self.references());
         let mut root = self.0;
-        let mut problems = Vec::new();
         for (section, key) in OF_A_PROCESS {
             let section = root.get_mut(section);
             if let Some(value) = section.and_then(|section| section.get_mut(key)) {
@@ -162,15 +168,46 @@ impl Draft {
 }
 
 /// Collects the secrets that a value names, wherever they stand in it.
-fn collect(value: &Value, names: &mut Vec<Name>) {
+fn collect(value: &Value, pointer: &str, found: &mut Vec<(String, SecretRef)>) {
     match value {
         Value::Object(table) => match SecretRef::deserialize(value) {
-            Ok(reference) => names.push(Name::of(&reference)),
-            Err(_) => table.values().for_each(|value| collect(value, names)),
+            Ok(reference) => found.push((pointer.to_owned(), reference)),
+            Err(_) => {
+                for (key, value) in table {
+                    collect(value, &format!("{pointer}/{key}"), found);
+                }
+            }
         },
-        Value::Array(values) => values.iter().for_each(|value| collect(value, names)),
+        Value::Array(values) => {
+            for (at, value) in values.iter().enumerate() {
+                collect(value, &format!("{pointer}/{at}"), found);
+            }
+        }
         _ => {}
     }
+}
+
+/// Tells of secrets that are two in another gateway and one variable here.
+fn confused(references: &[(String, SecretRef)]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (at, (pointer, reference)) in references.iter().enumerate() {
+        let name = Name::of(reference);
+        let mut before = references[..at].iter();
+        let Some((first, other)) = before.find(|(_, r)| r != reference && Name::of(r) == name)
+        else {
+            continue;
+        };
+        let message = format!(
+            "expected a Spin variable of its own, found {name} for {reference} and for {other} \
+             in {}; rename one of them: of a path only the last part counts",
+            key(first)
+        );
+        problems.push(shown(&Problem {
+            pointer: pointer.clone(),
+            message,
+        }));
+    }
+    problems
 }
 
 /// Reads a section, or its default if there is none.
@@ -199,14 +236,18 @@ fn taken(path: &str) -> Option<String> {
     })
 }
 
-/// A problem with its key as one would write it: `credential.servicenow.kind`.
+/// A problem with its key.
 fn shown(problem: &Problem) -> String {
-    let key = problem.pointer.trim_start_matches('/').replace('/', ".");
-    let key = key.replace("~1", "/").replace("~0", "~");
-    match key.as_str() {
+    match key(&problem.pointer).as_str() {
         "" => format!("{VARIABLE}: {}", problem.message),
         key => format!("{VARIABLE}: {key}: {}", problem.message),
     }
+}
+
+/// A pointer as one would write the key: `credential.servicenow.kind`.
+fn key(pointer: &str) -> String {
+    let key = pointer.trim_start_matches('/').replace('/', ".");
+    key.replace("~1", "/").replace("~0", "~")
 }
 
 #[cfg(test)]
@@ -311,7 +352,8 @@ mod tests {
         };
         assert_eq!(
             url.reveal(),
-            "postgres://a:canary@db.example/sync?sslmode=require"
+            "postgres://a:canary@db.example/sync?sslmode=require&connect_timeout=10\
+             &tcp_user_timeout=10"
         );
     }
 
@@ -361,6 +403,24 @@ mod tests {
             ]
         );
         assert!(!found.concat().contains("canary"));
+    }
+
+    #[test]
+    fn two_secrets_cannot_be_one_variable() {
+        let text = DOCUMENT
+            .replace("secrets/admin-token", "/run/admin/token")
+            .replace("secrets/far-token", "/run/far/token");
+        assert_eq!(
+            problems(&text),
+            [
+                "sync_config: credential.far.token: expected a Spin variable of its own, found token \
+              for the file /run/far/token and for the file /run/admin/token in admin.token.0; \
+              rename one of them: of a path only the last part counts"
+            ]
+        );
+        // One that is named twice is one.
+        let text = DOCUMENT.replace("secrets/admin-token", "secrets/far-token");
+        assert!(read(&text).is_ok());
     }
 
     #[test]

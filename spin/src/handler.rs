@@ -26,6 +26,7 @@ use integration_gateway::contract;
 use integration_gateway::contract::Response;
 use serde_json::json;
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::pin::pin;
 
 /// Where somebody calls now and then to have done what is due.
@@ -43,7 +44,10 @@ pub(crate) type SpinGateway = Gateway<ImportedPlugin, SpinStore, SpinClient, Spi
 
 /// Answers one request, and does what comes of it.
 pub(crate) async fn serve(request: Request, caller: Caller) {
-    let mut incoming = wasi::head(&request);
+    let incoming = wasi::head(&request);
+    if let Some(response) = integration_gateway::alive(&incoming) {
+        return wasi::answer(caller, response);
+    }
     let configuration = match configuration().await {
         Ok(configuration) => configuration,
         Err(problems) => {
@@ -60,14 +64,32 @@ pub(crate) async fn serve(request: Request, caller: Caller) {
         addresses: configuration.policy.addresses().clone(),
         environment: environment.clone(),
     };
+    let store = SpinStore::new(configuration.store);
     let gateway = Gateway::new(
         configuration.policy,
         configuration.document,
         ImportedPlugin,
-        SpinStore::new(configuration.store),
+        store.clone(),
         client,
         environment.clone(),
     );
+    let mut handling = pin!(handle(&gateway, &environment, request, incoming, caller));
+    poll_fn(|context| {
+        let polled = handling.as_mut().poll(context);
+        store.rest();
+        polled
+    })
+    .await;
+}
+
+/// Leads a request to what answers it.
+async fn handle(
+    gateway: &SpinGateway,
+    environment: &SpinEnvironment,
+    request: Request,
+    mut incoming: Incoming,
+    caller: Caller,
+) {
     let is_operators = OPERATOR_ROUTES
         .iter()
         .any(|route| route.leads_to(&incoming.path));
@@ -82,18 +104,21 @@ pub(crate) async fn serve(request: Request, caller: Caller) {
         }
     };
     if incoming.path == TICK {
-        tick(&gateway, &environment, incoming, caller).await;
+        tick(gateway, environment, incoming, caller).await;
     } else if is_operators {
         // What it shows is in the queue. It tells itself where that is missing.
-        load(&gateway).await;
+        // Who is not let in costs no look at it.
+        if gateway.operator_route(&incoming).is_ok() {
+            load(gateway).await;
+        }
         let answer = async {
             let response = gateway.operate(incoming).await;
             wasi::answer(caller, response);
         };
-        beside(&gateway, &environment, answer).await;
+        beside(gateway, environment, answer).await;
     } else {
         let answer = gateway.receive(incoming, |response| wasi::answer(caller, response));
-        beside(&gateway, &environment, answer).await;
+        beside(gateway, environment, answer).await;
     }
 }
 

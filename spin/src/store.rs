@@ -21,6 +21,7 @@ use integration_gateway::contract::Entry;
 use integration_gateway::contract::Page;
 use integration_gateway::contract::Scan;
 use integration_gateway::contract::Write;
+use std::rc::Rc;
 
 /// Where a store is.
 #[derive(Clone, Debug)]
@@ -32,16 +33,26 @@ pub(crate) enum Location {
 }
 
 /// The store that a configuration names. It is opened when it is first used.
+/// Clones share their connection.
+#[derive(Clone)]
 pub(crate) enum SpinStore {
-    Sqlite(SqlStore<Sqlite>),
-    Postgres(SqlStore<Postgres>),
+    Sqlite(Rc<SqlStore<Sqlite>>),
+    Postgres(Rc<SqlStore<Postgres>>),
 }
 
 impl SpinStore {
     pub(crate) fn new(location: Location) -> Self {
         match location {
-            Location::Sqlite => Self::Sqlite(SqlStore(Sqlite::default())),
-            Location::Postgres(url) => Self::Postgres(SqlStore(Postgres::new(url))),
+            Location::Sqlite => Self::Sqlite(Rc::new(SqlStore(Sqlite::default()))),
+            Location::Postgres(url) => Self::Postgres(Rc::new(SqlStore(Postgres::new(url)))),
+        }
+    }
+
+    /// Told whenever the request that it is for waits for something. Connections
+    /// to a server are few, and other instances wait for them.
+    pub(crate) fn rest(&self) {
+        if let Self::Postgres(store) = self {
+            store.0.rest();
         }
     }
 }

@@ -12,7 +12,7 @@ pub(crate) async fn open(url: &str) -> Result<Connection, Error> {
     Connection::open_async(url.to_owned()).await
 }
 
-/// Runs one statement, and returns its rows.
+/// Runs one statement that returns rows.
 pub(crate) async fn query(
     connection: &Connection,
     statement: &str,
@@ -23,6 +23,15 @@ pub(crate) async fn query(
     let rows = rows.collect().await;
     end.await?;
     Ok(rows)
+}
+
+/// Runs one statement that returns no rows.
+pub(crate) async fn execute(
+    connection: &Connection,
+    statement: &str,
+    parameters: Vec<ParameterValue>,
+) -> Result<(), Error> {
+    query(connection, statement, parameters).await.map(drop)
 }
 
 impl fmt::Display for QueryError {

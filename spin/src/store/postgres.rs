@@ -1,9 +1,12 @@
 //! The shared store: the tables that the wasmtime gateway has in PostgreSQL,
 //! reached through Spin. Gateways of both kinds may use them at the same time.
 //!
-//! Spin keeps connections open from one instance to the next, and an instance
-//! does not know where its connection has been. So each of them looks at once
-//! whether it is one that keeps what it confirms.
+//! Spin keeps connections open, 64 for each address, and hands them on from one
+//! instance to the next. Whoever wants one when all are taken waits without a
+//! limit, and an instance may have to wait half a minute for another system. So
+//! it keeps a connection from one statement to the next, and gives it back as
+//! soon as it waits for something else. Where the next one has been it does not
+//! know, and looks each time whether it is one that keeps what it confirms.
 
 use crate::store::sql::Database;
 use crate::store::sql::Value;
@@ -22,7 +25,8 @@ use integration_gateway::sql::READ_SCHEMA;
 use integration_gateway::sql::REPLACE_KEY_IN_POSTGRES;
 use integration_gateway::sql::SCHEMA;
 use integration_gateway::sql::SET_BACK;
-use std::cell::OnceCell;
+use std::cell::RefCell;
+use std::rc::Rc;
 use url::Host;
 use url::Url;
 
@@ -34,33 +38,60 @@ const LOOK: &str = "SELECT current_setting('fsync') = 'on', pg_is_in_recovery(),
     CASE WHEN current_setting('synchronous_commit') = 'off' \
         THEN set_config('synchronous_commit', 'on', false) END";
 
+/// What a server answers that has another kind of log, or keeps it to itself, as
+/// Spin's errors have it: feature not supported, undefined function, object not in
+/// prerequisite state, insufficient privilege.
+const UNTOLD: [&str; 4] = [
+    "SqlState(E0A000)",
+    "SqlState(E42883)",
+    "SqlState(E55000)",
+    "SqlState(E42501)",
+];
+
+/// In seconds: how long an address may take to answer, and how long what was sent
+/// may be on its way. Spin sets no limit.
+const PATIENCE: [(&str, &str); 2] = [("connect_timeout", "10"), ("tcp_user_timeout", "10")];
+
 pub(crate) struct Postgres {
     url: Secret,
-    connection: OnceCell<Connection>,
+    /// For the next statement. Each that runs has it too.
+    connection: RefCell<Option<Rc<Connection>>>,
 }
 
 impl Postgres {
     pub(crate) fn new(url: Secret) -> Self {
         Self {
             url,
-            connection: OnceCell::new(),
+            connection: RefCell::default(),
         }
     }
 
-    async fn connection(&self) -> Result<&Connection, StoreError> {
-        if self.connection.get().is_none() {
-            let url = self.url.reveal();
-            let connection = postgres::open(url).await.map_err(|e| {
-                // Where Spin does not allow the address it names it whole.
-                StoreError(error(e).0.replace(url, "the URL"))
-            })?;
-            let run =
-                async |statement: &str, parameters| run(&connection, statement, parameters).await;
-            prepare(run).await?;
-            let _ = self.connection.set(connection);
+    async fn connection(&self) -> Result<Rc<Connection>, StoreError> {
+        let kept = self.connection.borrow().clone();
+        if let Some(connection) = kept {
+            return Ok(connection);
         }
-        let opened = self.connection.get();
-        opened.ok_or_else(|| StoreError("PostgreSQL was not opened".to_owned()))
+        let url = self.url.reveal();
+        let connection = postgres::open(url).await.map_err(|e| {
+            // Where Spin does not allow the address it names it whole.
+            StoreError(error(e).0.replace(url, "the URL"))
+        })?;
+        let ask = async |statement: &str| query(&connection, statement, Vec::new()).await;
+        let run = async |statement: &str, parameters: Vec<_>| {
+            let done = postgres::execute(&connection, statement, parameters);
+            done.await.map_err(error)
+        };
+        prepare(ask, run).await?;
+        // Somebody else may have been faster; either will do.
+        let connection = Rc::new(connection);
+        self.connection.replace(Some(Rc::clone(&connection)));
+        Ok(connection)
+    }
+
+    /// Gives the connection back, unless a statement runs on it.
+    pub(crate) fn rest(&self) {
+        let mut connection = self.connection.borrow_mut();
+        drop(connection.take_if(|connection| Rc::strong_count(connection) == 1));
     }
 }
 
@@ -74,7 +105,8 @@ impl Database for Postgres {
         parameters: Vec<Value>,
     ) -> Result<Vec<Vec<Value>>, StoreError> {
         let connection = self.connection().await?;
-        let rows = run(connection, statement, parameters).await?;
+        let parameters = parameters.into_iter().map(to_postgres).collect();
+        let rows = query(&connection, statement, parameters).await?;
         Ok(rows
             .into_iter()
             .map(|row| row.into_iter().map(from_postgres).collect())
@@ -83,9 +115,10 @@ impl Database for Postgres {
 }
 
 async fn prepare(
-    run: impl AsyncFn(&str, Vec<Value>) -> Result<Vec<Vec<DbValue>>, StoreError>,
+    ask: impl AsyncFn(&str) -> Result<Vec<Vec<DbValue>>, StoreError>,
+    run: impl AsyncFn(&str, Vec<ParameterValue>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let found = run(LOOK, Vec::new()).await?;
+    let found = ask(LOOK).await?;
     let is = |place: usize| {
         let row = found.first();
         matches!(
@@ -108,18 +141,20 @@ async fn prepare(
     if !is(2) {
         run(CREATE_IN_POSTGRES, Vec::new()).await?;
     }
-    // It may be that a server tells no history.
-    let histories = run(READ_HISTORY, Vec::new()).await.unwrap_or_default();
+    let histories = match ask(READ_HISTORY).await {
+        Err(error) if UNTOLD.iter().any(|code| error.0.contains(code)) => Vec::new(),
+        histories => histories?,
+    };
     if let Some([noted, DbValue::Int64(history)]) = histories.first().map(Vec::as_slice) {
         if !matches!(noted, DbValue::Int64(noted) if noted == history) {
             if !matches!(noted, DbValue::DbNull) {
                 tracing::warn!("{SET_BACK}");
             }
-            run(NOTE_HISTORY, vec![Value::Integer(*history)]).await?;
+            run(NOTE_HISTORY, vec![ParameterValue::Int64(*history)]).await?;
         }
         return Ok(());
     }
-    let schema = run(READ_SCHEMA, Vec::new()).await?;
+    let schema = ask(READ_SCHEMA).await?;
     let found = match schema.first().and_then(|row| row.first()) {
         Some(DbValue::Int64(SCHEMA)) => return Ok(()),
         Some(DbValue::Int64(found)) => found.to_string(),
@@ -132,8 +167,8 @@ async fn prepare(
 }
 
 /// Checks a URL, and sees to it that a connection that leaves the machine is
-/// encrypted. A URL without `sslmode` means: with TLS if the other side has it,
-/// which whoever is on the way can deny.
+/// encrypted, and that none waits for ever. A URL without `sslmode` means: with
+/// TLS if the other side has it, which whoever is on the way can deny.
 pub(crate) fn checked(url: &Secret) -> Result<Secret, String> {
     let expected = "expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE, found something else; \
                     percent-encode characters such as @ / : # in user and password";
@@ -148,19 +183,27 @@ pub(crate) fn checked(url: &Secret) -> Result<Secret, String> {
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => return Err(expected.to_owned()),
     };
-    let says = |name| parsed.query_pairs().any(|(found, _)| found == name);
+    let named: Vec<_> = parsed
+        .query_pairs()
+        .map(|(name, _)| name.into_owned())
+        .collect();
+    let says = |name| named.iter().any(|found| found == name);
     if !is_local && !says("sslmode") {
         parsed.query_pairs_mut().append_pair("sslmode", "require");
+    }
+    for (name, seconds) in PATIENCE {
+        if !says(name) {
+            parsed.query_pairs_mut().append_pair(name, seconds);
+        }
     }
     Ok(Secret::new(parsed.as_str()))
 }
 
-async fn run(
+async fn query(
     connection: &Connection,
     statement: &str,
-    parameters: Vec<Value>,
+    parameters: Vec<ParameterValue>,
 ) -> Result<Vec<Vec<DbValue>>, StoreError> {
-    let parameters: Vec<_> = parameters.into_iter().map(to_postgres).collect();
     let rows = postgres::query(connection, statement, parameters).await;
     rows.map_err(error)
 }
@@ -213,27 +256,48 @@ mod tests {
                 "postgres://a@db.example/sync?sslmode=disable",
                 "postgres://a@db.example/sync?sslmode=disable",
             ),
-            ("postgres://a@localhost/sync", "postgres://a@localhost/sync"),
-            ("postgres://a@127.0.0.1/sync", "postgres://a@127.0.0.1/sync"),
-            ("postgres://a@[::1]/sync", "postgres://a@[::1]/sync"),
+            (
+                "postgres://a@localhost/sync?a=b",
+                "postgres://a@localhost/sync?a=b",
+            ),
+            (
+                "postgres://a@127.0.0.1/sync?a=b",
+                "postgres://a@127.0.0.1/sync?a=b",
+            ),
+            ("postgres://a@[::1]/sync?a=b", "postgres://a@[::1]/sync?a=b"),
         ] {
             let found = checked(&Secret::new(url)).unwrap();
+            let expected = format!("{expected}&connect_timeout=10&tcp_user_timeout=10");
             assert_eq!(found.reveal(), expected);
         }
     }
 
     #[test]
-    fn a_database_of_another_schema_is_left_as_it_is() {
-        let said = |schema: Vec<Vec<DbValue>>| {
-            let run = async |statement: &str, _| match statement {
-                LOOK => Ok(vec![[true, false, true].map(DbValue::Boolean).into()]),
-                READ_HISTORY => Ok(Vec::new()),
-                READ_SCHEMA => Ok(schema.clone()),
-                other => panic!("{other}"),
-            };
-            let prepared = prepare(run).now_or_never().unwrap();
-            prepared.map_err(|error| error.0)
+    fn a_url_may_say_how_long_to_wait() {
+        let url = "postgres://a@localhost/sync?connect_timeout=3";
+        let found = checked(&Secret::new(url)).unwrap();
+        assert_eq!(found.reveal(), format!("{url}&tcp_user_timeout=10"));
+    }
+
+    /// Prepares a connection of which the server answers this.
+    fn prepared(
+        history: &Result<Vec<Vec<DbValue>>, StoreError>,
+        schema: &[Vec<DbValue>],
+    ) -> Result<(), String> {
+        let ask = async |statement: &str| match statement {
+            LOOK => Ok(vec![[true, false, true].map(DbValue::Boolean).into()]),
+            READ_HISTORY => history.clone(),
+            READ_SCHEMA => Ok(schema.to_vec()),
+            other => panic!("{other}"),
         };
+        let run = async |statement: &str, _| panic!("{statement}");
+        let prepared = prepare(ask, run).now_or_never().unwrap();
+        prepared.map_err(|error| error.0)
+    }
+
+    #[test]
+    fn a_database_of_another_schema_is_left_as_it_is() {
+        let said = |schema: Vec<Vec<DbValue>>| prepared(&Ok(Vec::new()), &schema);
         assert_eq!(said(vec![vec![DbValue::Int64(1)]]), Ok(()));
         for (schema, found) in [(vec![vec![DbValue::Int64(2)]], "2"), (vec![], "none")] {
             let expected = format!(
@@ -242,6 +306,19 @@ mod tests {
             );
             assert_eq!(said(schema), Err(expected));
         }
+    }
+
+    #[test]
+    fn only_a_server_that_keeps_its_history_to_itself_may_tell_none() {
+        let said = |code: &str| {
+            let text = format!("Error {{ kind: Db, cause: Some(DbError {{ code: {code}, .. }}) }}");
+            prepared(&Err(StoreError(text)), &[vec![DbValue::Int64(1)]])
+        };
+        for code in UNTOLD {
+            assert_eq!(said(code), Ok(()));
+        }
+        let error = said("SqlState(E57014)").unwrap_err();
+        assert!(error.contains("E57014"), "{error}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! PostgreSQL databases over connections that all instances share, as Spin pools
-//! them.
+//! PostgreSQL databases over a pool of connections, as Spin has one for each
+//! address. Whoever opens one has it to itself until it is dropped, and who comes
+//! when all are taken waits without a limit.
 
 use crate::bindings::fermyon::spin::postgres;
 use crate::bindings::fermyon::spin::rdbms_types;
@@ -12,8 +13,12 @@ use crate::bindings::fermyon::spin::rdbms_types::RowSet;
 use crate::manifest::Application;
 use crate::state::State;
 use deadpool_postgres::Manager;
+use deadpool_postgres::ManagerConfig;
+use deadpool_postgres::Object;
 use deadpool_postgres::Pool;
+use deadpool_postgres::RecyclingMethod;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use tokio_postgres::Config;
@@ -37,23 +42,32 @@ impl Pools {
         if let Some(pool) = pools.get(address) {
             return Ok(pool.clone());
         }
-        let pool = Pool::builder(Manager::new(config, NoTls))
-            .max_size(MOST)
-            .build();
+        // What was set on a connection is forgotten with whoever set it.
+        let clean = ManagerConfig {
+            recycling_method: RecyclingMethod::Clean,
+        };
+        let manager = Manager::from_config(config, NoTls, clean);
+        let pool = Pool::builder(manager).max_size(MOST).build();
         let pool = pool.map_err(|error| Error::ConnectionFailed(error.to_string()))?;
         pools.insert(address.to_owned(), pool.clone());
         Ok(pool)
+    }
+
+    /// How many connections instances hold.
+    pub(crate) fn held(&self) -> usize {
+        let pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let status = pools.values().map(Pool::status);
+        status.map(|status| status.size - status.available).sum()
     }
 }
 
 /// What a component takes for a connection.
 #[derive(Clone)]
 #[allow(unreachable_pub, reason = "the generated bindings name it")]
-pub struct Connection(Pool);
+pub struct Connection(Arc<Object>);
 
 impl Connection {
-    /// Connects where the component may. One that cannot be reached is told at
-    /// once.
+    /// Takes a connection, to where the component may connect.
     pub(crate) async fn open(
         application: &Application,
         pools: &Pools,
@@ -64,9 +78,8 @@ impl Connection {
         if !is_allowed(application, &config) {
             return Err(failed("the address is not allowed".to_owned()));
         }
-        let pool = pools.get(address, config)?;
-        drop(pool.get().await.map_err(|e| failed(e.to_string()))?);
-        Ok(Self(pool))
+        let taken = pools.get(address, config)?.get().await;
+        Ok(Self(Arc::new(taken.map_err(|e| failed(e.to_string()))?)))
     }
 
     /// Runs one statement that returns rows.
@@ -75,7 +88,32 @@ impl Connection {
         statement: &str,
         parameters: &[ParameterValue],
     ) -> Result<RowSet, Error> {
-        query(&self.0, statement, parameters).await
+        let parameters = to_sql(parameters)?;
+        let statement = self
+            .0
+            .prepare(statement)
+            .await
+            .map_err(|error| failed(&error))?;
+        let rows = self.0.query(&statement, &borrowed(&parameters)).await;
+        let columns = statement.columns().iter().map(|column| Column {
+            name: column.name().to_owned(),
+            data_type: data_type(column.type_()),
+        });
+        Ok(RowSet {
+            columns: columns.collect(),
+            rows: rows
+                .map_err(|error| failed(&error))?
+                .iter()
+                .map(row)
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Runs one statement that returns none, and tells how many it changed.
+    async fn execute(&self, statement: &str, parameters: &[ParameterValue]) -> Result<u64, Error> {
+        let parameters = to_sql(parameters)?;
+        let changed = self.0.execute(statement, &borrowed(&parameters)).await;
+        changed.map_err(|error| failed(&error))
     }
 }
 
@@ -101,7 +139,11 @@ impl postgres::HostConnection for State {
         parameters: Vec<ParameterValue>,
     ) -> wasmtime::Result<Result<RowSet, Error>> {
         let connection = self.table.get(&connection)?.clone();
-        Ok(connection.query(&statement, &parameters).await)
+        let found = connection.query(&statement, &parameters).await;
+        if found.as_ref().is_ok_and(|found| found.rows.is_empty()) {
+            wasmtime::bail!("Spin 4.0 never returns from a query without rows: {statement}");
+        }
+        Ok(found)
     }
 
     async fn execute(
@@ -111,8 +153,7 @@ impl postgres::HostConnection for State {
         parameters: Vec<ParameterValue>,
     ) -> wasmtime::Result<Result<u64, Error>> {
         let connection = self.table.get(&connection)?.clone();
-        let found = connection.query(&statement, &parameters).await;
-        Ok(found.map(|found| found.rows.len() as u64))
+        Ok(connection.execute(&statement, &parameters).await)
     }
 
     async fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
@@ -134,36 +175,25 @@ fn is_allowed(application: &Application, config: &Config) -> bool {
     hosts.all(|is_allowed| is_allowed)
 }
 
-async fn query(
-    pool: &Pool,
-    statement: &str,
-    parameters: &[ParameterValue],
-) -> Result<RowSet, Error> {
-    let client = pool.get().await;
-    let client = client.map_err(|error| Error::ConnectionFailed(error.to_string()))?;
-    let parameters: Vec<Box<dyn ToSql + Send + Sync>> =
-        parameters.iter().map(parameter).collect::<Result<_, _>>()?;
-    let borrowed: Vec<&(dyn ToSql + Sync)> = parameters
-        .iter()
-        .map(|parameter| parameter.as_ref() as &(dyn ToSql + Sync))
-        .collect();
-    let failed = |error: tokio_postgres::Error| {
-        let told = error.as_db_error().map(ToString::to_string);
-        Error::QueryFailed(told.unwrap_or_else(|| error.to_string()))
-    };
-    let statement = client.prepare_cached(statement).await.map_err(failed)?;
-    let rows = client.query(&statement, &borrowed).await.map_err(failed)?;
-    let columns = statement.columns().iter().map(|column| Column {
-        name: column.name().to_owned(),
-        data_type: data_type(column.type_()),
-    });
-    Ok(RowSet {
-        columns: columns.collect(),
-        rows: rows.iter().map(row).collect::<Result<_, _>>()?,
-    })
+/// An error in Spin's words, which are those of the library for programmers.
+fn failed(error: &tokio_postgres::Error) -> Error {
+    Error::QueryFailed(format!("{error:?}"))
 }
 
-fn parameter(value: &ParameterValue) -> Result<Box<dyn ToSql + Send + Sync>, Error> {
+type Parameter = Box<dyn ToSql + Send + Sync>;
+
+fn to_sql(parameters: &[ParameterValue]) -> Result<Vec<Parameter>, Error> {
+    parameters.iter().map(parameter).collect()
+}
+
+fn borrowed(parameters: &[Parameter]) -> Vec<&(dyn ToSql + Sync)> {
+    let parameters = parameters.iter();
+    parameters
+        .map(|parameter| parameter.as_ref() as &(dyn ToSql + Sync))
+        .collect()
+}
+
+fn parameter(value: &ParameterValue) -> Result<Parameter, Error> {
     Ok(match value {
         ParameterValue::Boolean(truth) => Box::new(*truth),
         ParameterValue::Int8(number) => Box::new(*number),

@@ -4,6 +4,7 @@ use crate::engine::anyhow_of;
 use crate::engine::compile;
 use crate::manifest::Application;
 use crate::p3;
+use crate::postgres::Pools;
 use crate::state::State;
 use crate::worker::Workers;
 use bytes::Bytes;
@@ -78,6 +79,7 @@ fn link(engine: &Engine, component: &Component) -> wasmtime::Result<ProxyPre<Sta
 pub struct Server {
     address: SocketAddr,
     tasks: Arc<Mutex<JoinSet<()>>>,
+    pools: Arc<Pools>,
     /// Closed with the server, which ends its instances.
     _alive: watch::Sender<()>,
 }
@@ -93,6 +95,7 @@ impl Server {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let tasks = Arc::<Mutex<JoinSet<()>>>::default();
+        let pools = Arc::<Pools>::default();
         let (alive, killed) = watch::channel(());
         let handler = ProxyHandler::new(Workers {
             application: Arc::clone(&loaded.application),
@@ -100,7 +103,7 @@ impl Server {
             component: Arc::clone(&loaded.component),
             folder: folder.to_owned(),
             memory_bytes,
-            pools: Arc::default(),
+            pools: Arc::clone(&pools),
             killed,
         });
         let connections = Arc::clone(&tasks);
@@ -118,8 +121,14 @@ impl Server {
         Ok(Self {
             address,
             tasks,
+            pools,
             _alive: alive,
         })
+    }
+
+    /// How many connections to PostgreSQL its instances hold at this moment.
+    pub fn held_connections(&self) -> usize {
+        self.pools.held()
     }
 
     /// Where it listens.

@@ -1,11 +1,14 @@
-//! Many senders at once: each is answered.
+//! Many senders at once: each is answered. Many sessions that wait: they are in
+//! nobody's way.
 
 use crate::application::Build;
 use crate::application::MEMORY;
 use crate::contract::probe;
+use crate::postgres::Postgres;
 use bytes::Bytes;
 use conformance::WEBHOOK_TOKEN;
 use conformance::site::FarEnds;
+use conformance::wire;
 use http::Request;
 use http_body_util::BodyExt as _;
 use http_body_util::Full;
@@ -15,11 +18,16 @@ use hyper_util::rt::TokioIo;
 use serde_json::json;
 use spin_like::server::Server;
 use std::collections::BTreeMap;
+use std::time::Duration;
+use std::time::Instant;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 const CLIENTS: usize = 64;
-const REQUESTS: usize = 5;
+const SESSIONS: usize = 10;
+const PATIENCE: Duration = Duration::from_secs(30);
+const A_WHILE: Duration = Duration::from_secs(3);
 
 async fn connect(address: &str) -> anyhow::Result<SendRequest<Full<Bytes>>> {
     let stream = TcpStream::connect(address).await?;
@@ -42,10 +50,15 @@ async fn post(sender: &mut SendRequest<Full<Bytes>>, body: String) -> anyhow::Re
 }
 
 /// A write, a piece of work and an answer; what came of each request.
-async fn client(address: String, keep_alive: bool, key: String) -> BTreeMap<String, usize> {
+async fn client(
+    address: String,
+    keep_alive: bool,
+    key: String,
+    requests: usize,
+) -> BTreeMap<String, usize> {
     let mut outcomes = BTreeMap::new();
     let mut kept = None;
-    for n in 0..REQUESTS {
+    for n in 0..requests {
         let write = json!({ "write": { "key": format!("{key}-{n}"), "value": { "text": "" } } });
         let schedule = json!({ "schedule": { "key": key, "reason": "load" } });
         let body = json!([[write, schedule, { "respond": 200 }]]).to_string();
@@ -69,34 +82,92 @@ async fn client(address: String, keep_alive: bool, key: String) -> BTreeMap<Stri
     outcomes
 }
 
-async fn sixty_four_senders_are_answered(build: Build) {
+async fn sixty_four_senders_are_answered(build: Build, database: Option<&str>) {
     let far_ends = FarEnds::somewhere().await.unwrap();
-    let loaded = probe(build, &far_ends, None);
+    let loaded = probe(build, &far_ends, database);
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&loaded, folder.path(), MEMORY).await.unwrap();
     let address = server.url().replace("http://", "");
-    for keep_alive in [true, false] {
+    // There each takes several times as long.
+    let (kinds, requests) = match database {
+        None => (&[true, false][..], 5),
+        Some(_) => (&[false][..], 2),
+    };
+    for &keep_alive in kinds {
         let mut clients = JoinSet::new();
         for n in 0..CLIENTS {
             // Of another run, so the far end says at once that it is done.
             let key = format!("conformance-load.{keep_alive}.{n}");
-            clients.spawn(client(address.clone(), keep_alive, key));
+            clients.spawn(client(address.clone(), keep_alive, key, requests));
         }
         let mut outcomes = BTreeMap::new();
         for (outcome, count) in clients.join_all().await.into_iter().flatten() {
             *outcomes.entry(outcome).or_insert(0) += count;
         }
-        let expected = BTreeMap::from([("200".to_owned(), CLIENTS * REQUESTS)]);
+        let expected = BTreeMap::from([("200".to_owned(), CLIENTS * requests)]);
         assert_eq!(outcomes, expected, "keep-alive: {keep_alive}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sixty_four_senders_at_once_are_all_answered() {
-    sixty_four_senders_are_answered(Build::P2).await;
+    sixty_four_senders_are_answered(Build::P2, None).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sixty_four_senders_at_once_are_all_answered_for_wasi_0_3() {
-    sixty_four_senders_are_answered(Build::P3).await;
+    sixty_four_senders_are_answered(Build::P3, None).await;
+}
+
+async fn with_postgres(build: Build) {
+    if let Some(postgres) = Postgres::start() {
+        sixty_four_senders_are_answered(build, Some(&postgres.url())).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixty_four_senders_at_once_are_all_answered_with_postgres() {
+    with_postgres(Build::P2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixty_four_senders_at_once_are_all_answered_with_postgres_for_wasi_0_3() {
+    with_postgres(Build::P3).await;
+}
+
+async fn sessions_that_wait_hold_no_connection(build: Build) {
+    let Some(postgres) = Postgres::start() else {
+        return;
+    };
+    let far_ends = FarEnds::somewhere().await.unwrap();
+    let loaded = probe(build, &far_ends, Some(&postgres.url()));
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&loaded, folder.path(), MEMORY).await.unwrap();
+    let url = format!("{}/probe", server.url());
+    let mut waiting = Vec::new();
+    for n in 0..SESSIONS {
+        let key = far_ends.key(&n.to_string());
+        let schedule = json!([[{ "schedule": { "key": key, "reason": "to wait" } }]]);
+        let body = schedule.to_string().into_bytes();
+        let answer = wire::send("POST", &url, WEBHOOK_TOKEN, body, PATIENCE).await;
+        assert_eq!(answer.unwrap().status, 200, "session {n}");
+        waiting.push(far_ends.far_end.asked(&key, PATIENCE).await.unwrap());
+    }
+    // Their leases are renewed now and then.
+    let begin = Instant::now();
+    while server.held_connections() > 0 {
+        assert!(begin.elapsed() < A_WHILE, "they hold on to connections");
+        sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(waiting.len(), SESSIONS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_that_wait_for_a_far_end_hold_no_connection_to_the_database() {
+    sessions_that_wait_hold_no_connection(Build::P2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_that_wait_for_a_far_end_hold_none_for_wasi_0_3_either() {
+    sessions_that_wait_hold_no_connection(Build::P3).await;
 }

@@ -5,6 +5,7 @@ mod application;
 mod contract;
 mod cron;
 mod load;
+mod operator;
 #[path = "../../../../host/tests/postgres/mod.rs"]
 mod postgres;
 mod shared;

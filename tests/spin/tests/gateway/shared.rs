@@ -124,3 +124,28 @@ async fn a_database_that_went_back_forgets_what_holds_only_while_nothing_is_lost
         assert_eq!(postgres.sql(keys), "p.pair");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_keeps_its_history_to_itself_is_used_all_the_same() {
+    let Some(postgres) = Postgres::start() else {
+        return;
+    };
+    postgres.sql(
+        "CREATE ROLE guest LOGIN PASSWORD 'guest'; GRANT ALL ON SCHEMA public TO guest; \
+         REVOKE EXECUTE ON FUNCTION pg_control_system() FROM public",
+    );
+    let url = postgres.url();
+    let (_, place) = url.rsplit_once('@').unwrap();
+    let url = format!("postgresql://guest:guest@{place}");
+    let far_ends = FarEnds::somewhere().await.unwrap();
+    for build in [Build::P2, Build::P3] {
+        let folder = tempfile::tempdir().unwrap();
+        let loaded = probe(build, &far_ends, Some(&url));
+        let server = Server::start(&loaded, folder.path(), MEMORY).await.unwrap();
+        let ready = format!("{}/readyz", server.url());
+        let answer = wire::send("GET", &ready, "", vec![], PATIENCE)
+            .await
+            .unwrap();
+        assert_eq!(answer.status, 200, "{build:?}: {}", answer.text);
+    }
+}

@@ -1,0 +1,90 @@
+//! What is answered to whoever may be anybody: it costs next to nothing.
+
+use crate::application::Build;
+use crate::application::MEMORY;
+use crate::application::application;
+use crate::application::load;
+use crate::contract::probe;
+use conformance::OPERATOR_TOKEN;
+use conformance::WEBHOOK_TOKEN;
+use conformance::site::FarEnds;
+use conformance::wire;
+use spin_like::server::Server;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+async fn answered(server: &Server, method: &str, path: &str, token: &str) -> (u16, String) {
+    let url = format!("{}{path}", server.url());
+    let answer = wire::send(method, &url, token, vec![], PATIENCE).await;
+    let answer = answer.unwrap();
+    (answer.status, answer.text)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_whose_configuration_cannot_be_used_is_alive_and_not_ready() {
+    for build in [Build::P2, Build::P3] {
+        let nowhere = [
+            "http://127.0.0.1:1".to_owned(),
+            "http://127.0.0.1:2".to_owned(),
+        ];
+        let loaded = load(application(build, "no = toml = at all", nowhere, &[]));
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(&loaded, folder.path(), MEMORY).await.unwrap();
+        let (status, text) = answered(&server, "GET", "/healthz", "").await;
+        assert_eq!(
+            (status, text.trim()),
+            (200, "{\"alive\":true}"),
+            "{build:?}"
+        );
+        for (method, path) in [("GET", "/readyz"), ("POST", "/healthz"), ("POST", "/tick")] {
+            let (status, text) = answered(&server, method, path, "").await;
+            assert_eq!(status, 503, "{build:?}: {method} {path}: {text}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_no_token_costs_no_look_at_the_store() {
+    // In the place of a database, and counts who looks at it.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let database = format!("postgres://sync@{}/sync", listener.local_addr().unwrap());
+    let looks = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&looks);
+    tokio::spawn(async move {
+        while listener.accept().await.is_ok() {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let far_ends = FarEnds::somewhere().await.unwrap();
+    for build in [Build::P2, Build::P3] {
+        let loaded = probe(build, &far_ends, Some(&database));
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(&loaded, folder.path(), MEMORY).await.unwrap();
+        for (method, path, token, expected) in [
+            ("GET", "/healthz", "", 200),
+            ("POST", "/healthz", "", 405),
+            ("POST", "/readyz", "", 405),
+            ("GET", "/status", "", 401),
+            ("GET", "/status", WEBHOOK_TOKEN, 401),
+            ("POST", "/work/a/release", WEBHOOK_TOKEN, 401),
+            ("GET", "/plugin/a", "", 401),
+            ("POST", "/tick", "", 401),
+            ("POST", "/status", OPERATOR_TOKEN, 405),
+        ] {
+            let (status, text) = answered(&server, method, path, token).await;
+            let what = format!("{build:?}: {method} {path} with {token:?}: {text}");
+            assert_eq!(status, expected, "{what}");
+            assert_eq!(looks.swap(0, Ordering::SeqCst), 0, "{what}");
+        }
+        assert_eq!(
+            answered(&server, "GET", "/status", OPERATOR_TOKEN).await.0,
+            200
+        );
+        assert_ne!(looks.swap(0, Ordering::SeqCst), 0, "{build:?}");
+    }
+}
