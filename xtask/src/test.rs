@@ -1,7 +1,7 @@
 //! Runs every test of the workspace, with the components that some of them load.
 //!
 //! `cargo test` runs one test program at a time. Some of ours wait for most of
-//! theirs, for leases to lapse and gateways to start; so two run at a time here.
+//! theirs, for leases to lapse and gateways to start; so several run at a time here.
 
 use crate::dist;
 use crate::postgres;
@@ -19,7 +19,14 @@ use std::io::Write;
 use std::process::Stdio;
 
 /// How many test programs run at a time.
-const TOGETHER: usize = 2;
+const TOGETHER: usize = 3;
+
+/// The longest, which wait the most, begin first: else they would end alone.
+const FIRST: [&str; 3] = [
+    "host/tests/endure/main.rs",
+    "tests/spin/tests/gateway/main.rs",
+    "host/tests/process/main.rs",
+];
 
 pub(crate) fn run(way: Option<Way>, all_gateways: bool, filters: &[String]) -> Result<()> {
     dist::for_tests(way)?;
@@ -32,6 +39,7 @@ pub(crate) fn run(way: Option<Way>, all_gateways: bool, filters: &[String]) -> R
         || program::built(program::tests().arg("--locked")),
     )?;
     let mut programs: Vec<Program> = built.into_iter().filter(|p| p.is_test).collect();
+    programs.sort_by_key(|program| !FIRST.contains(&program.source.as_str()));
     // It is the one that builds something.
     programs.insert(0, documentation());
     let arguments = arguments(all_gateways, filters);
