@@ -176,7 +176,6 @@ fn an_incident_that_a_lost_store_made_for_a_record_gets_no_second_record() {
     for (correlation, created) in [("", 0), ("another tool", 1)] {
         let mut gateway = Gateway::new(&nothing());
         gateway.incident["creator_id"] = json!(7);
-        gateway.incident["created_at"] = json!(gateway.now_ms / 1000);
         let sys_id = "00000000000000000000000000000001";
         gateway.incident["description"] = json!(format!("ServiceNow INC0000007 [snow:{sys_id}]"));
         gateway.record = json!({
@@ -196,9 +195,9 @@ fn an_incident_that_a_lost_store_made_for_a_record_gets_no_second_record() {
 fn a_signature_in_a_new_alert_does_not_join_it_to_somebody_elses_record() {
     let mut gateway = Gateway::new(&nothing());
     gateway.incident["creator_id"] = json!(0);
+    gateway.incident["alert_cnt"] = json!(1);
     let sys_id = "00000000000000000000000000000001";
     gateway.incident["description"] = json!(format!("[snow:{sys_id}]"));
-    gateway.incident["created_at"] = json!(gateway.now_ms / 1000);
     gateway.record = json!({
         "sys_id": sys_id, "number": "INC0000007", "correlation_id": "", "state": "2",
     });
@@ -207,6 +206,25 @@ fn a_signature_in_a_new_alert_does_not_join_it_to_somebody_elses_record() {
     assert_eq!(gateway.sent("POST incident").len(), 1);
     assert_eq!(gateway.asked_for(), [format!("prod.f-{INCIDENT}")]);
     assert_eq!(gateway.stored(&format!("pair.prod.s-{sys_id}")), [""; 0]);
+}
+
+#[test]
+fn a_signature_in_an_alert_is_not_taken_for_an_incident_of_our_own() {
+    for (alerts, created) in [(1, 1), (0, 0)] {
+        let mut gateway = Gateway::new(&nothing());
+        let sys_id = format!("{:032x}", 7);
+        gateway.record = json!({
+            "sys_id": sys_id, "number": "INC0010007", "state": "1", "impact": "1", "urgency": "1",
+            "short_description": "disk full", "description": "", "sys_mod_count": "0",
+        });
+        gateway.incident["creator_id"] = json!(0);
+        gateway.incident["alert_cnt"] = json!(alerts);
+        gateway.incident["description"] = json!(format!("[snow:{sys_id}]"));
+        gateway.incident["start_time"] = json!(gateway.now_ms / 1000);
+        gateway.servicenow(&nothing());
+        assert_eq!(gateway.work_on(&format!("s-{sys_id}")), Verdict::Done);
+        assert_eq!(gateway.sent("create").len(), created);
+    }
 }
 
 #[test]

@@ -126,6 +126,12 @@ impl Incident {
         self.values[name].as_i64().unwrap_or_default()
     }
 
+    /// Whether alerts made it, and nobody created it by hand or through the API.
+    pub fn is_of_alerts(&self) -> bool {
+        let has_creator = self.number("creator_id") != 0 || !self.values["creator"].is_null();
+        !has_creator && self.number("alert_cnt") > 0
+    }
+
     /// A label of the first alert; none if a person created the incident.
     pub fn label(&self, name: &str) -> Option<&str> {
         self.values["labels"][name].as_str()

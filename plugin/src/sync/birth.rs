@@ -126,11 +126,9 @@ impl Case<'_> {
         let generation = |record: &Record| generation(record, &correlation);
         let last = found.iter().map(generation).max().unwrap_or_default();
         found.retain(|record| generation(record) == last);
-        // Nobody is the creator of what alerts make.
-        let may_be_ours = may_be_known || incident.number("creator_id") != 0;
         if last == 0
-            && let Some(sys_id) = signed_with(incident.text("description"))
-            && self.belongs_to(&sys_id, id, may_be_ours).await?
+            && let Some(sys_id) = signed_with(&incident)
+            && self.belongs_to(&sys_id, id).await?
         {
             return Ok(Birth::Elsewhere);
         }
@@ -579,15 +577,8 @@ impl Case<'_> {
     }
 
     /// Whether an incident that is signed with a `sys_id` does belong to that
-    /// record. The signature alone proves nothing: anybody can put it into the text
-    /// of an alert. A record that tells nothing is believed only of an incident that
-    /// this product may have created.
-    async fn belongs_to(
-        &mut self,
-        sys_id: &SysId,
-        id: &IncidentId,
-        may_be_ours: bool,
-    ) -> Result<bool, Stop> {
+    /// record. The signature alone proves nothing.
+    async fn belongs_to(&mut self, sys_id: &SysId, id: &IncidentId) -> Result<bool, Stop> {
         let integration = &self.integration.id;
         let owner = Entity::ServiceNow(sys_id.clone());
         let (pair, member) = (
@@ -608,7 +599,7 @@ impl Case<'_> {
                         // An earlier store made the incident, and came no further.
                         "" => {
                             introduced = false;
-                            may_be_ours && self.integration.direction.from_servicenow()
+                            self.integration.direction.from_servicenow()
                         }
                         theirs => theirs == correlation(integration, id),
                     },
@@ -754,7 +745,7 @@ fn around(since_ms: u64, until_ms: u64) -> Range<u64> {
 /// The one of some incidents that is signed with a `sys_id`.
 fn signed(incidents: &[Incident], id: &SysId) -> Option<IncidentId> {
     let mut incidents = incidents.iter();
-    let found = incidents.find(|i| signed_with(i.text("description")).as_ref() == Some(id));
+    let found = incidents.find(|i| signed_with(i).as_ref() == Some(id));
     found.map(|incident| incident.incident_id.clone())
 }
 
@@ -801,9 +792,13 @@ pub(super) fn correlation(integration: &str, id: &IncidentId) -> String {
     format!("flashduty:{integration}:{id}")
 }
 
-/// The `sys_id` in a signature, if a description ends in one.
-fn signed_with(description: &str) -> Option<SysId> {
-    let (_, rest) = text::rsplit_once(description, "[snow:")?;
+/// The `sys_id` in a signature, if an incident's description ends in one. Anybody can
+/// put one into the text of an alert, so it counts in none that alerts made.
+fn signed_with(incident: &Incident) -> Option<SysId> {
+    if incident.is_of_alerts() {
+        return None;
+    }
+    let (_, rest) = text::rsplit_once(incident.text("description"), "[snow:")?;
     let (id, _) = rest.split_once(']')?;
     SysId::parse(id)
 }
