@@ -41,9 +41,8 @@ pub(super) const PLANTED: &[Planted] = &[
     Planted {
         name: "no look-up before a record is created",
         file: "plugin/src/sync/birth.rs",
-        text: "true => self.servicenow.find(&derived, &correlation).await?,",
-        instead: "true if PLANTED => Vec::new(),\n            \
-                  true => self.servicenow.find(&derived, &correlation).await?,",
+        text: "if (refusal.is_none() || is_begun || may_be_known) && self",
+        instead: "if !PLANTED && (refusal.is_none() || is_begun || may_be_known) && self",
     },
     Planted {
         name: "no waiting after a creation whose answer was lost",
