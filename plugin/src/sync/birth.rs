@@ -113,13 +113,13 @@ impl Case<'_> {
         let correlation = correlation(&integration.id, id);
         let derived = SysId::derived_from(&correlation);
         let refusal = self.refusal(&incident);
-        let may_be_known = self.may_be_known(&incident).await;
         // A creation that was begun is finished, and what an earlier store may have
         // known is found again, whatever the incident is now.
         let is_begun = self.pair.creating.is_some();
+        let is_looked_for = refusal.is_none() || is_begun || self.may_be_known(&incident).await;
         let mut found = Vec::new();
         // In a rehearsal nothing is looked for.
-        if (refusal.is_none() || is_begun || may_be_known) && self.servicenow.is_available() {
+        if is_looked_for && self.servicenow.is_available() {
             found = self.servicenow.find(&derived, &correlation).await?;
         }
         // Of records that took each other's place, the last.

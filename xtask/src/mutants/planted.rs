@@ -41,8 +41,8 @@ pub(super) const PLANTED: &[Planted] = &[
     Planted {
         name: "no look-up before a record is created",
         file: "plugin/src/sync/birth.rs",
-        text: "if (refusal.is_none() || is_begun || may_be_known) && self",
-        instead: "if !PLANTED && (refusal.is_none() || is_begun || may_be_known) && self",
+        text: "if is_looked_for && self",
+        instead: "if !PLANTED && is_looked_for && self",
     },
     Planted {
         name: "no waiting after a creation whose answer was lost",
