@@ -26,6 +26,11 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
+/// Whether this is the whole check, which leaves nothing out: `.ci/run`.
+pub(crate) fn is_ci() -> bool {
+    env::var_os("CI").is_some()
+}
+
 fn describes_a_package(variable: &str) -> bool {
     ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"]
         .iter()

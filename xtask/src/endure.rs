@@ -50,7 +50,7 @@ pub(crate) fn run(way: Option<Way>, endure: &Endure) -> Result<()> {
         component::build(&component::PLUGIN, way)?;
     }
     if matches!(endure.what, What::Postgres) {
-        postgres::prepare();
+        postgres::prepare()?;
     }
     let (name, selection, module) = endure.what.test();
     let mut test = stage("building the test", || {

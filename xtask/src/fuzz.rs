@@ -36,11 +36,19 @@ pub(crate) fn run(names: &[String], seconds: u32) -> Result<()> {
     ));
     let cores = thread::available_parallelism().map_or(1, |n| n.get());
     let fuzzed = workers::each(targets, cores, |target| target.fuzz(&program, seconds))?;
-    let crashed: Vec<_> = fuzzed.into_iter().flatten().collect();
-    match crashed.is_empty() {
-        true => Ok(()),
-        false => bail!("{}", crashed.join("\n\n")),
+    let mut executions = 0;
+    let mut crashed = Vec::new();
+    for outcome in fuzzed {
+        match outcome {
+            Outcome::Sound(number) => executions += number,
+            Outcome::Broken(how) => crashed.push(how),
+        }
     }
+    if !crashed.is_empty() {
+        bail!("{}", crashed.join("\n\n"));
+    }
+    println!("{:16} {executions:>10} executions", "all");
+    Ok(())
 }
 
 /// Runs one target with one input.
@@ -125,6 +133,14 @@ fn folder() -> PathBuf {
     checkout::root().join("fuzz")
 }
 
+/// How a target went.
+enum Outcome {
+    /// So many inputs broke nothing.
+    Sound(u64),
+    /// One did, and how to see it again.
+    Broken(String),
+}
+
 /// One of the folders in the corpus.
 #[derive(Debug)]
 struct Target(String);
@@ -173,8 +189,8 @@ impl Target {
         command
     }
 
-    /// Says how it went; if there was a crash, returns how to see it again.
-    fn fuzz(&self, program: &Path, seconds: u32) -> Result<Option<String>> {
+    /// Says how it went, and returns it.
+    fn fuzz(&self, program: &Path, seconds: u32) -> Result<Outcome> {
         let found = self.found();
         fs::create_dir_all(&found)?;
         let crash = found.with_extension("crash");
@@ -192,9 +208,9 @@ impl Target {
         if output.status.success() {
             let executions = executions(&stderr).unwrap_or_default();
             println!("{:16} {executions:>10} executions", self.0);
-            return Ok(None);
+            return Ok(Outcome::Sound(executions));
         }
-        Ok(Some(format!(
+        Ok(Outcome::Broken(format!(
             "{}: an input breaks it.\n{}\nSee it again with\n    cargo xtask fuzz {} --input {}\n\
              Once it is mended, put the input into fuzz/corpus/{}/: every run of the tests tries it.",
             self.0,

@@ -1,12 +1,16 @@
 //! Everything that a machine can say about the sources.
 
+use crate::checkout;
+use crate::command;
 use crate::command::cargo;
 use crate::command::run as run_command;
 use crate::command::succeeds;
 use crate::stage::say;
 use crate::stage::stage;
 use anyhow::Result;
-use std::env;
+use anyhow::bail;
+use std::path::PathBuf;
+use std::process::Command;
 
 /// One version for all, so that its checks do not change under us.
 const CARGO_DENY: &str = "0.20.2";
@@ -15,19 +19,23 @@ pub(crate) fn run() -> Result<()> {
     stage("checking the format", || {
         run_command(cargo().args(["fmt", "--all", "--check"]))
     })?;
-    stage("clippy", || {
+    if !succeeds(Command::new("clippy-driver").arg("--version")) {
+        bail!("clippy is missing; get it with: rustup component add clippy");
+    }
+    stage("clippy and documentation", || {
         run_command(
             cargo()
-                .args(["clippy", "--workspace", "--all-targets", "--locked"])
-                .args(["--", "-D", "warnings"]),
+                .args(["test", "--workspace", "--all-targets", "--no-run"])
+                .args(["--locked", "--quiet"])
+                .env("RUSTC_WORKSPACE_WRAPPER", linter()),
         )
     })?;
-    stage("documentation", || {
-        let mut doc = cargo();
-        doc.args(["doc", "--workspace", "--no-deps", "--locked"]);
-        run_command(doc.env("RUSTDOCFLAGS", "-D warnings"))
-    })?;
     dependencies()
+}
+
+/// What takes the compiler's place.
+fn linter() -> PathBuf {
+    checkout::root().join("xtask").join("linter")
 }
 
 /// Licences, sources and banned crates of all dependencies, as in `deny.toml`.
@@ -37,7 +45,7 @@ pub(crate) fn run() -> Result<()> {
 /// of a release runs `cargo deny check advisories`.
 fn dependencies() -> Result<()> {
     if !succeeds(cargo().args(["deny", "--version"])) {
-        if env::var_os("CI").is_none() {
+        if !command::is_ci() {
             say(&format!(
                 "cargo-deny is not installed, so licences and sources are not checked: \
                  cargo install --locked cargo-deny@{CARGO_DENY}"

@@ -30,7 +30,7 @@ const FIRST: [&str; 3] = [
 
 pub(crate) fn run(way: Option<Way>, all_gateways: bool, filters: &[String]) -> Result<()> {
     dist::for_tests(way)?;
-    postgres::prepare();
+    postgres::prepare()?;
     if all_gateways {
         runtimes::prepare();
     }
