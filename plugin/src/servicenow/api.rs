@@ -111,7 +111,7 @@ impl<'a> ServiceNowApi<'a> {
             .ok_or_else(|| Trouble::unreadable(format!("\"{since}\" is no time")))?;
         let path = format!(
             "incident?sysparm_query={}&sysparm_limit={CHANGED_PAGE}&sysparm_offset={skip}\
-             &sysparm_fields=sys_id,sys_updated_on,sys_mod_count,state",
+             &sysparm_fields=sys_id,sys_updated_on,sys_mod_count,state,correlation_id",
             query.encoded()
         );
         let (what, result) = self.call("GET", &path, None).await?;

@@ -1,4 +1,5 @@
 use crate::configuration::Integration;
+use crate::flashduty::IncidentId;
 use crate::text;
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -125,6 +126,15 @@ impl Record {
     /// A record of these columns.
     pub(super) fn new(sys_id: SysId, columns: Value) -> Self {
         Self { sys_id, columns }
+    }
+
+    /// The integration and the Flashduty incident that the `correlation_id` names.
+    pub(crate) fn correlated(&self) -> Option<(&str, IncidentId)> {
+        let rest = self.raw("correlation_id").strip_prefix("flashduty:")?;
+        let (integration, rest) = rest.split_once(':')?;
+        // A record that replaced another has its generation at the end.
+        let incident = rest.split(':').next().and_then(IncidentId::parse)?;
+        Some((integration, incident))
     }
 
     /// Names a state of the record; a later one is greater.

@@ -112,7 +112,7 @@ impl Case<'_> {
         };
         let correlation = correlation(&integration.id, id);
         let derived = SysId::derived_from(&correlation);
-        let refusal = self.refusal(&incident);
+        let mut refusal = self.refusal(&incident);
         // A creation that was begun is finished, and what an earlier store may have
         // known is found again, whatever the incident is now.
         let is_begun = self.pair.creating.is_some();
@@ -128,9 +128,12 @@ impl Case<'_> {
         found.retain(|record| generation(record) == last);
         if last == 0
             && let Some(sys_id) = signed_with(&incident)
-            && self.belongs_to(&sys_id, id).await?
         {
-            return Ok(Birth::Elsewhere);
+            match self.belongs_to(&sys_id, id).await? {
+                Some(Birth::NotWanted(why)) => refusal = Some(why),
+                Some(elsewhere) => return Ok(elsewhere),
+                None => {}
+            }
         }
         if found.is_empty()
             && !is_begun
@@ -307,13 +310,14 @@ impl Case<'_> {
         let integration = self.integration;
         self.read_record().await?;
         if let Some(record) = &self.record {
-            // Our own record, announced before the link to it was stored.
-            let ours = format!("flashduty:{}:", integration.id);
-            if let Some(rest) = record.raw("correlation_id").strip_prefix(&ours)
-                // A record that replaced another has its generation at the end.
-                && let Some(incident) = rest.split(':').next().and_then(IncidentId::parse)
+            if let Some((owner, incident)) = record.correlated()
                 && self.pair.creating.is_none()
             {
+                if owner != integration.id {
+                    let why = format!("it is in Flashduty already, by integration {owner}");
+                    return Ok(Birth::NotWanted(why));
+                }
+                // Our own record, announced before the link to it was stored.
                 let pair = Entity::Flashduty(incident);
                 if let Some(number) = self.other_record(&pair, id).await {
                     return self.turn_away(&number).await.map(Birth::NotWanted);
@@ -576,9 +580,9 @@ impl Case<'_> {
             .unwrap_or_default()
     }
 
-    /// Whether an incident that is signed with a `sys_id` does belong to that
-    /// record. The signature alone proves nothing.
-    async fn belongs_to(&mut self, sys_id: &SysId, id: &IncidentId) -> Result<bool, Stop> {
+    /// What becomes of an incident that is signed with a `sys_id` if it does belong
+    /// to that record. The signature alone proves nothing.
+    async fn belongs_to(&mut self, sys_id: &SysId, id: &IncidentId) -> Result<Option<Birth>, Stop> {
         let integration = &self.integration.id;
         let owner = Entity::ServiceNow(sys_id.clone());
         let (pair, member) = (
@@ -595,14 +599,20 @@ impl Case<'_> {
             // The store has lost the pair; the record in ServiceNow has not.
             None if member.is_none() && self.servicenow.is_available() => {
                 match self.servicenow.record(sys_id).await {
-                    Ok(record) => match record.raw("correlation_id") {
-                        // An earlier store made the incident, and came no further.
-                        "" => {
-                            introduced = false;
-                            self.integration.direction.from_servicenow()
+                    Ok(record) => {
+                        introduced = !record.raw("correlation_id").is_empty();
+                        let is_ours = match record.correlated() {
+                            Some((owner, named)) => (named == *id).then_some(owner == integration),
+                            None if introduced => None,
+                            // Whoever made the incident came no further.
+                            None => Some(self.integration.direction.from_servicenow()),
+                        };
+                        if is_ours == Some(false) {
+                            let why = "it is in ServiceNow already, by another integration";
+                            return Ok(Some(Birth::NotWanted(why.into())));
                         }
-                        theirs => theirs == correlation(integration, id),
-                    },
+                        is_ours.is_some()
+                    }
                     Err(trouble) if trouble.missing().is_some() => false,
                     Err(trouble) => return Err(trouble.into()),
                 }
@@ -610,7 +620,7 @@ impl Case<'_> {
             None => false,
         };
         if !belongs || self.is_dry {
-            return Ok(belongs);
+            return Ok(belongs.then_some(Birth::Elsewhere));
         }
         if pair.is_none() {
             let pair = Pair {
@@ -633,7 +643,7 @@ impl Case<'_> {
             .await;
         self.effects
             .schedule(keys::work(integration, &owner), 0, &format!("about f-{id}"));
-        Ok(true)
+        Ok(Some(Birth::Elsewhere))
     }
 
     /// Stores that the creation is about to be sent.

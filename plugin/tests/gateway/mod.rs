@@ -54,6 +54,8 @@ pub(crate) struct Gateway {
     pub(crate) incidents: Vec<Value>,
     /// What else ServiceNow lists.
     pub(crate) records: Vec<Value>,
+    /// What was logged: the message and the values of its fields.
+    pub(crate) logged: Vec<String>,
     /// What was asked of the far ends: `GET incident` or `/incident/list`.
     pub(crate) calls: Vec<String>,
     /// What the far ends answer instead: a status and a body of HTML.
@@ -135,6 +137,7 @@ impl Gateway {
             rows: BTreeMap::new(),
             incidents: Vec::new(),
             records: Vec::new(),
+            logged: Vec::new(),
             calls: Vec::new(),
             page: None,
             ahead_ms: Some(0),
@@ -347,7 +350,16 @@ impl Gateway {
                 self.scheduled.push(schedule);
                 Reply::Done
             }
-            Effect::Respond(_) | Effect::Log(_) | Effect::Finish(_) => Reply::Done,
+            Effect::Log(record) => {
+                let values = record.fields.iter().map(|(_, value)| value.as_str());
+                let parts: Vec<_> = [record.message.as_str()]
+                    .into_iter()
+                    .chain(values)
+                    .collect();
+                self.logged.push(parts.join(" "));
+                Reply::Done
+            }
+            Effect::Respond(_) | Effect::Finish(_) => Reply::Done,
         }
     }
 
