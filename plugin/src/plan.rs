@@ -377,13 +377,8 @@ fn own_field(
     flashduty: &Option<String>,
     servicenow: &Option<String>,
 ) -> Merged<String, String> {
-    let (to, from) = sends(integration.direction, rule.direction);
     merge.field(&Field {
-        // A value flows to the side beside it, and never back.
-        sends: (
-            to && rule.column.is_some(),
-            from && rule.custom_field.is_some() && (rule.column.is_none() || rule.value.is_none()),
-        ),
+        sends: own_sends(integration, rule),
         conflict: rule.conflict.unwrap_or(integration.conflict.fields),
         to_servicenow: &|value: &String, held: Option<&String>| match rule.write {
             WriteMode::Once if base.flashduty.is_some() => Err("write is once".into()),
@@ -397,29 +392,53 @@ fn own_field(
     })
 }
 
-/// What is agreed on with a record that nobody has touched since it was
-/// created: nothing but that ServiceNow holds it.
-pub fn held(servicenow: ServiceNowView, integration: &Integration) -> Base {
-    fn only<F, S>(servicenow: Option<S>) -> Agreed<F, S> {
+/// Which sides may send a field of the operator's own. A value flows to the side
+/// beside it, and never back.
+fn own_sends(integration: &Integration, rule: &FieldRule) -> (bool, bool) {
+    let (to, from) = sends(integration.direction, rule.direction);
+    (
+        to && rule.column.is_some(),
+        from && rule.custom_field.is_some() && (rule.column.is_none() || rule.value.is_none()),
+    )
+}
+
+/// What is agreed on with an incident that nobody has touched since it was created
+/// for the other one: nothing but that its side holds it. What is not known is the
+/// other one's. A field that the other one cannot send is news all the same.
+pub fn held(
+    flashduty: FlashdutyView,
+    servicenow: ServiceNowView,
+    integration: &Integration,
+) -> Base {
+    fn both<F, S>(flashduty: Option<F>, servicenow: Option<S>) -> Agreed<F, S> {
         Agreed {
-            flashduty: None,
+            flashduty,
             servicenow,
         }
     }
-    let mut fields = Texts::default();
-    for (rule, held) in integration.field.iter().zip(servicenow.fields) {
-        if let Some(held) = held {
-            fields.insert(rule.key().to_owned(), held);
+    let mut fields = (Texts::default(), Texts::default());
+    for (index, rule) in integration.field.iter().enumerate() {
+        let (to, from) = own_sends(integration, rule);
+        let sides = [
+            (from, &flashduty.fields, &mut fields.0),
+            (to, &servicenow.fields, &mut fields.1),
+        ];
+        for (other_sends, held, fields) in sides {
+            if let Some(Some(held)) = held.get(index)
+                && other_sends
+            {
+                fields.insert(rule.key().to_owned(), held.clone());
+            }
         }
     }
     Base {
-        title: only(servicenow.title),
-        description: only(servicenow.description),
-        severity: only(servicenow.grade),
-        state: only(servicenow.state),
-        assignee: only(servicenow.assignee),
-        flashduty_fields: Texts::default(),
-        servicenow_fields: fields,
+        title: both(flashduty.title, servicenow.title),
+        description: both(flashduty.description, servicenow.description),
+        severity: both(flashduty.severity, servicenow.grade),
+        state: both(flashduty.progress, servicenow.state),
+        assignee: both(flashduty.assignee, servicenow.assignee),
+        flashduty_fields: fields.0,
+        servicenow_fields: fields.1,
     }
 }
 

@@ -196,7 +196,7 @@ impl Case<'_> {
         match record.raw("sys_mod_count") {
             "0" => {
                 let view = ServiceNowView::new(record, self.integration);
-                plan::held(view, self.integration)
+                plan::held(FlashdutyView::default(), view, self.integration)
             }
             _ => Base::default(),
         }
@@ -352,11 +352,22 @@ impl Case<'_> {
         };
         self.pair.number = number.filter(|number| !number.is_empty());
 
+        let mut base = Base::default();
         let incident = match self.find_in_flashduty(id).await? {
             Some(incident) => incident,
-            None => self.create_incident(&view).await?,
+            None => {
+                let incident = self.create_incident(&view).await?;
+                self.pair.flashduty = Some(incident.clone());
+                // It has not moved: whatever differs is what ServiceNow says.
+                if self.read_incident().await.is_ok()
+                    && let Some(held) = self.flashduty_view()
+                {
+                    base = plan::held(held, ServiceNowView::default(), integration);
+                }
+                incident
+            }
         };
-        self.link(incident, id.clone(), Base::default()).await?;
+        self.link(incident, id.clone(), base).await?;
         Ok(Birth::Linked)
     }
 

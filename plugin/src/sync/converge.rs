@@ -234,24 +234,29 @@ impl Case<'_> {
         }
     }
 
-    fn plan(&self) -> Plan {
+    /// What Flashduty holds, as far as that was read.
+    pub(super) fn flashduty_view(&self) -> Option<FlashdutyView> {
         let signature = self.signature();
-        let signature = signature.as_deref();
-        let now_ms = self.effects.now_ms();
         // By its own clock a snooze ends, whatever the gateway's shows.
         let there_ms = self.clock_of(Side::Flashduty);
-        let flashduty = self
-            .incident
-            .as_ref()
-            .map(|i| FlashdutyView::new(i, self.integration, signature, there_ms));
+        let incident = self.incident.as_ref()?;
+        Some(FlashdutyView::new(
+            incident,
+            self.integration,
+            signature.as_deref(),
+            there_ms,
+        ))
+    }
+
+    fn plan(&self) -> Plan {
         plan(Situation {
             integration: self.integration,
             base: &self.pair.base,
-            flashduty: flashduty.as_ref(),
+            flashduty: self.flashduty_view().as_ref(),
             servicenow: self.servicenow_view().as_ref(),
-            signature,
+            signature: self.signature().as_deref(),
             born_in: self.born_in(),
-            now_ms,
+            now_ms: self.effects.now_ms(),
             explain: self.explain,
         })
     }
