@@ -483,6 +483,96 @@ fn a_second_record_of_one_incident_gets_a_note_and_is_left_to_itself() {
     assert_eq!(gateway.stored(&format!("pair.prod.f-{INCIDENT}")).len(), 1);
 }
 
+/// Somebody copies the record by hand, with its correlation and this at its end;
+/// ServiceNow tells of that.
+fn copy(gateway: &mut Gateway, generation: &str) {
+    let second = "00000000000000000000000000000002";
+    gateway.record["sys_id"] = json!(second);
+    gateway.record["number"] = json!("INC0010002");
+    gateway.record["sys_updated_on"] = json!(stamp(gateway.now_ms));
+    gateway.record["correlation_id"] = json!(format!("flashduty:prod:{INCIDENT}{generation}"));
+    gateway.record["work_notes"] = json!("");
+    gateway.written.clear();
+    gateway.servicenow(&nothing());
+    assert_eq!(gateway.work_on(&format!("s-{second}")), Verdict::Done);
+}
+
+/// The copy has its note, and is nobody's work any more.
+fn is_left_to_itself(gateway: &mut Gateway, original: &str) {
+    let [columns] = gateway.sent("PATCH incident")[..] else {
+        panic!("{:?}", gateway.written)
+    };
+    let note = columns["work_notes"].as_str().unwrap();
+    assert!(note.contains(&format!("belongs to {original}")), "{note}");
+    assert_eq!(gateway.sent("create").len(), 0);
+    assert_eq!(gateway.stored("hint."), [""; 0]);
+    gateway.now_ms += 60_000;
+    gateway.record["sys_updated_on"] = json!(stamp(gateway.now_ms));
+    gateway.record["sys_mod_count"] = json!("7");
+    gateway.asked_for();
+    assert_eq!(gateway.poll("servicenow"), Verdict::Done);
+    assert_eq!(gateway.asked_for(), [""; 0]);
+}
+
+/// With a pair that was born in ServiceNow, and its name.
+fn born_in_servicenow() -> (Gateway, String) {
+    let mut gateway = Gateway::new(&nothing());
+    gateway.incident = Value::Null;
+    gateway.record = record(7, gateway.now_ms);
+    gateway.record["number"] = json!("INC0010007");
+    gateway.record["correlation_id"] = json!("");
+    for column in ["impact", "urgency"] {
+        gateway.record[column] = json!("1");
+    }
+    let pair = format!("s-{:032x}", 7);
+    gateway.servicenow(&nothing());
+    assert_eq!(gateway.work_on(&pair), Verdict::Done);
+    let correlation = format!("flashduty:prod:{INCIDENT}");
+    assert_eq!(gateway.record["correlation_id"], correlation);
+    (gateway, pair)
+}
+
+#[test]
+fn a_copy_of_a_record_that_was_born_in_servicenow_gets_a_note_too() {
+    for generation in ["", ":2"] {
+        let (mut gateway, _) = born_in_servicenow();
+        copy(&mut gateway, generation);
+        is_left_to_itself(&mut gateway, "INC0010007");
+    }
+}
+
+#[test]
+fn a_copy_of_a_record_whose_pair_has_ended_gets_a_note_too() {
+    let apart = json!({ "flashduty": INCIDENT });
+    let mut gateway = at_rest();
+    gateway.order("unlink", &apart);
+    assert_eq!(gateway.work(), Verdict::Done);
+    copy(&mut gateway, "");
+    is_left_to_itself(&mut gateway, "INC0010001");
+    let (mut gateway, pair) = born_in_servicenow();
+    gateway.order("unlink", &apart);
+    assert_eq!(gateway.work_on(&pair), Verdict::Done);
+    copy(&mut gateway, "");
+    is_left_to_itself(&mut gateway, "another record");
+}
+
+#[test]
+fn a_copy_of_a_record_that_replaced_another_gets_a_note_too() {
+    let mut gateway = at_rest();
+    gateway.configure(&json!({ "closing": { "reopen": "new" } }));
+    gateway.record["state"] = json!("7");
+    gateway.servicenow(&nothing());
+    assert_eq!(gateway.work(), Verdict::Done);
+    gateway.incident["progress"] = json!("Triggered");
+    gateway.flashduty("i_reopen");
+    assert_eq!(gateway.work(), Verdict::Done);
+    let second = format!("flashduty:prod:{INCIDENT}:2");
+    assert_eq!(gateway.record["correlation_id"], second);
+    gateway.record["number"] = json!("INC0010005");
+    copy(&mut gateway, ":2");
+    is_left_to_itself(&mut gateway, "INC0010001");
+}
+
 /// Whether a creation waits, since an earlier store may have begun it.
 fn waits_for_an_earlier_store(verdict: Verdict) -> Option<u64> {
     match verdict {

@@ -30,6 +30,7 @@ use crate::flashduty;
 use crate::flashduty::Incident;
 use crate::flashduty::IncidentId;
 use crate::flashduty::short_hash;
+use crate::intake::pair_of;
 use crate::json;
 use crate::json::object;
 use crate::keys;
@@ -318,7 +319,8 @@ impl Case<'_> {
                     return Ok(Birth::NotWanted(why));
                 }
                 // Our own record, announced before the link to it was stored.
-                let pair = Entity::Flashduty(incident);
+                let incident = Entity::Flashduty(incident);
+                let pair = pair_of(self.effects, owner, &incident).await;
                 if let Some(number) = self.other_record(&pair, id).await {
                     return self.turn_away(&number).await.map(Birth::NotWanted);
                 }
@@ -371,13 +373,15 @@ impl Case<'_> {
         Ok(Birth::Linked)
     }
 
-    /// The number of the record that a pair has, and keeps, instead of this one.
+    /// The number of the record that a pair has, and keeps, instead of this one; or
+    /// had, if it has ended.
     async fn other_record(&self, pair: &Entity, id: &SysId) -> Option<String> {
         let key = keys::pair(&self.integration.id, pair);
         let [entry] = self.effects.get([key]).await;
         let pair = json::read::<Pair>(&entry?.value).ok()?;
         let is_other = pair.servicenow.is_some_and(|known| known != *id) && pair.creating.is_none();
-        pair.number.filter(|_| is_other)
+        let number = pair.number.unwrap_or_else(|| "another record".into());
+        (is_other || pair.ended.is_some()).then_some(number)
     }
 
     /// Leaves a second record of one incident to itself, and says so. It is not
