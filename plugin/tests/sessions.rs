@@ -550,6 +550,87 @@ fn a_comment_of_servicenow_is_carried_once_even_if_its_copy_is_deleted() {
     assert!(texts[1].contains("still\n[snow:"), "{texts:?}");
 }
 
+/// Somebody asks in ServiceNow; how many such comments have been carried by now.
+fn asks(gateway: &mut Gateway, pair: &str) -> usize {
+    let row = journal_row(gateway, 1, "Any news?");
+    gateway.rows.insert("sys_journal_field", json!([row]));
+    gateway.record["comments"] = json!(format!("1 comment at {}", gateway.now_ms));
+    gateway.servicenow(&nothing());
+    assert_eq!(gateway.work_on(pair), Verdict::Done);
+    let carried = gateway.sent("comment").into_iter();
+    let is_asked = |body: &&Value| body["comment"].as_str().unwrap().contains("Any news?");
+    carried.filter(is_asked).count()
+}
+
+#[test]
+fn a_comment_on_a_record_that_took_anothers_place_is_carried_though_the_other_had_an_equal_one() {
+    let pair = format!("f-{INCIDENT}");
+    let mut gateway = Gateway::linked(&json!({ "closing": { "reopen": "new" } }));
+    assert_eq!(asks(&mut gateway, &pair), 1);
+    gateway.record["state"] = json!("7");
+    gateway.servicenow(&nothing());
+    assert_eq!(gateway.work(), Verdict::Done);
+    gateway.incident["progress"] = json!("Triggered");
+    gateway.flashduty("i_reopen");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.pair()["generation"], 1);
+    assert_eq!(asks(&mut gateway, &pair), 2);
+    assert_eq!(asks(&mut gateway, &pair), 2, "it is carried once");
+    gateway.lose_the_store();
+    gateway.ignores_conditions = true;
+    assert_eq!(asks(&mut gateway, &pair), 2, "with a lost store too");
+    assert_eq!(gateway.pair()["generation"], 1);
+}
+
+/// The pair is taken apart, and the incident joined to this record.
+fn join(gateway: &mut Gateway, pair: &str, record: &Value) {
+    gateway.order("unlink", &json!({ "flashduty": INCIDENT }));
+    assert_eq!(gateway.work_on(pair), Verdict::Done);
+    gateway.record = record.clone();
+    let names = json!({ "flashduty": INCIDENT, "servicenow": record["sys_id"] });
+    gateway.order("link", &names);
+    assert_eq!(gateway.work(), Verdict::Done);
+}
+
+#[test]
+fn a_comment_on_a_record_that_is_joined_is_carried_though_the_one_before_had_an_equal_one() {
+    let pair = format!("f-{INCIDENT}");
+    let mut gateway = Gateway::linked(&nothing());
+    assert_eq!(asks(&mut gateway, &pair), 1);
+    let mut other = gateway.record.clone();
+    other["sys_id"] = json!("00000000000000000000000000000002");
+    other["correlation_id"] = json!("");
+    for journal in ["comments", "work_notes"] {
+        other[journal] = json!("");
+    }
+    join(&mut gateway, &pair, &other);
+    assert_eq!(asks(&mut gateway, &pair), 2);
+    let other = gateway.record.clone();
+    join(&mut gateway, &pair, &other);
+    assert_eq!(asks(&mut gateway, &pair), 2, "it is the same record again");
+    gateway.lose_the_store();
+    gateway.ignores_conditions = true;
+    assert_eq!(asks(&mut gateway, &pair), 2, "with a lost store too");
+}
+
+#[test]
+fn a_comment_on_a_record_that_is_joined_again_to_the_incident_made_of_it_is_not_carried_again() {
+    let mut gateway = Gateway::new(&nothing());
+    gateway.incident = Value::Null;
+    let sys_id = "00000000000000000000000000000007";
+    gateway.record = json!({
+        "sys_id": sys_id, "number": "INC0010007", "state": "1", "impact": "1", "urgency": "1",
+        "short_description": "disk full", "description": "", "sys_mod_count": "1",
+    });
+    gateway.servicenow(&nothing());
+    let born = format!("s-{sys_id}");
+    assert_eq!(gateway.work_on(&born), Verdict::Done);
+    assert_eq!(asks(&mut gateway, &born), 1);
+    let record = gateway.record.clone();
+    join(&mut gateway, &born, &record);
+    assert_eq!(asks(&mut gateway, &format!("f-{INCIDENT}")), 1);
+}
+
 #[test]
 fn wherever_the_session_that_joins_two_is_cut_off_the_comments_of_both_are_carried() {
     let mut was_cut_off = 0;

@@ -7,6 +7,7 @@
 
 use super::Stop;
 use super::case::Case;
+use super::introduce::introduction_mark;
 use crate::Level;
 use crate::comment;
 use crate::comment::Origin;
@@ -121,10 +122,16 @@ impl Case<'_> {
             !comment::is_carried(&entry.text)
                 && !self.pair.carried.to_flashduty.contains(&entry.mark)
         });
-        let there = match entries.is_empty() {
+        let mut there = match entries.is_empty() {
             true => Vec::new(),
             false => self.flashduty.comments(&id).await?,
         };
+        // What is older than the link to this record came from one before, which may
+        // have had an equal comment.
+        let link = introduction_mark(&sys_id);
+        if let Some(at) = there.iter().position(|c| text::contains(&c.text, &link)) {
+            there.drain(..at);
+        }
         for entry in entries {
             let mark = comment::mark(Origin::ServiceNow, &entry.mark);
             if !is_among(&there, &mark) {

@@ -4,10 +4,13 @@ use super::Stop;
 use super::birth;
 use super::case::Case;
 use crate::comment;
+use crate::comment::Origin;
 use crate::flashduty::short_hash;
 use crate::json;
 use crate::plan::Side;
 use crate::servicenow::Columns;
+use crate::servicenow::SysId;
+use alloc::string::String;
 
 impl Case<'_> {
     /// Leaves a link on the side on which the pair was not born at creation,
@@ -35,10 +38,12 @@ impl Case<'_> {
         if !self.flashduty.is_available() {
             return Ok(());
         }
-        let mark = comment::mark(
-            comment::Origin::ServiceNow,
-            &short_hash(sys_id.as_str().as_bytes()),
-        );
+        // Under the description of an incident that was made of the record it stands.
+        self.read_incident().await?;
+        if self.pair.generation == 0 && self.signature().is_some() {
+            return Ok(());
+        }
+        let mark = introduction_mark(&sys_id);
         let number = self.pair.number.as_deref().unwrap_or("incident");
         let text = format!(
             "ServiceNow {number}: {}\n{mark}",
@@ -89,4 +94,9 @@ impl Case<'_> {
         }
         Ok(())
     }
+}
+
+/// The mark of the comment that tells Flashduty of a record.
+pub(super) fn introduction_mark(id: &SysId) -> String {
+    comment::mark(Origin::ServiceNow, &short_hash(id.as_str().as_bytes()))
 }

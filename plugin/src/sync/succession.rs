@@ -49,6 +49,8 @@ impl Case<'_> {
         self.pair.introduced = false;
         self.pair.by_hand = false;
         self.pair.journal_seen = None;
+        // The new one may have a comment that equals one of the old one.
+        self.pair.carried.to_flashduty.clear();
         self.link(id, record.sys_id.clone(), base).await?;
         self.take_new_record(record);
         Ok(true)
