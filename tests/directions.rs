@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use serde_json::json;
+use simulators::flashduty;
 use simulators::flashduty::Action;
 use simulators::flashduty::Progress;
 use simulators::flashduty::Severity;
@@ -61,6 +62,49 @@ async fn from_servicenow_sends_no_incident_of_flashdutys() {
     // The link to Flashduty.
     let link = format!("PATCH /api/now/table/incident/{sys_id}");
     assert_eq!(writes.in_servicenow(), [link]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_integration_for_each_direction_brings_nothing_back() {
+    let setting = Setting {
+        direction: "to-servicenow",
+        ..Setting::default()
+    };
+    let mut world = World::start(setting.clone()).await.unwrap();
+    let (payments, search) = (flashduty::PAYMENTS, flashduty::SEARCH);
+    let out = std::fs::read_to_string(world.configuration()).unwrap();
+    let (_, back) = out.split_once("[[integration]]").unwrap();
+    let back = back
+        .replace("\"demo\"", "\"back\"")
+        .replace("to-servicenow", "from-servicenow")
+        .replace(&payments.to_string(), &search.to_string());
+    let out = out.replace(&payments.to_string(), &format!("{payments}, {search}"));
+    let both = format!(
+        "{out}\n[[webhook]]\npath = \"/servicenow/back\"\n{}\n\n[[integration]]{back}",
+        setting.servicenow_proof
+    );
+    world.restart_with(&both).await.unwrap();
+    world.connect(&setting);
+    let address = world.webhook_url("servicenow").replace("demo", "back");
+    let mut rule = servicenow::BusinessRule::to(address);
+    let bearer = format!("Bearer {}", support::world::SERVICENOW_TOKEN);
+    rule.headers = vec![("authorization".into(), bearer)];
+    rule.delay_ms = setting.business_rule_delay_ms;
+    world
+        .servicenow
+        .poke(|s, _| s.options_mut().business_rule = Some(rule));
+    world.settled().await.unwrap();
+    // What begins in the second in which the new integration first looked waits.
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+
+    let incident = world.alert("disk full", Status::Critical);
+    world.until_record(&incident).await.unwrap();
+    world.abel_opens(&[("short_description", "VPN down"), ("urgency", "1")]);
+    world.until_incident("VPN down").await.unwrap();
+    world.settled().await.unwrap();
+    let records = world.servicenow.simulator().incidents().count();
+    let incidents = world.flashduty.simulator().incidents().count();
+    assert_eq!((records, incidents), (2, 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]
