@@ -271,6 +271,27 @@ pub(super) const BUGS: &[Bug] = &[
         noticed_by: Tests::In("sessions"),
     },
     Bug {
+        name: "what another integration brought across is brought back",
+        file: "sync/birth.rs",
+        text: "if owner != integration.id {",
+        instead: "if false {",
+        noticed_by: Tests::In("several_integrations"),
+    },
+    Bug {
+        name: "what was just created in Flashduty has moved",
+        file: "sync/birth.rs",
+        text: "if self.read_incident().await.is_ok()\n",
+        instead: "if false\n",
+        noticed_by: Tests::In("born_in_servicenow"),
+    },
+    Bug {
+        name: "a copy of a record is looked for under its incident's name only",
+        file: "sync/birth.rs",
+        text: "pair_of(self.effects, owner, &incident).await;",
+        instead: "incident;",
+        noticed_by: Tests::In("reconcile"),
+    },
+    Bug {
         name: "the base not stored after a write",
         file: "sync/converge.rs",
         text: "self.pair.base = base;",
@@ -373,6 +394,13 @@ pub(super) const BUGS: &[Bug] = &[
         file: "sync/comments.rs",
         text: "any(|c| text::contains(&c.text, mark))",
         instead: "any(|c| text::contains(&c.text, mark) && false)",
+        noticed_by: Tests::In("sessions"),
+    },
+    Bug {
+        name: "a comment of one record taken for that of the next",
+        file: "sync/comments.rs",
+        text: "there.drain(..at);",
+        instead: "",
         noticed_by: Tests::In("sessions"),
     },
     Bug {
