@@ -164,6 +164,29 @@ async fn the_person_on_it_travels_by_address_both_ways() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_no_member_of_flashduty_keeps_the_record_and_flashduty_whom_it_calls() {
+    let (world, incident, sys_id) = world("assignee = true").await;
+    let called = |w: &World| {
+        let flashduty = w.flashduty.simulator();
+        flashduty.incident(&incident).unwrap().responders.clone()
+    };
+    let abel = world
+        .servicenow
+        .simulator()
+        .user_id("abel.tuter")
+        .unwrap()
+        .to_owned();
+    let before = called(&world);
+    world.beth(&sys_id, &[("assigned_to", &abel)]);
+    world.settled().await.unwrap();
+    assert_eq!(called(&world), before);
+    assert!(!before.is_empty());
+    set(&world, &incident, "ticket_number", json!("7"));
+    world.settled().await.unwrap();
+    assert_eq!(world.column(&sys_id, "assigned_to"), abel);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_resolution_code_comes_from_a_field_and_may_be_a_label() {
     let setting = Setting {
         integration: String::new(),

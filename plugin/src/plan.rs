@@ -36,6 +36,7 @@ use crate::pair::Base;
 use crate::servicenow;
 use crate::servicenow::Columns;
 use crate::severity::Grade;
+use crate::state::Progress;
 use crate::text;
 use crate::texts::Texts;
 use alloc::borrow::ToOwned;
@@ -474,6 +475,36 @@ pub fn confirm(
         {
             base.servicenow_fields.insert(rule.key().to_owned(), held);
         }
+    }
+}
+
+/// Corrects the agreement by what Flashduty holds after a step that it may not
+/// have taken, or that may have led elsewhere: what differs from the agreement
+/// would pass for a change of theirs later.
+pub fn confirm_step(base: &mut Base, step: &Step, held: &FlashdutyView, integration: &Integration) {
+    let leads_to = match step {
+        Step::Field { name, .. } => {
+            for (rule, held) in integration.field.iter().zip(&held.fields) {
+                if rule.custom_field.as_ref() == Some(name)
+                    && let Some(held) = held
+                {
+                    let key = rule.key().to_owned();
+                    base.flashduty_fields.insert(key, held.clone());
+                }
+            }
+            return;
+        }
+        Step::Assign { .. } => {
+            base.assignee.flashduty.clone_from(&held.assignee);
+            // Whoever is on it now has not acknowledged it.
+            Progress::Triggered
+        }
+        // What others have acknowledged stays so.
+        Step::Unacknowledge => Progress::Processing,
+        _ => return,
+    };
+    if held.progress == Some(leads_to) {
+        base.state.flashduty = held.progress;
     }
 }
 

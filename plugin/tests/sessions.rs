@@ -929,6 +929,65 @@ fn a_record_that_is_missing_for_a_moment_ends_nothing() {
     is_still_in_step(&mut gateway);
 }
 
+/// Other pairs that were born in Flashduty, and the ids of their records.
+fn others(gateway: &mut Gateway, count: u32) -> Vec<String> {
+    let beside = |number: u32| {
+        let (incident, record) = (format!("{number:024x}"), format!("{number:032x}"));
+        let mut pair = gateway.pair();
+        pair["flashduty"] = json!(incident);
+        pair["servicenow"] = json!(record);
+        let watch = json!({ "flashduty": incident });
+        gateway.store(&format!("pair.prod.f-{incident}"), &pair);
+        gateway.store(&format!("watch.prod.f-{incident}"), &watch);
+        record
+    };
+    (1..=count).map(beside).collect()
+}
+
+/// The record is missing for an hour, which ends nothing.
+fn is_waited_for(gateway: &mut Gateway) {
+    gateway.record_is_gone = true;
+    gateway.servicenow(&nothing());
+    let mut reason = String::new();
+    for _ in 0..60 {
+        reason = retried(gateway.work()).reason;
+        gateway.now_ms += 60_000;
+    }
+    assert!(reason.contains("lost its role"), "{reason}");
+    gateway.record_is_gone = false;
+    is_still_in_step(gateway);
+}
+
+#[test]
+fn a_user_that_is_shown_hardly_any_record_has_lost_a_role_and_ends_no_pair() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.in_scope = others(&mut gateway, 10);
+    gateway.in_scope.truncate(4);
+    is_waited_for(&mut gateway);
+}
+
+#[test]
+fn a_user_that_is_shown_no_incident_at_all_has_lost_a_role_and_does_not_end_the_only_pair() {
+    let mut gateway = Gateway::linked(&nothing());
+    let hidden = |sys_id: u8| {
+        let changed = gateway::lists::stamp(gateway.now_ms);
+        json!({ "sys_id": format!("{sys_id:032x}"), "sys_updated_on": changed, "hidden": true })
+    };
+    gateway.records = vec![hidden(1), hidden(2)];
+    is_waited_for(&mut gateway);
+}
+
+#[test]
+fn a_record_that_is_missing_among_others_that_are_shown_is_gone() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.in_scope = others(&mut gateway, 10);
+    gateway.in_scope.truncate(6);
+    gateway.record_is_gone = true;
+    gateway.servicenow(&nothing());
+    assert_eq!(minutes_until_done(&mut gateway), 10);
+    assert_eq!(gateway.sent("comment").len(), 1);
+}
+
 #[test]
 fn a_gateway_whose_clock_is_a_day_ahead_ends_nothing_that_was_missing_for_a_moment() {
     let mut gateway = Gateway::linked(&nothing());
@@ -966,6 +1025,83 @@ fn what_somebody_else_has_acknowledged_stays_so_and_is_no_change_later() {
     assert_eq!(gateway.work(), Verdict::Done);
     assert_eq!(gateway.record["state"], "1");
     assert_eq!(gateway.written, []);
+}
+
+#[test]
+fn a_value_that_flashduty_refuses_is_not_taken_back_in_servicenow() {
+    let field = json!({ "custom-field": "tier", "custom-field-type": "single-select",
+                        "column": "u_tier" });
+    let mut gateway = Gateway::new(&json!({ "field": [field] }));
+    gateway.incident["fields"] = json!({ "tier": "gold" });
+    gateway.flashduty("i_new");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.record["u_tier"], "gold");
+    gateway.record["u_tier"] = json!("platinum");
+    gateway.servicenow(&nothing());
+    gateway.refused = Some("field/reset");
+    assert_eq!(gateway.work(), Verdict::Done);
+    gateway.refused = None;
+    gateway.written.clear();
+    gateway.flashduty("i_comm");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.record["u_tier"], "platinum");
+    assert_eq!(gateway.written, []);
+    // The next change is one.
+    gateway.incident["fields"] = json!({ "tier": "silver" });
+    gateway.flashduty("i_r_field");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.record["u_tier"], "silver");
+}
+
+/// With an incident that Ana has acknowledged, and her record.
+fn taken_by_ana() -> Gateway {
+    let mut gateway = Gateway::new(&json!({ "assignee": true }));
+    gateway.members = vec!["ana@example.com", "bo@example.com"];
+    let users = json!([{ "sys_id": format!("{:032x}", 1), "email": "ana@example.com" }]);
+    gateway.rows.insert("sys_user", users);
+    gateway.incident["responders"] = json!([{ "person_id": 1, "email": "ana@example.com" }]);
+    gateway.incident["progress"] = json!("Processing");
+    gateway.flashduty("i_ack");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.record["state"], "2");
+    gateway.written.clear();
+    gateway
+}
+
+/// A person takes the record, and Flashduty tells of the incident afterwards.
+fn is_taken_by(gateway: &mut Gateway, email: &str) {
+    gateway.record["assigned_to.email"] = json!(email);
+    gateway.servicenow(&nothing());
+    assert_eq!(gateway.work(), Verdict::Done);
+    gateway.flashduty("i_assign");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.sent("PATCH incident"), [&nothing(); 0]);
+}
+
+#[test]
+fn a_record_that_somebody_takes_who_is_no_member_is_left_to_them() {
+    let mut gateway = taken_by_ana();
+    is_taken_by(&mut gateway, "cy@example.com");
+    // Else nobody would be called any more.
+    assert_eq!(
+        gateway.incident["responders"][0]["email"],
+        "ana@example.com"
+    );
+    assert_eq!(gateway.sent("assign"), [&nothing(); 0]);
+}
+
+#[test]
+fn a_record_that_goes_to_another_member_stays_in_progress() {
+    let mut gateway = taken_by_ana();
+    is_taken_by(&mut gateway, "bo@example.com");
+    assert_eq!(gateway.sent("assign").len(), 1);
+    assert_eq!(gateway.incident["progress"], "Triggered");
+    assert_eq!(gateway.record["state"], "2");
+    // What Bo does then is news.
+    gateway.incident["progress"] = json!("Closed");
+    gateway.flashduty("i_rslv");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.record["state"], "6");
 }
 
 #[test]

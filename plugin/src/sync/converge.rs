@@ -22,9 +22,9 @@ use crate::plan::ServiceNowView;
 use crate::plan::Side;
 use crate::plan::Situation;
 use crate::plan::confirm;
+use crate::plan::confirm_step;
 use crate::plan::plan;
 use crate::servicenow::Columns;
-use crate::state::Progress;
 use crate::text;
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -85,25 +85,26 @@ impl Case<'_> {
             None => self.pair.snoozed_until_ms,
         };
         if let Some(id) = self.incident_id() {
+            let mut unsure = Vec::new();
             for step in &steps {
-                self.take(&id, step).await?;
+                let is_taken = self.take(&id, step).await?;
                 if let Step::Snooze { minutes } = step {
                     let now_ms = self.clock_of(Side::Flashduty);
                     snoozed_until_ms = now_ms + u64::from(*minutes) * 60_000;
+                }
+                if !is_taken || matches!(step, Step::Assign { .. } | Step::Unacknowledge) {
+                    unsure.push(step);
                 }
             }
             if !steps.is_empty() {
                 self.incident = None;
             }
-            if steps.contains(&Step::Unacknowledge) {
-                // What others have acknowledged stays so. Then that is agreed on,
-                // or it would pass for a change of theirs later.
+            if !unsure.is_empty() {
                 self.read_incident().await?;
-                let now_ms = self.clock_of(Side::Flashduty);
-                let incident = self.incident.as_ref();
-                let held = incident.and_then(|incident| incident.progress(now_ms));
-                if held == Some(Progress::Processing) {
-                    base.state.flashduty = held;
+                if let Some(held) = self.flashduty_view() {
+                    for step in unsure {
+                        confirm_step(&mut base, step, &held, self.integration);
+                    }
                 }
             }
         }
@@ -169,11 +170,12 @@ impl Case<'_> {
         Ok(())
     }
 
-    /// Takes one step in Flashduty. A custom field or a person that Flashduty
-    /// does not take must not hold up everything else.
-    async fn take(&mut self, id: &IncidentId, step: &Step) -> Result<(), Stop> {
+    /// Takes one step in Flashduty, and tells whether that was done. A custom
+    /// field or a person that Flashduty does not take must not hold up everything
+    /// else.
+    async fn take(&mut self, id: &IncidentId, step: &Step) -> Result<bool, Stop> {
         let Err(trouble) = self.flashduty.step(id, step).await else {
-            return Ok(());
+            return Ok(true);
         };
         let what = match step {
             _ if trouble.kind() != Kind::Refused => return Err(trouble.into()),
@@ -187,7 +189,7 @@ impl Case<'_> {
             .note(now_ms, format!("{what} is left alone: {why}"));
         let fields = [("field", what), ("why", why)];
         self.log(Level::Warn, "a field is left alone", &fields);
-        Ok(())
+        Ok(false)
     }
 
     /// Holds up a pair that is written to and fro: something else changes its

@@ -88,6 +88,8 @@ pub(crate) struct Gateway {
     pub(crate) record_is_gone: bool,
     /// Whether somebody else has acknowledged the incident too.
     pub(crate) others_acknowledged: bool,
+    /// The addresses of the members whom Flashduty knows.
+    pub(crate) members: Vec<&'static str>,
     /// How long the answer to a look-up of records takes.
     pub(crate) look_up_ms: u64,
     /// Whether the instance gives new records a `sys_id` of its own.
@@ -153,6 +155,7 @@ impl Gateway {
             incident_is_gone: false,
             record_is_gone: false,
             others_acknowledged: false,
+            members: Vec::new(),
             look_up_ms: 0,
             chooses_sys_ids: false,
             ignores_conditions: false,
@@ -454,7 +457,10 @@ impl Gateway {
                 }
             }
             None => {
-                let (_, path) = request.url.rsplit_once("/incident/").unwrap_or_default();
+                let (_, path) = match request.url.ends_with("/member/list") {
+                    true => ("", "members"),
+                    false => request.url.rsplit_once("/incident/").unwrap_or_default(),
+                };
                 self.calls.push(path.into());
                 json!({ "data": self.open_api(path, &body) })
             }
@@ -541,6 +547,10 @@ impl Gateway {
             }
             // Names of people, which nobody here has.
             "" => return json!({ "items": [] }),
+            "members" => {
+                let members = self.members.iter().map(|email| json!({ "email": email }));
+                return json!({ "items": members.collect::<Vec<_>>() });
+            }
             "ack" => self.incident["progress"] = json!("Processing"),
             "unack" if self.others_acknowledged => {}
             "unack" | "reopen" => self.incident["progress"] = json!("Triggered"),
@@ -549,7 +559,17 @@ impl Gateway {
                 let minutes = body["minutes"].as_u64().unwrap_or_default();
                 self.incident["snoozed_before"] = json!(self.now_ms / 1000 + minutes * 60);
             }
-            "assign" | "field/reset" => {}
+            "assign" => {
+                // Whom Flashduty does not know it ignores.
+                let email = body["assigned_to"]["emails"][0].as_str().unwrap();
+                let known = self.members.iter().find(|member| **member == email);
+                let people = known.map(|email| json!({ "person_id": 1, "email": email }));
+                self.incident["responders"] = people.into_iter().collect();
+                if self.incident["progress"] == "Processing" {
+                    self.incident["progress"] = json!("Triggered");
+                }
+            }
+            "field/reset" => {}
             "reset" => {
                 for name in ["title", "description", "incident_severity"] {
                     if let Some(value) = body.get(name) {
