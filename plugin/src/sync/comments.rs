@@ -92,17 +92,19 @@ impl Case<'_> {
                 let text = comment::for_servicenow(&comment, author);
                 let mut columns = Columns::new();
                 json::set(&mut columns, column, text);
-                let record = self.write_journal(&sys_id, &columns, &mark).await?;
+                let (record, is_taken) = self.write_journal(&sys_id, &columns, &mark).await?;
                 self.take_record(record, true);
-                self.pair.note(
-                    self.effects.now_ms(),
-                    format!("comment {mark} to ServiceNow"),
-                );
-                self.log(
-                    Level::Info,
-                    "comment carried to ServiceNow",
-                    &[("mark", &mark)],
-                );
+                if is_taken {
+                    self.pair.note(
+                        self.effects.now_ms(),
+                        format!("comment {mark} to ServiceNow"),
+                    );
+                    self.log(
+                        Level::Info,
+                        "comment carried to ServiceNow",
+                        &[("mark", &mark)],
+                    );
+                }
             }
             Carried::remember(&mut self.pair.carried.to_servicenow, &comment.mark);
             self.save().await?;
@@ -317,18 +319,30 @@ impl Case<'_> {
         Ok(true)
     }
 
-    /// Writes columns with a journal among them, and returns the record as it
-    /// then is; whoever calls has looked for the mark and not found it.
+    /// Writes columns with a journal among them. Returns the record as it then is,
+    /// and whether the journal was taken: one that shows no mark was not. Whoever
+    /// calls has looked for the mark and not found it.
     pub(super) async fn write_journal(
         &mut self,
         id: &SysId,
         columns: &Columns,
         mark: &str,
-    ) -> Result<Record, Stop> {
+    ) -> Result<(Record, bool), Stop> {
         self.wait_for_comment(Side::ServiceNow).await?;
         self.about_to_comment(Side::ServiceNow, mark).await?;
         let sent = self.servicenow.update(id, columns).await;
-        self.settled(Side::ServiceNow, sent).await
+        let record = self.settled(Side::ServiceNow, sent).await?;
+        let is_dropped = |column: &&str| {
+            let shown = record
+                .shown(column)
+                .filter(|_| columns.contains_key(*column));
+            shown.is_some_and(|shown| !text::contains(shown, mark))
+        };
+        let dropped = [COMMENTS, WORK_NOTES].into_iter().find(is_dropped);
+        if let Some(column) = dropped {
+            self.did_not_take(column);
+        }
+        Ok((record, dropped.is_none()))
     }
 
     /// Waits for a comment whose answer was lost; whoever calls has looked for

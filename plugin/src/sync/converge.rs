@@ -141,7 +141,7 @@ impl Case<'_> {
         let record = match told {
             Some((mark, told)) => {
                 json::set(&mut columns, "work_notes", told);
-                self.write_journal(&id, &columns, &mark).await?
+                self.write_journal(&id, &columns, &mark).await?.0
             }
             None if columns.is_empty() => return Ok(()),
             None => self.servicenow.update(&id, &columns).await?,
@@ -157,17 +157,24 @@ impl Case<'_> {
             .map(|(column, _)| column.as_str())
             .collect();
         if !dropped.is_empty() {
-            let dropped = text::joined(&dropped, ", ");
-            self.log(
-                Level::Warn,
-                "ServiceNow did not take a column as it was sent; may the user write it?",
-                &[("columns", &dropped)],
-            );
+            self.did_not_take(&text::joined(&dropped, ", "));
         }
         let held = ServiceNowView::new(&record, self.integration);
         confirm(base, &columns, held, self.integration);
         self.take_record(record, true);
         Ok(())
+    }
+
+    /// Tells of columns that ServiceNow dropped without a word, or changed.
+    pub(super) fn did_not_take(&mut self, columns: &str) {
+        let now_ms = self.effects.now_ms();
+        self.pair
+            .note(now_ms, format!("ServiceNow did not take {columns}"));
+        self.log(
+            Level::Warn,
+            "ServiceNow did not take a column as it was sent; may the user write it?",
+            &[("columns", columns)],
+        );
     }
 
     /// Takes one step in Flashduty, and tells whether that was done. A custom

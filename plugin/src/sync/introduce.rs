@@ -75,23 +75,18 @@ impl Case<'_> {
             json::set(&mut columns, "correlation_display", "Flashduty");
         }
         let text = birth::introduction(&incident);
-        let is_told = record.journals_contain(&text);
-        if is_told {
-            self.has_arrived(Side::ServiceNow, &text);
+        let record = if !record.journals_contain(&text) {
+            json::set(&mut columns, "work_notes", text.as_str());
+            self.write_journal(&sys_id, &columns, &text).await?.0
         } else {
-            self.wait_for_comment(Side::ServiceNow).await?;
-            self.about_to_comment(Side::ServiceNow, &text).await?;
-            json::set(&mut columns, "work_notes", text);
-        }
-        if !columns.is_empty() {
-            let sent = self.servicenow.update(&sys_id, &columns).await;
-            let record = match is_told {
-                // That says nothing about a comment that was sent before.
-                true => sent?,
-                false => self.settled(Side::ServiceNow, sent).await?,
-            };
-            self.take_record(record, true);
-        }
+            self.has_arrived(Side::ServiceNow, &text);
+            if columns.is_empty() {
+                return Ok(());
+            }
+            // That says nothing about a comment that was sent before.
+            self.servicenow.update(&sys_id, &columns).await?
+        };
+        self.take_record(record, true);
         Ok(())
     }
 }
