@@ -38,7 +38,8 @@ use alloc::vec::Vec;
 use serde_json::Value;
 
 /// Why a pair is neither joined nor taken apart at the moment.
-pub(crate) const IN_DOUBT: &str = "the answer to a creation was lost, and what came of it is looked for; try again in some minutes";
+pub(crate) const IN_DOUBT: &str =
+    "the answer to a creation was lost, and it may still be carried out; try again in some minutes";
 
 /// How long an operator waits for the outcome.
 const PATIENCE_MS: u32 = 20_000;
@@ -113,10 +114,10 @@ async fn carry_out(
             let shown = asked.show().await;
             shown.ok_or_else(|| (404, format!("{name} belongs to no pair; link makes one")))
         }
-        _ if !pair.may_end() => {
+        _ if !pair.may_end(asked.at_ms) => {
             let why = match &pair.ended {
                 Some(why) => why,
-                None if pair.is_in_doubt() => IN_DOUBT,
+                None if pair.is_in_doubt(asked.at_ms) => IN_DOUBT,
                 None => "it belongs to no pair",
             };
             Err((409, format!("{name} is not linked: {why}")))
@@ -142,7 +143,7 @@ async fn link(flashduty: Asked<'_>, servicenow: Asked<'_>) -> Result<Value, Refu
         let (name, pair) = asked.read().await?;
         let is_ours = name == ours && pair.servicenow.as_ref() == Some(&wanted);
         let about = &asked.about;
-        if pair.is_in_doubt() {
+        if pair.is_in_doubt(asked.at_ms) {
             return Err((409, format!("{about} cannot be linked: {IN_DOUBT}")));
         }
         if pair.is_linked() && !is_ours {

@@ -19,6 +19,9 @@ pub const SCHEMA: u32 = 1;
 /// How many lines of history are kept.
 const HISTORY: usize = 20;
 
+/// As long as ServiceNow may take to carry a request out; Flashduty is faster.
+pub(crate) const SETTLES_MS: u64 = 150_000;
+
 /// How many comments are remembered as carried, per direction; older ones are
 /// recognised by their mark in the text on the other side.
 const CARRIED: usize = 500;
@@ -224,17 +227,19 @@ impl Pair {
         self.flashduty.is_some() && self.servicenow.is_some()
     }
 
-    /// Whether a creation may have been carried out, or may still be.
-    pub fn is_in_doubt(&self) -> bool {
-        self.creating
-            .as_ref()
-            .is_some_and(|creating| creating.sent > 0)
+    /// Whether a creation may still be carried out at a time by the clock of the
+    /// side that does that. Another clock that is far from it settles nothing.
+    pub fn is_in_doubt(&self, now_ms: u64) -> bool {
+        self.creating.as_ref().is_some_and(|creating| {
+            creating.sent > 0 && creating.sent_ms.abs_diff(now_ms) < SETTLES_MS
+        })
     }
 
-    /// Whether an operator may take it apart: the two are linked, or a creation was
-    /// refused.
-    pub fn may_end(&self) -> bool {
-        self.is_linked() || self.creating.is_some() && !self.is_in_doubt()
+    /// Whether an operator may take it apart: the two are linked, or what came of a
+    /// creation, if anything did, is there by now.
+    pub fn may_end(&self, now_ms: u64) -> bool {
+        let is_begun = self.creating.is_some() && !self.is_in_doubt(now_ms);
+        self.ended.is_none() && (self.is_linked() || is_begun)
     }
 
     /// Adds a line to the history.

@@ -466,7 +466,8 @@ impl Case<'_> {
             }
         }
         Err(Why::Park(format!(
-            "Flashduty had over {} incidents then, too many to look for one",
+            "Flashduty had over {} incidents then, too many to look for one; link the one that was \
+             created, or unlink",
             MAX_PAGES * 100
         ))
         .into())
@@ -651,11 +652,14 @@ impl Case<'_> {
                 .write(key, Precondition::Absent, Some(value))
                 .await;
         }
-        let member = keys::member(integration, &Entity::Flashduty(id.clone()));
-        let value = owner.to_string().into_bytes();
-        self.effects
-            .write(member, Precondition::Absent, Some(value))
-            .await;
+        // Until it is found, an operator may join it to another.
+        if pair.is_none_or(|pair| pair.is_linked()) {
+            let member = keys::member(integration, &Entity::Flashduty(id.clone()));
+            let value = owner.to_string().into_bytes();
+            self.effects
+                .write(member, Precondition::Absent, Some(value))
+                .await;
+        }
         self.effects
             .schedule(keys::work(integration, &owner), 0, &format!("about f-{id}"));
         Ok(Some(Birth::Elsewhere))

@@ -20,6 +20,7 @@ use crate::flashduty::IncidentId;
 use crate::flashduty::short_hash;
 use crate::json;
 use crate::pair::Carried;
+use crate::pair::SETTLES_MS;
 use crate::plan::Side;
 use crate::servicenow;
 use crate::servicenow::At;
@@ -32,9 +33,6 @@ use crate::servicenow::WORK_NOTES;
 use crate::text;
 use alloc::string::String;
 use alloc::vec::Vec;
-
-/// As long as ServiceNow may take to carry a request out; Flashduty is faster.
-const SETTLES_MS: u64 = 150_000;
 
 impl Case<'_> {
     /// Carries what is new, in both directions that are configured.

@@ -31,7 +31,8 @@ impl Case<'_> {
         }
         self.pair.flashduty = None;
         self.pair.servicenow = None;
-        self.pair.creating = None;
+        // What came of a creation whose answer was lost is known by it.
+        self.pair.creating.take_if(|creating| creating.sent == 0);
         self.pair.ended = Some(why.to_owned());
         self.pair.note(self.effects.now_ms(), why);
         self.log(Level::Info, "pair ended", &[("reason", why)]);
@@ -49,14 +50,19 @@ impl Case<'_> {
             .and_then(|e| json::read::<Pair>(&e.value).ok())
             .unwrap_or_default();
         let name = self.name.to_string();
+        let created_in = match entity {
+            Entity::Flashduty(_) => Side::ServiceNow,
+            Entity::ServiceNow(_) => Side::Flashduty,
+        };
         if member.as_ref().is_some_and(|m| m.value != name.as_bytes())
             || pair.is_linked()
-            || pair.is_in_doubt()
+            || pair.is_in_doubt(self.clock_of(created_in))
         {
             return Ok(None);
         }
         let tombstone = Pair {
             ended: Some(why.to_owned()),
+            creating: pair.creating.filter(|creating| creating.sent > 0),
             // Whoever joins it again must know.
             flashduty_unsettled_ms: pair.flashduty_unsettled_ms,
             servicenow_unsettled_ms: pair.servicenow_unsettled_ms,

@@ -12,6 +12,7 @@ use crate::keys::Entity;
 use crate::operator::IN_DOUBT;
 use crate::pair::Base;
 use crate::pair::Pair;
+use crate::plan::Side;
 use crate::servicenow::SysId;
 use alloc::string::String;
 use alloc::vec;
@@ -41,7 +42,7 @@ impl Case<'_> {
                 if let Err(why) = self.join(&sys_id).await? {
                     self.tell_who_asked(&why).await?;
                 }
-            } else if self.pair.may_end() {
+            } else if self.pair.may_end(self.effects.now_ms()) {
                 self.end("unlinked by an operator").await?;
             }
             self.effects.delete(obeyed);
@@ -77,9 +78,6 @@ impl Case<'_> {
         let Entity::Flashduty(id) = name.clone() else {
             return Ok(Err(format!("it belongs to pair {name}")));
         };
-        if self.pair.is_in_doubt() {
-            return Ok(Err(IN_DOUBT.into()));
-        }
         if self.pair.is_linked() {
             let number = self.pair.number.as_deref().unwrap_or("a record");
             return Ok(Err(format!("it belongs to {number}; unlink it first")));
@@ -96,6 +94,9 @@ impl Case<'_> {
             }
             Err(trouble) => return Err(trouble.into()),
         };
+        if self.pair.is_in_doubt(self.clock_of(Side::ServiceNow)) {
+            return Ok(Err(IN_DOUBT.into()));
+        }
         let record = Entity::ServiceNow(sys_id.clone());
         let Some(buried) = self.bury(&record, "joined to another by hand").await? else {
             return Ok(Err(format!("{number} belongs to another pair")));
