@@ -93,15 +93,7 @@ impl Case<'_> {
                 let (record, is_taken) = self.write_journal(&sys_id, &columns, &mark).await?;
                 self.take_record(record, true);
                 if is_taken {
-                    self.pair.note(
-                        self.effects.now_ms(),
-                        format!("comment {mark} to ServiceNow"),
-                    );
-                    self.log(
-                        Level::Info,
-                        "comment carried to ServiceNow",
-                        &[("mark", &mark)],
-                    );
+                    self.tell_of_comment(&mark, "ServiceNow");
                 }
             }
             Carried::remember(&mut self.pair.carried.to_servicenow, &comment.mark);
@@ -144,15 +136,7 @@ impl Case<'_> {
             }
             let text = comment::for_flashduty(&entry);
             if self.write_comment(&id, &there, &text, &mark).await? {
-                self.pair.note(
-                    self.effects.now_ms(),
-                    format!("comment {mark} to Flashduty"),
-                );
-                self.log(
-                    Level::Info,
-                    "comment carried to Flashduty",
-                    &[("mark", &mark)],
-                );
+                self.tell_of_comment(&mark, "Flashduty");
             }
             Carried::remember(&mut self.pair.carried.to_flashduty, &entry.mark);
             self.save().await?;
@@ -163,6 +147,13 @@ impl Case<'_> {
             self.save().await?;
         }
         Ok(())
+    }
+
+    fn tell_of_comment(&mut self, mark: &str, to: &str) {
+        let now_ms = self.effects.now_ms();
+        self.pair.note(now_ms, format!("comment {mark} to {to}"));
+        let message = format!("comment carried to {to}");
+        self.log(Level::Info, &message, &[("mark", mark)]);
     }
 
     /// The entries of the journals, if there may be one that is not known, and

@@ -190,12 +190,7 @@ impl Case<'_> {
             Step::Assign { .. } => "assignee",
             _ => return Err(trouble.into()),
         };
-        let why = trouble.reason();
-        let now_ms = self.effects.now_ms();
-        self.pair
-            .note(now_ms, format!("{what} is left alone: {why}"));
-        let fields = [("field", what), ("why", why)];
-        self.log(Level::Warn, "a field is left alone", &fields);
+        self.give_up(what, trouble.reason());
         Ok(false)
     }
 

@@ -50,13 +50,9 @@ impl Case<'_> {
             .and_then(|e| json::read::<Pair>(&e.value).ok())
             .unwrap_or_default();
         let name = self.name.to_string();
-        let created_in = match entity {
-            Entity::Flashduty(_) => Side::ServiceNow,
-            Entity::ServiceNow(_) => Side::Flashduty,
-        };
         if member.as_ref().is_some_and(|m| m.value != name.as_bytes())
             || pair.is_linked()
-            || pair.is_in_doubt(self.clock_of(created_in))
+            || pair.is_in_doubt(self.effects.now_ms())
         {
             return Ok(None);
         }

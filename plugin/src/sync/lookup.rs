@@ -84,12 +84,13 @@ impl Case<'_> {
         Ok(unknown)
     }
 
-    fn give_up(&mut self, column: &str, why: &str) {
+    /// Leaves a column, or a field of Flashduty's, alone.
+    pub(super) fn give_up(&mut self, field: &str, why: &str) {
         let now_ms = self.effects.now_ms();
         self.pair
-            .note(now_ms, format!("{column} is left alone: {why}"));
-        let fields = [("column", column), ("why", why)];
-        self.log(Level::Warn, "a column is left alone", &fields);
+            .note(now_ms, format!("{field} is left alone: {why}"));
+        let fields = [("field", field), ("why", why)];
+        self.log(Level::Warn, "a field is left alone", &fields);
     }
 
     /// The `sys_id` of the one record that holds a value, or why there is none.
