@@ -131,9 +131,11 @@ fn a_lost_creation_is_looked_for_through_as_many_pages_as_a_session_bears() {
     let answer = json!({ "data": page }).to_string().into_bytes();
     gateway.answers = vec![("/incident/list", answer)];
     gateway.requests.clear();
+    let why = "Flashduty had over 90000 incidents then, too many to look for one; link the one that \
+               was created, or unlink";
     assert_eq!(
         gateway.work_on(&format!("s-{id}")),
-        Verdict::Park("Flashduty had over 90000 incidents then, too many to look for one".into())
+        Verdict::Park(why.into())
     );
     let looks = gateway.requests.len();
     assert!((900..1000).contains(&looks), "{looks} requests");
@@ -141,6 +143,93 @@ fn a_lost_creation_is_looked_for_through_as_many_pages_as_a_session_bears() {
     let look: Value = serde_json::from_slice(&gateway.requests[looks - 1].body).unwrap();
     assert_eq!(look["channel_ids"], json!([]));
     assert_eq!(gateway.sent("create").len(), 1);
+}
+
+/// With a record whose creation in Flashduty is in doubt, and was carried out.
+fn in_doubt() -> (Gateway, String) {
+    let mut gateway = Gateway::new(&nothing());
+    let id = format!("{:032x}", 7);
+    gateway.record = json!({
+        "sys_id": id, "number": "INC0010007", "state": "1", "impact": "1", "urgency": "1",
+        "short_description": "disk full", "description": "", "sys_mod_count": "0",
+    });
+    gateway.servicenow(&nothing());
+    gateway.loses_answers = true;
+    retried(gateway.work_on(&format!("s-{id}")));
+    gateway.loses_answers = false;
+    // Whoever looks for it does not find it.
+    let nothing = json!({ "data": { "items": [] } }).to_string().into_bytes();
+    gateway.answers = vec![("/incident/list", nothing)];
+    gateway.incident["creator_id"] = json!(7);
+    gateway.flashduty("i_new");
+    assert_eq!(gateway.work(), Verdict::Done);
+    gateway.written.clear();
+    (gateway, id)
+}
+
+#[test]
+fn an_operator_links_what_a_lost_creation_made_once_it_cannot_happen_any_more() {
+    let (mut gateway, id) = in_doubt();
+    let names = json!({ "flashduty": INCIDENT, "servicenow": id });
+    let hints = gateway.stored("hint.").len();
+    gateway.order("link", &names);
+    assert_eq!(gateway.stored("hint.").len(), hints, "too early");
+    gateway.now_ms += 150_000;
+    gateway.order("link", &names);
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.pair()["servicenow"], id);
+    assert_eq!(gateway.sent("create").len(), 0);
+    is_still_in_step(&mut gateway);
+}
+
+#[test]
+fn what_a_lost_creation_made_stays_alone_after_an_operator_has_given_it_up() {
+    let (mut gateway, id) = in_doubt();
+    gateway.now_ms += 150_000;
+    gateway.order("unlink", &json!({ "servicenow": id }));
+    assert_eq!(gateway.work_on(&format!("s-{id}")), Verdict::Done);
+    for _ in 0..2 {
+        gateway.flashduty("i_r_title");
+        assert_eq!(gateway.work(), Verdict::Done);
+        gateway.servicenow(&nothing());
+        assert_eq!(gateway.work_on(&format!("s-{id}")), Verdict::Done);
+    }
+    assert_eq!(gateway.written, []);
+    // It can be joined all the same.
+    gateway.order("link", &json!({ "flashduty": INCIDENT, "servicenow": id }));
+    assert_eq!(gateway.work(), Verdict::Done);
+    is_still_in_step(&mut gateway);
+}
+
+#[test]
+fn a_creation_that_was_lost_and_is_refused_since_is_not_in_the_way_of_an_operator() {
+    let mut gateway = Gateway::new(&nothing());
+    gateway.flashduty("i_new");
+    gateway.loses_answers = true;
+    retried(gateway.work());
+    gateway.loses_answers = false;
+    gateway.record = Value::Null;
+    gateway.refused = Some("POST https://example.service-now.com");
+    gateway.now_ms += 150_000;
+    assert!(retried(gateway.work()).counts);
+    let by_hand = format!("{:032x}", 7);
+    gateway.record = json!({
+        "sys_id": by_hand, "number": "INC0000007", "state": "2", "sys_mod_count": "1",
+    });
+    gateway.order(
+        "link",
+        &json!({ "flashduty": INCIDENT, "servicenow": by_hand }),
+    );
+    gateway.refused = None;
+    // By the clock of ServiceNow the last try may still be carried out.
+    gateway.now_ms += 150_000;
+    gateway.order(
+        "link",
+        &json!({ "flashduty": INCIDENT, "servicenow": by_hand }),
+    );
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.pair()["servicenow"], by_hand);
+    assert_eq!(gateway.sent("POST incident").len(), 1);
 }
 
 #[test]
@@ -503,6 +592,44 @@ fn a_comment_whose_answer_was_lost_is_looked_for_and_not_written_twice() {
     assert_eq!(notes.len(), 1, "{notes:?}");
     let note = notes[0]["work_notes"].as_str().unwrap();
     assert!(note.contains("restarted the pool\n[fd:"), "{note}");
+}
+
+#[test]
+fn a_comment_that_servicenow_drops_without_a_word_is_told_of_and_not_taken_for_carried() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.now_ms += 60_000;
+    gateway.comment("restarted the pool");
+    gateway.flashduty("i_comm");
+    gateway.drops_journals = true;
+    assert_eq!(gateway.work(), Verdict::Done);
+    let history = gateway.pair()["history"].to_string();
+    assert!(
+        history.contains("ServiceNow did not take work_notes"),
+        "{history}"
+    );
+    assert!(!history.contains("comment [fd:"), "{history}");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(
+        gateway.sent("PATCH incident").len(),
+        1,
+        "not again and again"
+    );
+}
+
+#[test]
+fn a_note_that_servicenow_drops_without_a_word_is_told_of() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.drops_journals = true;
+    // Both sides rename it.
+    gateway.incident["title"] = json!("here");
+    gateway.record["short_description"] = json!("there");
+    gateway.flashduty("i_r_title");
+    assert_eq!(gateway.work(), Verdict::Done);
+    let history = gateway.pair()["history"].to_string();
+    assert!(
+        history.contains("ServiceNow did not take work_notes"),
+        "{history}"
+    );
 }
 
 #[test]
@@ -929,61 +1056,38 @@ fn a_record_that_is_missing_for_a_moment_ends_nothing() {
     is_still_in_step(&mut gateway);
 }
 
-/// Other pairs that were born in Flashduty, and the ids of their records.
-fn others(gateway: &mut Gateway, count: u32) -> Vec<String> {
-    let beside = |number: u32| {
-        let (incident, record) = (format!("{number:024x}"), format!("{number:032x}"));
-        let mut pair = gateway.pair();
-        pair["flashduty"] = json!(incident);
-        pair["servicenow"] = json!(record);
-        let watch = json!({ "flashduty": incident });
-        gateway.store(&format!("pair.prod.f-{incident}"), &pair);
-        gateway.store(&format!("watch.prod.f-{incident}"), &watch);
-        record
+/// With incidents beside the record, of which some are shown.
+fn beside_others(count: u8, shown: u8) -> Gateway {
+    let mut gateway = Gateway::linked(&nothing());
+    let changed = gateway::lists::stamp(gateway.now_ms);
+    let incident = |number: u8| {
+        json!({ "sys_id": format!("{number:032x}"), "sys_updated_on": changed,
+                "hidden": number > shown })
     };
-    (1..=count).map(beside).collect()
-}
-
-/// The record is missing for an hour, which ends nothing.
-fn is_waited_for(gateway: &mut Gateway) {
+    gateway.records = (1..=count).map(incident).collect();
     gateway.record_is_gone = true;
     gateway.servicenow(&nothing());
-    let mut reason = String::new();
-    for _ in 0..60 {
-        reason = retried(gateway.work()).reason;
-        gateway.now_ms += 60_000;
+    gateway
+}
+
+#[test]
+fn a_user_that_lost_its_role_ends_no_pair() {
+    for (count, shown) in [(1, 0), (100, 3)] {
+        let mut gateway = beside_others(count, shown);
+        let mut reason = String::new();
+        for _ in 0..60 {
+            reason = retried(gateway.work()).reason;
+            gateway.now_ms += 60_000;
+        }
+        assert!(reason.contains("give it back its role"), "{reason}");
+        gateway.record_is_gone = false;
+        is_still_in_step(&mut gateway);
     }
-    assert!(reason.contains("lost its role"), "{reason}");
-    gateway.record_is_gone = false;
-    is_still_in_step(gateway);
 }
 
 #[test]
-fn a_user_that_is_shown_hardly_any_record_has_lost_a_role_and_ends_no_pair() {
-    let mut gateway = Gateway::linked(&nothing());
-    gateway.in_scope = others(&mut gateway, 10);
-    gateway.in_scope.truncate(4);
-    is_waited_for(&mut gateway);
-}
-
-#[test]
-fn a_user_that_is_shown_no_incident_at_all_has_lost_a_role_and_does_not_end_the_only_pair() {
-    let mut gateway = Gateway::linked(&nothing());
-    let hidden = |sys_id: u8| {
-        let changed = gateway::lists::stamp(gateway.now_ms);
-        json!({ "sys_id": format!("{sys_id:032x}"), "sys_updated_on": changed, "hidden": true })
-    };
-    gateway.records = vec![hidden(1), hidden(2)];
-    is_waited_for(&mut gateway);
-}
-
-#[test]
-fn a_record_that_is_missing_among_others_that_are_shown_is_gone() {
-    let mut gateway = Gateway::linked(&nothing());
-    gateway.in_scope = others(&mut gateway, 10);
-    gateway.in_scope.truncate(6);
-    gateway.record_is_gone = true;
-    gateway.servicenow(&nothing());
+fn a_record_that_is_missing_ends_its_pair_though_many_others_are_not_shown_either() {
+    let mut gateway = beside_others(100, 10);
     assert_eq!(minutes_until_done(&mut gateway), 10);
     assert_eq!(gateway.sent("comment").len(), 1);
 }

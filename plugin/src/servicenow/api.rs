@@ -58,6 +58,9 @@ pub(crate) struct Changed {
     pub(crate) records: Vec<Record>,
     /// Whether there may be more behind it.
     pub(crate) more: bool,
+    /// Whether the user may see hardly any of the first ones: the count of a list
+    /// is not filtered by rights.
+    pub(crate) hides_most: bool,
 }
 
 /// What a look-up of one record brought.
@@ -123,11 +126,18 @@ impl<'a> ServiceNowApi<'a> {
                  integration user must be able to read sys_updated_on"
             )));
         }
+        let shown = records.len() as u64;
+        let total = self.heard.get().total.unwrap_or(shown);
+        let hides_most = shown * 20 < total.min(CHANGED_PAGE);
         let more = match self.heard.get().total {
             Some(total) => total > skip + CHANGED_PAGE,
-            None => records.len() as u64 >= CHANGED_PAGE,
+            None => shown >= CHANGED_PAGE,
         };
-        Ok(Changed { records, more })
+        Ok(Changed {
+            records,
+            more,
+            hides_most,
+        })
     }
 
     /// Which of some incidents a query finds that an operator wrote.

@@ -23,6 +23,13 @@ const GONE_MS: u64 = 600_000;
 /// How often it is looked for meanwhile.
 const LOOK_AGAIN_MS: u64 = 60_000;
 
+/// The oldest incidents are asked for: what the user created itself it may see
+/// without a role, and that is newer.
+const EVER: &str = "1970-01-01 00:00:00";
+
+/// Why a pair does not end.
+const BLIND: &str = "the user in ServiceNow sees hardly any incident; give it back its role";
+
 impl Case<'_> {
     /// Takes the pair apart. Both incidents stay as they are.
     pub(super) async fn end(&mut self, why: &str) -> Result<(), Stop> {
@@ -140,6 +147,14 @@ impl Case<'_> {
         };
         let incident_is_gone = is_gone(self.read_incident().await.map(drop))?;
         let record_is_gone = is_gone(self.read_record().await.map(drop))?;
+        if record_is_gone
+            && !incident_is_gone
+            && self.servicenow.changed(EVER, None, 0).await?.hides_most
+        {
+            // Else all pairs would end with a role of the user.
+            let until_ms = self.effects.now_ms() + LOOK_AGAIN_MS;
+            return Err(Stop::wait(until_ms, BLIND));
+        }
         let number = self.pair.number.as_deref().unwrap_or("the incident");
         let (what, to) = match (incident_is_gone, record_is_gone) {
             (false, false) => return Ok(false),
