@@ -61,6 +61,22 @@ async fn pair(setting: Setting) -> (World, String, String) {
     (world, incident, sys_id)
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_comment_that_the_user_may_not_write_is_told_of_in_the_history() {
+    let (world, incident, _) = World::with_a_pair().await.unwrap();
+    world
+        .servicenow
+        .poke(|s, _| s.options_mut().read_only_fields = ["work_notes".to_owned()].into());
+    world.ana_comments(&incident, "the db is on fire");
+    world.settled().await.unwrap();
+    let pair = serde_json::json!({ "flashduty": incident });
+    let shown = world.operate("show", &pair).await.text;
+    assert!(
+        shown.contains("ServiceNow did not take work_notes"),
+        "{shown}"
+    );
+}
+
 fn hide_journal(world: &World, hide: bool) {
     world
         .servicenow

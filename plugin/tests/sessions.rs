@@ -216,12 +216,7 @@ fn a_creation_that_was_lost_and_is_refused_since_is_not_in_the_way_of_an_operato
     gateway.record = json!({
         "sys_id": by_hand, "number": "INC0000007", "state": "2", "sys_mod_count": "1",
     });
-    gateway.order(
-        "link",
-        &json!({ "flashduty": INCIDENT, "servicenow": by_hand }),
-    );
     gateway.refused = None;
-    // By the clock of ServiceNow the last try may still be carried out.
     gateway.now_ms += 150_000;
     gateway.order(
         "link",

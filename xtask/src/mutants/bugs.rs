@@ -306,6 +306,27 @@ pub(super) const BUGS: &[Bug] = &[
         noticed_by: Tests::In("sessions"),
     },
     Bug {
+        name: "what Flashduty refused is agreed on",
+        file: "sync/converge.rs",
+        text: "confirm_step(&mut base, step, &held, self.integration);",
+        instead: "let _ = (step, &held, confirm_step);",
+        noticed_by: Tests::In("sessions"),
+    },
+    Bug {
+        name: "a pair ends with a role",
+        file: "sync/ending.rs",
+        text: ".changed(EVER, None, 0).await?.hides_most",
+        instead: ".changed(EVER, None, 0).await.is_err()",
+        noticed_by: Tests::In("sessions"),
+    },
+    Bug {
+        name: "a doubt without end",
+        file: "pair.rs",
+        text: "creating.sent > 0 && creating.sent_ms.abs_diff(now_ms) < SETTLES_MS",
+        instead: "creating.sent > 0 && (SETTLES_MS > 0 || now_ms > 0)",
+        noticed_by: Tests::In("sessions"),
+    },
+    Bug {
         name: "a webhook of ServiceNow believed",
         file: "sync/converge.rs",
         text: "Some(record) => Some(ServiceNowView::new(record, self.integration)),\n            None if self.servicenow.is_available() => None,\n            None => {",
