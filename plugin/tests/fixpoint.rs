@@ -21,6 +21,7 @@ use servicenow_sync_plugin::plan::Plan;
 use servicenow_sync_plugin::plan::ServiceNowView;
 use servicenow_sync_plugin::plan::Side;
 use servicenow_sync_plugin::plan::Situation;
+use servicenow_sync_plugin::plan::confirm_step;
 use servicenow_sync_plugin::plan::plan;
 use servicenow_sync_plugin::servicenow::Record;
 
@@ -105,7 +106,8 @@ fn edit() -> impl Strategy<Value = Edit> {
 fn settings() -> impl Strategy<Value = Value> {
     let fields = vec![
         json!({ "custom-field": "a", "column": "u_a" }),
-        json!({ "custom-field": "tier", "column": "u_tier", "map": { "gold": "1", "silver": "2" } }),
+        json!({ "custom-field": "tier", "column": "u_tier",
+                "map": { "gold": "1", "silver": "2", "bronze": "9" } }),
         json!({ "custom-field": "public", "column": "u_public", "type": "boolean",
                 "custom-field-type": "checkbox" }),
         json!({ "column": "u_x", "value": "{{labels.service|none}} {{fields.a}}" }),
@@ -242,7 +244,18 @@ impl World {
             self.servicenow[shown] = json!(reference.value);
         }
         let incident = &mut self.flashduty;
+        let mut unsure = Vec::new();
         for step in plan.steps {
+            let refused = json!("bronze");
+            match &step {
+                // As if it had no such option.
+                Step::Field { value, .. } if value.as_ref() == Some(&refused) => {
+                    unsure.push(step);
+                    continue;
+                }
+                Step::Assign { .. } => unsure.push(step.clone()),
+                _ => {}
+            }
             match step {
                 Step::Reset {
                     title,
@@ -270,6 +283,10 @@ impl World {
                 Step::Resolve { .. } => incident["progress"] = json!("Closed"),
                 Step::Assign { email } => {
                     incident["responders"] = json!([{ "person_id": 1, "email": email }]);
+                    // Whoever is on it now has not acknowledged it.
+                    if incident["progress"] == "Processing" {
+                        incident["progress"] = json!("Triggered");
+                    }
                 }
                 Step::Field { name, value } => {
                     incident["fields"][name] = value.unwrap_or(json!(""));
@@ -277,6 +294,11 @@ impl World {
             }
         }
         self.base = plan.base;
+        let incident = Incident::try_from(self.flashduty.clone()).unwrap();
+        let held = FlashdutyView::new(&incident, &self.integration, None, NOW);
+        for step in &unsure {
+            confirm_step(&mut self.base, step, &held, &self.integration);
+        }
         written
     }
 
