@@ -228,7 +228,7 @@ impl Pair {
     }
 
     /// Whether a creation may still be carried out at a time by the clock of the
-    /// side that does that. Another clock that is far from it settles nothing.
+    /// side that does that. By one that is far away nobody knows, so nobody waits.
     pub fn is_in_doubt(&self, now_ms: u64) -> bool {
         self.creating.as_ref().is_some_and(|creating| {
             creating.sent > 0 && creating.sent_ms.abs_diff(now_ms) < SETTLES_MS
