@@ -11,18 +11,37 @@ use std::path::Path;
 
 const SCHEMA: &str = "src/configuration.schema.json";
 
-/// The words, in the order in which they are looked for. No more than nine: the next
-/// byte is a line's end.
-const WORDS: [&str; 9] = [
+/// The words, in the order in which they are looked for: each is what saves most once
+/// those before it are taken out. No more than 32, the bytes that no JSON holds; the
+/// line's end is one that it does hold, and stands for itself.
+const WORDS: [&str; 27] = [
     "\"description\":\"",
     "\":{\"$ref\":\"#/$defs/",
     "{\"const\":\"",
     "\"type\":\"",
-    "\"additionalProperties\":",
+    "\":{\"additionalProperties\":",
     "\"default\":",
-    "\"properties\":{\"",
     " ServiceNow",
     "Flashduty",
+    " the ",
+    "\"},",
+    "\n",
+    " incident",
+    ".\",\"properties\":{\"",
+    "s ",
+    "\",",
+    "re",
+    "hat ",
+    "tion",
+    "in",
+    "en",
+    "\"oneOf\":[",
+    "er",
+    "\":{",
+    " a",
+    "e ",
+    "it",
+    "object",
 ];
 
 fn main() {

@@ -136,6 +136,12 @@ pub(crate) fn json_answer(
     }
 }
 
+/// What an answer says of why it is none, on one line and not too long.
+pub(crate) fn said(value: &Value) -> String {
+    let text = value.as_str().unwrap_or_default();
+    text::cut(&text::single_line(text), 200)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,14 +15,18 @@ use serde::de::DeserializeOwned;
 use serde_json::Map;
 use serde_json::Value;
 
-/// Reads JSON text.
-pub(crate) fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
-    serde_json::from_slice(text)
+/// Reads JSON text. An error tells where it breaks: what else serde_json can say
+/// of it would be 2 kB of the component.
+pub(crate) fn parse(text: &[u8]) -> Result<Value, Error> {
+    serde_json::from_slice(text).map_err(|e| {
+        let (line, column) = (e.line(), e.column());
+        de::Error::custom(format_args!("no JSON at line {line} column {column}"))
+    })
 }
 
 /// Reads a value that this product wrote.
 pub(crate) fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
-    from_value(&parse(text).map_err(de::Error::custom)?)
+    from_value(&parse(text)?)
 }
 
 /// Writes JSON text. Only a map whose keys are no text could not be written, and

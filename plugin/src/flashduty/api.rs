@@ -14,6 +14,7 @@ use crate::far_end::Kind;
 use crate::far_end::Trouble;
 use crate::far_end::clock_ms;
 use crate::far_end::json_answer;
+use crate::far_end::said;
 use crate::json;
 use crate::json::Object;
 use crate::json::list;
@@ -358,10 +359,7 @@ impl<'a> FlashdutyApi<'a> {
             let data = envelope.get_mut("data").map(Value::take);
             return Ok(data.unwrap_or_default());
         }
-        let message = text::cut(
-            &text::single_line(error["message"].as_str().unwrap_or("")),
-            200,
-        );
+        let message = said(&error["message"]);
         let why = format!("{what} answered {status} {code}: {message}");
         let kind = match (code, status) {
             ("ResourceNotFound", _) => Kind::Missing(Side::Flashduty),

@@ -15,6 +15,7 @@ use crate::far_end::Trouble;
 use crate::far_end::clock_ms;
 use crate::far_end::header;
 use crate::far_end::json_answer;
+use crate::far_end::said;
 use crate::json;
 use crate::json::list;
 use crate::plan::Side;
@@ -360,17 +361,9 @@ impl<'a> ServiceNowApi<'a> {
         if matches!(status, 200 | 201) && !has_error && answer.get("result").is_some() {
             return Ok((what, answer["result"].take()));
         }
-        let part = |name: &str| {
-            text::cut(
-                &text::single_line(answer["error"][name].as_str().unwrap_or("")),
-                200,
-            )
-        };
-        let why = format!(
-            "{what} answered {status}: {}: {}",
-            part("message"),
-            part("detail")
-        );
+        let error = &answer["error"];
+        let (message, detail) = (said(&error["message"]), said(&error["detail"]));
+        let why = format!("{what} answered {status}: {message}: {detail}");
         let kind = match status {
             404 => Kind::Missing(Side::ServiceNow),
             401 | 429 => Kind::NotNow,
