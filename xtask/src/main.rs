@@ -200,7 +200,7 @@ fn run(cli: &Cli) -> Result<()> {
         Task::Reproducible => reproducible::run(from),
         Task::Sbom => sbom::run(),
         Task::Demo { flags } => demo::run(from, flags),
-        Task::Simulate { flags } => simulate::run(flags),
+        Task::Simulate { flags } => simulate::run(from, flags),
         Task::Bench => bench::run(from),
     }
 }

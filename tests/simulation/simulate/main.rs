@@ -9,6 +9,10 @@
 
 use clap::Parser;
 use clap::ValueEnum;
+use integration_gateway::Runtime;
+use servicenow_sync::runtime::LoadError;
+use servicenow_sync::runtime::RuntimeOptions;
+use servicenow_sync::runtime::WasmRuntime;
 use simulation::Native;
 use simulation::Outcome;
 use simulation::Plan;
@@ -22,11 +26,14 @@ use simulation::shrink::shrink;
 use simulation::stage::Violation;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
+use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use std::time::Instant;
 
 /// Simulates two gateways between both systems, with everything that can go
@@ -39,9 +46,10 @@ struct Arguments {
     /// How many things people and monitoring do, in all worlds together.
     #[arg(long, default_value_t = 10_000)]
     events: u64,
-    /// Everything follows from it; it is that of the first world.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    /// Everything follows from it; it is that of the first world. Unless given, 72
+    /// for an outage, 7 for refusals, else 1.
+    #[arg(long)]
+    seed: Option<u64>,
     /// How much people do in one world.
     #[arg(long, default_value_t = 300)]
     events_per_world: usize,
@@ -60,7 +68,24 @@ struct Arguments {
     /// Fail if no gateway died at one of the moments that the report lists.
     #[arg(long)]
     every_crash_point: bool,
+    /// Run each twentieth world a second time, in this component of the plugin, and
+    /// fail if anything else happens there.
+    #[arg(long, value_name = "FILE")]
+    component: Option<PathBuf>,
 }
+
+impl Arguments {
+    fn seed(&self) -> u64 {
+        self.seed.unwrap_or(match self.scenario {
+            Some(Scenario::Outage) => 72,
+            Some(Scenario::Refusals) => 7,
+            Some(Scenario::Amnesia) | None => 1,
+        })
+    }
+}
+
+/// One world in so many runs in the component, too.
+const COMPONENT_EVERY: u64 = 20;
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Scenario {
@@ -80,22 +105,31 @@ struct Progress {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let seed = arguments.seed();
     match arguments.scenario {
-        Some(Scenario::Outage) => return told(&scenario::outage(72, 5000, 100_000)),
-        Some(Scenario::Refusals) => return told(&scenario::refusals(24)),
+        Some(Scenario::Outage) => return told(&scenario::outage(72, 5000, 100_000, seed)),
+        Some(Scenario::Refusals) => return told(&scenario::refusals(24, seed)),
         Some(Scenario::Amnesia) if !arguments.trace => {
-            return told(&scenario::amnesia(1000, arguments.seed));
+            return told(&scenario::amnesia(1000, seed));
         }
         Some(Scenario::Amnesia) | None => {}
     }
     if arguments.trace {
         let outcome = attempt(&Plan {
             keeps_trace: true,
-            ..world(&arguments, arguments.seed)
+            ..world(&arguments, seed)
         });
         println!("{}", outcome.trace.join("\n"));
-        return tell(&arguments, arguments.seed, outcome);
+        return tell(&arguments, seed, outcome);
     }
+    let component = match arguments.component.as_deref().map(loaded).transpose() {
+        Ok(component) => component,
+        Err(error) => {
+            println!("FAILED: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let in_component = AtomicU64::new(0);
     let start = Instant::now();
     let next = AtomicU64::new(0);
     let progress = Mutex::new(Progress {
@@ -116,8 +150,23 @@ fn main() -> ExitCode {
                             return;
                         }
                     }
-                    let seed = seed_of(arguments.seed, next.fetch_add(1, Ordering::SeqCst));
-                    let outcome = attempt(&Plan::of(seed, arguments.events_per_world));
+                    let number = next.fetch_add(1, Ordering::SeqCst);
+                    let seed = seed_of(seed, number);
+                    let plan = Plan::of(seed, arguments.events_per_world);
+                    let mut outcome = attempt(&plan);
+                    if let Some(component) = &component
+                        && number.is_multiple_of(COMPONENT_EVERY)
+                    {
+                        in_component.fetch_add(1, Ordering::SeqCst);
+                        let again = attempt_in(&plan, component.clone());
+                        if (outcome.hash, &outcome.report) != (again.hash, &again.report) {
+                            outcome.violations.push(Violation {
+                                kind: "the component does the same",
+                                what: format!("it does not in the world of seed {seed}"),
+                            });
+                            outcome.violations.extend(again.violations);
+                        }
+                    }
                     let mut progress = lock();
                     progress.report.add(&outcome.report);
                     if !outcome.violations.is_empty() {
@@ -145,13 +194,16 @@ fn main() -> ExitCode {
     let seconds = start.elapsed().as_secs_f64();
     println!("{report}");
     println!(
-        "seed {}: {} events in {seconds:.0} s, {:.0} events/s",
-        arguments.seed,
+        "seed {seed}: {} events in {seconds:.0} s, {:.0} events/s",
         report.events,
         report.events as f64 / seconds
     );
     failed.sort_by_key(|(seed, _)| *seed);
     println!("worlds that failed: {}", failed.len());
+    if component.is_some() {
+        let worlds = in_component.into_inner();
+        println!("worlds that ran in the component, too: {worlds}");
+    }
     let missed = CRASH_POINTS.iter().filter(|point| point.hits(&report) == 0);
     let missed: Vec<&str> = missed.map(|point| point.name).collect();
     match failed.into_iter().next() {
@@ -201,9 +253,24 @@ fn reproduction(arguments: &Arguments, seed: u64) -> String {
     )
 }
 
+/// The component in a file.
+fn loaded(file: &Path) -> Result<WasmRuntime, LoadError> {
+    let options = RuntimeOptions {
+        cache_directory: Some(file.with_file_name("cache")),
+        // Whatever else the machine does.
+        cpu: Duration::from_mins(10),
+        ..RuntimeOptions::default()
+    };
+    WasmRuntime::from_file(file, &options)
+}
+
 /// Runs a world; a panic in it is a failure like another.
 fn attempt(plan: &Plan) -> Outcome {
-    catch_unwind(AssertUnwindSafe(|| run(plan, Native))).unwrap_or_else(|panic| {
+    attempt_in(plan, Native)
+}
+
+fn attempt_in<R: Runtime + Clone + 'static>(plan: &Plan, runtime: R) -> Outcome {
+    catch_unwind(AssertUnwindSafe(|| run(plan, runtime))).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
         Outcome {

@@ -28,14 +28,19 @@ use std::task::Waker;
 use std::time::Duration;
 use std::time::UNIX_EPOCH;
 
+/// For how long a gateway believes in a lease without hearing of it again: three
+/// quarters of the term. A store that loses something forgets leases meanwhile
+/// that were taken before.
+const BELIEF_MS: u64 = 15_000;
+
 /// The network of one run.
 pub struct Network {
     stage: Rc<Stage>,
     far_ends: Rc<FarEnds>,
     profile: Rc<Profile>,
     store: Rc<SharedStore>,
-    /// Whether a store that lost something may still know of no lease.
-    pub excuses_leases_until_ms: Cell<u64>,
+    /// When the store last lost something.
+    pub store_lost_ms: Cell<Option<u64>>,
     /// What was written since this was last emptied.
     pub written: RefCell<Vec<String>>,
     /// Systems that cannot be reached, until when.
@@ -93,7 +98,7 @@ impl Network {
             far_ends,
             profile,
             store,
-            excuses_leases_until_ms: Cell::new(0),
+            store_lost_ms: Cell::new(None),
             written: RefCell::default(),
             outages: Default::default(),
         })
@@ -142,11 +147,13 @@ impl Network {
 
     /// Whether the work in hand is really this gateway's, now that it sends.
     fn check_lease(&self, process: usize, holder: &str) {
-        let asking = self.stage.asking.borrow().clone();
-        let Some(Asking { key, .. }) = asking else {
+        let Some(Asking { key, since_ms }) = self.stage.asking() else {
             return;
         };
-        if self.stage.now_ms() < self.excuses_leases_until_ms.get() {
+        let is_forgotten = self.store_lost_ms.get().is_some_and(|lost_ms| {
+            since_ms <= lost_ms && self.stage.now_ms() < lost_ms + BELIEF_MS
+        });
+        if is_forgotten {
             return;
         }
         let record = self.store.peek(&format!("g.work.{key}"));
@@ -238,6 +245,9 @@ impl Client for Wire {
             let later = Rc::clone(stage);
             stage.after(late_ms, move || {
                 let response = far_ends.handle(side, &request);
+                if matches!(response.status, simulators::CLOSE | 400..=403 | 405..) {
+                    later.report.borrow_mut().refused += 1;
+                }
                 if matches!(response.status, 401 | 429) {
                     let refused = format!("{side:?} answered {}", response.status);
                     later.report.borrow_mut().count(&refused);

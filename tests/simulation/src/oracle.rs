@@ -8,11 +8,25 @@ use crate::stage::Violation;
 use crate::world::World;
 use integration_gateway::Runtime;
 use simulators::flashduty;
+use simulators::flashduty::Actor;
+use simulators::flashduty::EventType;
 use simulators::flashduty::INTEGRATION_MEMBER;
 use simulators::flashduty::Incident;
 use simulators::flashduty::Progress;
 use simulators::servicenow::Record;
 use std::collections::BTreeMap;
+
+/// To open an incident on the other side: it, a link on each, and the state.
+const WRITES_TO_OPEN: u64 = 4;
+
+/// Of whatever happened: the incident, its timeline, and the other side's record.
+const READS_EACH: u64 = 3;
+
+/// Lists of what is new, changed or was commented on.
+const POLLS_A_MINUTE: u64 = 3;
+
+/// A hundred are asked for at a time, at every fifth poll.
+const PAIRS_POLLED_A_MINUTE: u64 = 500;
 
 #[derive(Default)]
 struct Findings(Vec<Violation>);
@@ -28,6 +42,34 @@ impl<R: Runtime + Clone + 'static> World<R> {
     pub(crate) fn check(&self) {
         for Violation { kind, what } in self.findings() {
             self.stage.violation(kind, what);
+        }
+    }
+
+    /// Checks that neither system was asked or written to more than what happened
+    /// is a reason for. Twice as much of either is found out in a few worlds.
+    pub(crate) fn check_calls(&self) {
+        let report = self.stage.report.borrow().clone();
+        let opened = self.people.opened().len() as u64;
+        let (faults, refused) = (report.faults(), report.refused);
+        // A change goes to the other side, an incident is created, and both sides are
+        // told; what went wrong or was refused may be tried again.
+        let most_writes = report.events + WRITES_TO_OPEN * opened + faults + refused;
+        // A side is read when something may have happened there, and polled.
+        let minutes = report.virtual_ms / 60_000;
+        let most_reads = READS_EACH * (report.events + report.webhooks + faults + refused)
+            + minutes * (POLLS_A_MINUTE + opened / PAIRS_POLLED_A_MINUTE);
+        for (what, count, most) in [
+            ("writes", report.writes, most_writes),
+            ("reads", report.reads, most_reads),
+        ] {
+            if count > most {
+                let violation = format!(
+                    "{count} {what}, more than {most}, for {} events on {opened} incidents, {} \
+                     webhooks, {faults} faults, {refused} refusals and {minutes} minutes",
+                    report.events, report.webhooks
+                );
+                self.stage.violation("few calls", violation);
+            }
         }
     }
 
@@ -60,20 +102,8 @@ impl<R: Runtime + Clone + 'static> World<R> {
                 Side::ServiceNow => of_records.get(&id),
             };
             let others = others.cloned().unwrap_or_default();
-            match self.counterpart(born_in, &id, others) {
-                Ok(Some(other)) => {
-                    let pair = match born_in {
-                        Side::Flashduty => (id, other),
-                        Side::ServiceNow => (other, id),
-                    };
-                    if self.check_bond(line, found) {
-                        self.check_pair(line, &pair.0, &pair.1, found);
-                        self.check_merges(line, &pair.1, found);
-                    }
-                    pairs.insert(line, pair);
-                }
-                Ok(None) => {}
-                Err(why) => found.violation("one counterpart", format!("#{line} {why}")),
+            if let Some(pair) = self.check_line(line, born_in, id, others, found) {
+                pairs.insert(line, pair);
             }
         }
         for said in self.people.said() {
@@ -108,6 +138,48 @@ impl<R: Runtime + Clone + 'static> World<R> {
                 ),
             );
         }
+    }
+
+    /// What is not in step of what a line opened.
+    pub(crate) fn findings_of(&self, line: usize) -> Vec<Violation> {
+        let mut found = Findings::default();
+        if let Some((born_in, id)) = self.people.opened().remove(&line) {
+            let others = self.far_ends.counterparts(born_in, &id);
+            if let Some((incident, record)) = self.check_line(line, born_in, id, others, &mut found)
+            {
+                for said in self.people.said().iter().filter(|s| s.incident == line) {
+                    self.check_comment(said, &incident, &record, &mut found);
+                }
+            }
+        }
+        found.0
+    }
+
+    /// Checks what a line opened, and returns both incidents, if there are two.
+    fn check_line(
+        &self,
+        line: usize,
+        born_in: Side,
+        id: String,
+        others: Vec<String>,
+        found: &mut Findings,
+    ) -> Option<(String, String)> {
+        let other = match self.counterpart(born_in, &id, others) {
+            Ok(other) => other?,
+            Err(why) => {
+                found.violation("one counterpart", format!("#{line} {why}"));
+                return None;
+            }
+        };
+        let pair = match born_in {
+            Side::Flashduty => (id, other),
+            Side::ServiceNow => (other, id),
+        };
+        if self.check_bond(line, found) {
+            self.check_pair(line, &pair.0, &pair.1, found);
+            self.check_merges(line, &pair.1, found);
+        }
+        Some(pair)
     }
 
     /// What is left of a pair of which one incident was deleted has at most one
@@ -268,8 +340,14 @@ impl<R: Runtime + Clone + 'static> World<R> {
             "2" => progress == "Processing",
             "3" => progress == "Snoozed",
             "6" => progress == "Closed",
-            // Final: what is reopened in Flashduty goes on alone.
-            _ => true,
+            // Final: what a person reopens in Flashduty goes on alone, and the record
+            // is told.
+            "7" | "8" if progress != "Closed" => {
+                was_reopened(incident)
+                    && self.times_said(Side::ServiceNow, sys_id, "Reopened in Flashduty.") > 0
+            }
+            "7" | "8" => true,
+            _ => false,
         };
         if !agrees {
             differs("state in step", progress, state);
@@ -295,6 +373,13 @@ impl<R: Runtime + Clone + 'static> World<R> {
             );
         }
     }
+}
+
+/// Whether a person has reopened it.
+fn was_reopened(incident: &Incident) -> bool {
+    incident.timeline.iter().any(|entry| {
+        entry.kind == EventType::Reopen && entry.actor != Actor::Member(INTEGRATION_MEMBER)
+    })
 }
 
 /// Without what the integration has put below it.

@@ -42,6 +42,10 @@ impl<R: Runtime> Runtime for Watched<R> {
             Input::Work(work) => Some(work.key.clone()),
             Input::Request(_) | Input::Operator(_) => None,
         };
+        self.stage.asks(key.clone().map(|key| Asking {
+            key,
+            since_ms: self.stage.now_ms(),
+        }));
         {
             let mut report = self.stage.report.borrow_mut();
             report.sessions += 1;
@@ -93,10 +97,6 @@ impl<S: Session> Session for WatchedSession<S> {
             _ => {}
         }
         if let (Ok(effects), Some(key)) = (&resumed, &self.key) {
-            self.stage.asking.replace(Some(Asking {
-                process: self.process,
-                key: key.clone(),
-            }));
             for effect in effects {
                 match effect {
                     Effect::Http(request) if !self.has_written && writes(request) => {

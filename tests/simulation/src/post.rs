@@ -18,6 +18,9 @@ use std::rc::Rc;
 /// How long an operator waits at most before saying it again.
 const AGAIN_MS: u64 = 30_000;
 
+/// Where so many in a million are lost, none ever arrives.
+const EACH: u32 = 1_000_000;
+
 /// The id of what an operator sends, again until it is acknowledged. Neither
 /// system knows it.
 pub const REMINDER: u64 = u64::MAX;
@@ -64,6 +67,10 @@ impl<R: Runtime + Clone + 'static> Post<R> {
     /// Sends a webhook off.
     pub fn send(self: &Rc<Self>, side: Side, push: Push) {
         let loss = self.profile.webhook_loss;
+        if loss == EACH {
+            self.not_delivered(side, push, &Delivery::TimedOut);
+            return;
+        }
         let disorder = self.profile.webhook_disorder;
         let struck = {
             let mut decisions = self.stage.decisions.borrow_mut();

@@ -44,12 +44,17 @@ pub struct Report {
     pub syncs_after: u64,
     /// After how long from then on all was in step, at the longest.
     pub longest_ms_to_step: u64,
+    /// How long a change took to the other side, at the longest, where that is
+    /// measured.
+    pub longest_ms_to_mirror: u64,
     /// Requests that read.
     pub reads: u64,
     /// Requests that write.
     pub writes: u64,
     /// Those of them after nothing went wrong any more.
     pub writes_after: u64,
+    /// Requests of either kind that were refused, by an error that is not 404.
+    pub refused: u64,
     /// Pairs at the end.
     pub pairs: u64,
     /// Virtual milliseconds.
@@ -86,6 +91,20 @@ impl Report {
         } += 1;
     }
 
+    /// How often a call failed, or its gateway did.
+    pub fn faults(&self) -> u64 {
+        let all = self.points.values();
+        all.map(|hits| {
+            hits.crashed_before
+                + hits.crashed_after
+                + hits.paused
+                + hits.failed_before
+                + hits.failed_after
+                + hits.late
+        })
+        .sum()
+    }
+
     /// Something that went wrong for a while, or all of a sudden.
     pub fn count(&mut self, kind: &str) {
         *self.events_by_kind.entry(kind.to_owned()).or_default() += 1;
@@ -102,9 +121,11 @@ impl Report {
         self.syncs += other.syncs;
         self.syncs_after += other.syncs_after;
         self.longest_ms_to_step = self.longest_ms_to_step.max(other.longest_ms_to_step);
+        self.longest_ms_to_mirror = self.longest_ms_to_mirror.max(other.longest_ms_to_mirror);
         self.reads += other.reads;
         self.writes += other.writes;
         self.writes_after += other.writes_after;
+        self.refused += other.refused;
         self.pairs += other.pairs;
         self.virtual_ms += other.virtual_ms;
         for (kind, count) in &other.events_by_kind {

@@ -122,7 +122,7 @@ fn everyday(seed: u64, deeds: usize, gap_ms: u64) -> Vec<Deed> {
 ///
 /// When it is back, each is written to by one session, and looked at by some
 /// more: what is written comes back as webhooks.
-pub fn outage(hours: u64, incidents: usize, events: usize) -> Summary {
+pub fn outage(hours: u64, incidents: usize, events: usize, seed: u64) -> Summary {
     // Ten requests for each at most, at the pace of one account.
     let opening_ms = 10 * incidents as u64 * MINUTE_MS / PACE + 10 * MINUTE_MS;
     let plan = |down: Side| {
@@ -144,7 +144,7 @@ pub fn outage(hours: u64, incidents: usize, events: usize) -> Summary {
                 what: What::Open,
             })
             .collect();
-        let mut chance = Chance::of(hours, &[up as u64, u64::from_be_bytes(*b"outage__")]);
+        let mut chance = Chance::of(seed, &[up as u64, u64::from_be_bytes(*b"outage__")]);
         let mut changes: Vec<Deed> = (incidents..events)
             .map(|_| Deed {
                 at_ms: spell.from_ms + chance.below(spell.ms),
@@ -155,10 +155,7 @@ pub fn outage(hours: u64, incidents: usize, events: usize) -> Summary {
             .collect();
         changes.sort_by_key(|deed| deed.at_ms);
         script.append(&mut changes);
-        (
-            format!("{down:?} is down"),
-            calm(hours, script, vec![spell]),
-        )
+        (format!("{down:?} is down"), calm(seed, script, vec![spell]))
     };
     let plans = [plan(Side::ServiceNow), plan(Side::Flashduty)];
     judged(&plans, |outcome| {
@@ -174,7 +171,7 @@ pub fn outage(hours: u64, incidents: usize, events: usize) -> Summary {
             ..
         } = *report;
         let figures = format!(
-            "{hours} hours, {events} events on {pairs} incidents; all in step {} minutes after, \
+            "seed {seed}: {hours} hours, {events} events on {pairs} incidents; all in step {} minutes after, \
              for each {:.2} writes in {:.2} sessions, echoes included",
             longest_ms_to_step.div_ceil(MINUTE_MS),
             writes as f64 / pairs as f64,
@@ -189,7 +186,7 @@ pub fn outage(hours: u64, incidents: usize, events: usize) -> Summary {
 }
 
 /// A system refuses everything for so many hours.
-pub fn refusals(hours: u64) -> Summary {
+pub fn refusals(hours: u64, seed: u64) -> Summary {
     let plan = |side: Side, what: Refusal| {
         let spell = Spell {
             from_ms: MINUTE_MS,
@@ -197,8 +194,9 @@ pub fn refusals(hours: u64) -> Summary {
             side,
             what,
         };
-        let script = everyday(7, 100, hours * HOUR_MS / 144);
-        (format!("{side:?}, {what:?}"), calm(7, script, vec![spell]))
+        let script = everyday(seed, 100, hours * HOUR_MS / 144);
+        let name = format!("seed {seed}, {side:?}, {what:?}");
+        (name, calm(seed, script, vec![spell]))
     };
     let limits = [
         plan(Side::Flashduty, Refusal::TooMany(None)),
@@ -270,7 +268,7 @@ pub fn amnesia(times: u64, seed: u64) -> Summary {
         }
     }
     summary.figures.push(format!(
-        "wiped {wiped} times, rolled back {rolled_back} times and {unnoticed} times unnoticed; \
+        "seed {seed}: wiped {wiped} times, rolled back {rolled_back} times and {unnoticed} times unnoticed; \
          {incidents} incidents in {worlds} worlds"
     ));
     summary

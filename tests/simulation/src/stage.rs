@@ -48,13 +48,13 @@ struct Process {
     has_crashed: bool,
 }
 
-/// Which work a session of which process has just asked for something.
+/// A session that was opened by work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asking {
-    /// The process.
-    pub process: usize,
     /// The key of its work.
     pub key: String,
+    /// When it was opened, in virtual milliseconds.
+    pub since_ms: u64,
 }
 
 /// Something that must never happen, and did.
@@ -90,8 +90,10 @@ pub struct Stage {
     pub report: RefCell<Report>,
     /// What must never happen and did.
     violations: RefCell<Vec<Violation>>,
-    /// Set by the session that was resumed last within the poll under way.
-    pub asking: RefCell<Option<Asking>>,
+    /// The session that each task runs, if that works on something.
+    asking: RefCell<BTreeMap<u64, Asking>>,
+    /// The task that is polled.
+    current: Cell<u64>,
 }
 
 struct Wakeup {
@@ -123,7 +125,8 @@ impl Stage {
             trace: RefCell::new(trace),
             report: RefCell::default(),
             violations: RefCell::default(),
-            asking: RefCell::new(None),
+            asking: RefCell::default(),
+            current: Cell::default(),
         })
     }
 
@@ -156,6 +159,22 @@ impl Stage {
     /// What must never happen and did.
     pub fn violations(&self) -> Vec<Violation> {
         self.violations.borrow().clone()
+    }
+
+    /// The task that is polled runs this session from now on, or one that works on
+    /// nothing.
+    pub fn asks(&self, asking: Option<Asking>) {
+        let mut all = self.asking.borrow_mut();
+        match asking {
+            Some(asking) => all.insert(self.current.get(), asking),
+            None => all.remove(&self.current.get()),
+        };
+    }
+
+    /// The session of the task that is polled. It stays that for as long as it
+    /// waits for anything.
+    pub fn asking(&self) -> Option<Asking> {
+        self.asking.borrow().get(&self.current.get()).cloned()
     }
 
     fn plan(&self, at_ms: u64, happening: Happening) {
@@ -247,6 +266,9 @@ impl Stage {
             drop(tasks);
             // What is dropped may still want to look at the stage.
             let dead: BTreeMap<u64, (usize, Option<Task>)> = dead;
+            self.asking
+                .borrow_mut()
+                .retain(|id, _| !dead.contains_key(id));
             drop(dead);
         }
         crashed
@@ -335,7 +357,7 @@ impl Stage {
             return;
         };
         drop(tasks);
-        self.asking.replace(None);
+        self.current.set(id);
         let wakeup = Wakeup {
             task: id,
             ready: Arc::clone(&self.ready),
@@ -344,7 +366,10 @@ impl Stage {
         let is_over = task.as_mut().poll(&mut Context::from_waker(&waker));
         let mut tasks = self.tasks.borrow_mut();
         match is_over {
-            Poll::Ready(()) => drop(tasks.remove(&id)),
+            Poll::Ready(()) => {
+                drop(tasks.remove(&id));
+                self.asking.borrow_mut().remove(&id);
+            }
             Poll::Pending => {
                 if let Some((_, place)) = tasks.get_mut(&id) {
                     *place = Some(task);

@@ -42,10 +42,6 @@ pub enum Refusal {
 /// How often fate looks whether something shall go wrong.
 const TICK_MS: u64 = 1000;
 
-/// For how long a lease may be missing after the store has lost something:
-/// until the next renewals were refused.
-const LEASES_RETURN_MS: u64 = 30_000;
-
 /// For how long operators leave all gateways stopped who restore a store that
 /// does not notice.
 const STOPPED_MS: u64 = 180_000;
@@ -228,8 +224,7 @@ impl<R: Runtime + Clone + 'static> World<R> {
         if is_new && self.stopped_until_ms.get() > self.stage.now_ms() {
             self.new_while_stopped.set(true);
         }
-        let until_ms = self.stage.now_ms() + LEASES_RETURN_MS;
-        self.network.excuses_leases_until_ms.set(until_ms);
+        self.network.store_lost_ms.set(Some(self.stage.now_ms()));
         // A store is restored with the gateways down, and must be where it does
         // not notice.
         if kind == 2 || chance.below(2) == 0 {

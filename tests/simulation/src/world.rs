@@ -64,6 +64,8 @@ pub struct Plan {
     pub only: Option<BTreeSet<Decision>>,
     /// Whether the lines of the trace are kept.
     pub keeps_trace: bool,
+    /// Whether it is measured how long each change takes to the other side.
+    pub times_changes: bool,
 }
 
 impl Plan {
@@ -87,6 +89,7 @@ impl Plan {
             spells: Vec::new(),
             only: None,
             keeps_trace: false,
+            times_changes: false,
         }
     }
 }
@@ -123,6 +126,7 @@ pub struct World<R> {
     /// Whether the store was one meanwhile that had not asked both sides yet.
     pub(crate) new_while_stopped: Cell<bool>,
     is_at_peace: Cell<bool>,
+    times_changes: bool,
 }
 
 /// Runs a plan to its end.
@@ -191,6 +195,7 @@ impl<R: Runtime + Clone + 'static> World<R> {
             stopped_until_ms: Cell::new(0),
             new_while_stopped: Cell::new(false),
             is_at_peace: Cell::new(false),
+            times_changes: plan.times_changes,
         })
     }
 
@@ -253,6 +258,8 @@ impl<R: Runtime + Clone + 'static> World<R> {
         report.worlds = 1;
         report.virtual_ms = self.stage.now_ms();
         report.pairs = self.store.all("p.pair.").len() as u64;
+        drop(report);
+        self.check_calls();
     }
 
     fn act(self: &Rc<Self>, line: usize, deed: &Deed) {
@@ -278,7 +285,23 @@ impl<R: Runtime + Clone + 'static> World<R> {
             }
             self.stage.report.borrow_mut().events += 1;
             self.far_ends.look(deed.side);
+            if self.times_changes {
+                self.time(deed.incident, self.stage.now_ms());
+            }
         }
+    }
+
+    /// Looks each second whether both sides of an incident are in step, which was
+    /// changed at a time.
+    fn time(self: &Rc<Self>, line: usize, changed_ms: u64) {
+        if self.findings_of(line).is_empty() {
+            let ms = self.stage.now_ms() - changed_ms;
+            let mut report = self.stage.report.borrow_mut();
+            report.longest_ms_to_mirror = report.longest_ms_to_mirror.max(ms);
+            return;
+        }
+        let this = Rc::clone(self);
+        self.stage.after(1000, move || this.time(line, changed_ms));
     }
 
     /// Runs until a time; whatever crashed is started again.
@@ -322,9 +345,8 @@ impl<R: Runtime + Clone + 'static> World<R> {
             machine.wall.set_ahead(0);
             self.stage.go_on(process);
         }
-        // A wrong clock took the end of a snooze for another time. And a new store
-        // does not know what happened while nobody listened.
-        if self.profile.clock_steps > 0 || self.new_while_stopped.get() {
+        // Such a store does not know what happened while nobody listened.
+        if self.new_while_stopped.get() {
             self.remind();
         }
     }

@@ -89,6 +89,28 @@ pub(super) const PLANTED: &[Planted] = &[
         instead: "work.is_none_or(|key| PLANTED || queue.holds(key, environment))",
     },
     Planted {
+        name: "a lease that lapsed while a token was fetched is not noticed",
+        file: "gateway/src/exchange.rs",
+        text: "if !self.may_go_on() {",
+        instead: "if !PLANTED && !self.may_go_on() {",
+    },
+    Planted {
+        name: "everything is read twice",
+        file: "gateway/src/exchange.rs",
+        text: "let mut result = self.send(outgoing(token.as_ref())?).await;",
+        instead: "if PLANTED && [\"/table/\", \"/info\", \"/feed\", \"/list\"].iter().any(|read| request.url.contains(read))\n            \
+                  && (request.method == \"GET\" || !request.url.contains(\"/table/\")) {\n            \
+                  let _ = self.send(outgoing(token.as_ref())?).await;\n        }\n        \
+                  let mut result = self.send(outgoing(token.as_ref())?).await;",
+    },
+    Planted {
+        name: "a cancellation is not seen",
+        file: "plugin/src/state.rs",
+        text: ".find(|s| s.value() == text || s.label().eq_ignore_ascii_case(text))",
+        instead: ".filter(|s| !PLANTED || *s != Self::Canceled)\n            \
+                  .find(|s| s.value() == text || s.label().eq_ignore_ascii_case(text))",
+    },
+    Planted {
         name: "a lease is taken over before its term",
         file: "gateway/src/queue/index.rs",
         text: "let until = now.steady_ms.saturating_add(lease.term_ms);",
