@@ -24,6 +24,7 @@ mod targets {
     pub(crate) mod session;
     pub(crate) mod settings;
     pub(crate) mod template;
+    pub(crate) mod token;
     pub(crate) mod webhook;
 }
 
@@ -35,6 +36,7 @@ use targets::regex;
 use targets::session;
 use targets::settings;
 use targets::template;
+use targets::token;
 use targets::webhook;
 
 /// Something that reads foreign bytes.
@@ -47,7 +49,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     target("authentication", authentication::run),
     target("condition", condition::run),
     target("configuration", configuration::run),
@@ -56,6 +58,7 @@ pub const TARGETS: [Target; 9] = [
     target("session", session::run),
     target("settings", settings::run),
     target("template", template::run),
+    target("token", token::run),
     target("webhook", webhook::run),
 ];
 

@@ -43,8 +43,7 @@ pub(crate) const CONFIGURATION: &str = r#"{"integration":[{
     "servicenow":{"url":"https://example.service-now.com","credential":"servicenow"}
 }]}"#;
 
-static SETTINGS: LazyLock<Settings> = LazyLock::new(|| {
-    let text = r#"
+const SETTINGS: &str = r#"
         [[webhook]]
         path = "/flashduty/prod"
         bearer = [{ env = "TOKEN" }]
@@ -73,8 +72,21 @@ static SETTINGS: LazyLock<Settings> = LazyLock::new(|| {
         [admin]
         token = [{ env = "TOKEN" }]
     "#;
-    toml::from_str(text).unwrap_or_else(|error| panic!("the scene's settings: {error}"))
+
+static PLAIN: LazyLock<Settings> = LazyLock::new(|| settings(SETTINGS));
+
+/// The same, but ServiceNow wants a token, which its token endpoint gives.
+static WITH_TOKENS: LazyLock<Settings> = LazyLock::new(|| {
+    let password = "kind = \"basic\"";
+    let tokens = "kind = \"oauth2-password\"\n\
+                  token-url = \"https://example.service-now.com/oauth_token.do\"\n\
+                  client-id = { env = \"CLIENT\" }\nclient-secret = { env = \"SECRET\" }";
+    settings(&SETTINGS.replace(password, tokens))
 });
+
+fn settings(text: &str) -> Settings {
+    toml::from_str(text).unwrap_or_else(|error| panic!("the scene's settings: {error}"))
+}
 
 /// One answer of a far end.
 pub(crate) type Answer = Result<Response, SendFailure>;
@@ -126,9 +138,13 @@ pub(crate) struct Scene {
 impl Scene {
     /// With this configuration, if it is one for which the settings do.
     pub(crate) fn new(configuration: &str, store: MemoryStore) -> Option<Self> {
+        Self::set(&PLAIN, configuration, store)
+    }
+
+    fn set(settings: &Settings, configuration: &str, store: MemoryStore) -> Option<Self> {
         let parsed = Configuration::parse(configuration).ok()?;
         let requirements = requirements(&parsed);
-        let policy = Policy::build(&SETTINGS, "fuzz", &requirements, &resolve).ok()?;
+        let policy = Policy::build(settings, "fuzz", &requirements, &resolve).ok()?;
         let far_end = FarEnd::default();
         let clock = Clock(Rc::new(Cell::new(NOW_MS)));
         let gateway = Gateway::new(
@@ -145,6 +161,17 @@ impl Scene {
             far_end,
             clock,
         })
+    }
+
+    /// With a token endpoint, and nothing that is asked for by itself.
+    pub(crate) fn with_tokens() -> Self {
+        let quiet = "\"direction\":\"two-way\",\
+                     \"reconcile\":{\"flashduty\":false,\"servicenow\":false}";
+        let configuration = CONFIGURATION.replace("\"direction\":\"two-way\"", quiet);
+        let Some(scene) = Self::set(&WITH_TOKENS, &configuration, MemoryStore::new()) else {
+            panic!("the scene's settings for tokens are refused");
+        };
+        scene
     }
 
     pub(crate) fn plain() -> Self {
