@@ -1,9 +1,10 @@
 //! Ten thousand bodies that nobody meant to send, made of real ones, against
 //! the real component: each is taken or refused with a reason, none breaks
-//! anything, and nothing is written anywhere.
+//! anything, and nothing is written anywhere, though the incidents of which they
+//! tell are there.
 //!
 //! `MALFORMED_BODIES` says how many, `MALFORMED_SEED` which.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 use integration_gateway::Client;
 use integration_gateway::Environment;
@@ -13,18 +14,38 @@ use integration_gateway::MemoryStore;
 use integration_gateway::Next;
 use integration_gateway::OutgoingRequest;
 use integration_gateway::Policy;
+use integration_gateway::Refused;
 use integration_gateway::Secret;
 use integration_gateway::SendFailure;
+use integration_gateway::Store;
+use integration_gateway::StoreError;
+use integration_gateway::contract::Entry;
+use integration_gateway::contract::Page;
 use integration_gateway::contract::Response;
+use integration_gateway::contract::Scan;
+use integration_gateway::contract::Write;
+use integration_gateway::settings::SecretRef;
 use integration_gateway::settings::Settings;
 use serde_json::Value;
 use serde_json::json;
 use servicenow_sync::runtime::RuntimeOptions;
 use servicenow_sync::runtime::WasmRuntime;
+use simulators::Simulator as _;
+use simulators::flashduty;
+use simulators::flashduty::Action;
+use simulators::flashduty::Flashduty;
+use simulators::flashduty::NewIncident;
+use simulators::flashduty::READS;
+use simulators::flashduty::Reset;
+use simulators::flashduty::Severity;
+use simulators::servicenow;
+use simulators::servicenow::ServiceNow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use support::world::component;
 
 /// As they are sent, and to which path.
@@ -35,8 +56,8 @@ const REAL: [(&str, &str); 4] = [
     ("servicenow", include_str!("events/ui_action.json")),
 ];
 
-/// The only paths of Flashduty's API that change nothing.
-const READS: [&str; 5] = ["info", "list", "list-by-ids", "feed", "past/list"];
+/// With which both systems prove themselves.
+const TOKEN: &str = "correct-horse-battery";
 
 /// After so many a new gateway, as if the old one had been started again.
 const BODIES: usize = 500;
@@ -155,86 +176,227 @@ fn bytes(dice: &mut Dice, body: &Value) -> Vec<u8> {
     bytes
 }
 
-/// The far ends, where nothing is to be found.
-#[derive(Clone, Default)]
-struct Nothing {
-    asked: Arc<Mutex<u64>>,
+/// Both systems, in each of which one incident was opened.
+struct Systems {
+    flashduty: Flashduty,
+    servicenow: ServiceNow,
+    /// Requests about the two incidents, and all.
+    asked: [u64; 2],
+    written: Vec<String>,
 }
 
-impl Client for Nothing {
-    async fn send(&self, request: OutgoingRequest) -> Result<Response, SendFailure> {
-        *self.asked.lock().unwrap() += 1;
-        let (path, method) = (request.url.path().to_owned(), request.method.as_str());
-        let is_read = match path.strip_prefix("/incident/") {
-            Some(call) => READS.contains(&call),
-            None => method == "GET",
+/// The systems, in a time that passes when it is told to.
+#[derive(Clone)]
+struct FarEnds {
+    systems: Arc<Mutex<Systems>>,
+    now_ms: Arc<AtomicU64>,
+}
+
+const FLASHDUTY: &str = "https://flashduty.example.com";
+const SERVICENOW: &str = "https://servicenow.example.com";
+
+impl FarEnds {
+    fn new() -> Self {
+        let flashduty = Flashduty::new(flashduty::Options {
+            base_url: FLASHDUTY.to_owned(),
+            ..flashduty::Options::default()
+        });
+        let servicenow = ServiceNow::new(servicenow::Options {
+            base_url: Some(SERVICENOW.to_owned()),
+            ..servicenow::Options::default()
+        });
+        let systems = Systems {
+            flashduty,
+            servicenow,
+            asked: [0; 2],
+            written: Vec::new(),
         };
-        assert!(is_read, "{method} {path} was sent");
+        Self {
+            systems: Arc::new(Mutex::new(systems)),
+            now_ms: Arc::new(AtomicU64::new(1_780_300_800_000)),
+        }
+    }
+
+    /// Opens an incident in each: its id, and the other's.
+    fn open(&self) -> (String, String) {
+        let now_ms = self.now_ms();
+        let Systems {
+            flashduty,
+            servicenow,
+            ..
+        } = &mut *self.systems.lock().unwrap();
+        let new = NewIncident::new("Checkout latency", Severity::Warning, flashduty::PAYMENTS);
+        let incident = flashduty.create(flashduty::ANA, new, now_ms).unwrap();
+        let fields = [("short_description", "VPN down"), ("urgency", "2")];
+        let record = servicenow.create_incident("abel.tuter", &fields, now_ms);
+        (incident, record.unwrap())
+    }
+
+    /// All that both hold.
+    fn all(&self) -> String {
+        let systems = self.systems.lock().unwrap();
+        let incidents: Vec<_> = systems.flashduty.incidents().collect();
+        let records: Vec<_> = systems.servicenow.incidents().collect();
+        format!("{incidents:#?} {records:#?}")
+    }
+}
+
+impl Client for FarEnds {
+    async fn send(&self, request: OutgoingRequest) -> Result<Response, SendFailure> {
+        let now_ms = self.now_ms();
+        let mut systems = self.systems.lock().unwrap();
+        let is_flashduty = request.url.as_str().starts_with(FLASHDUTY);
+        let path = request.url.path().to_owned();
+        let is_read = match is_flashduty {
+            true => READS.contains(&path.as_str()),
+            false => request.method == "GET",
+        };
+        if !is_read {
+            systems.written.push(format!("{} {path}", request.method));
+        }
+        let lower = |(name, value): (String, String)| (name.to_ascii_lowercase(), value);
+        let request = simulators::Request {
+            method: request.method,
+            path,
+            query: request.url.query().unwrap_or_default().to_owned(),
+            headers: request.headers.into_iter().map(lower).collect(),
+            body: request.body,
+        };
+        let answer = match is_flashduty {
+            true => systems.flashduty.handle(&request, now_ms),
+            false => systems.servicenow.handle(&request, now_ms),
+        };
+        systems.asked[usize::from(answer.status != 200)] += 1;
         Ok(Response {
-            status: 404,
-            headers: vec![("content-type".into(), "application/json".into())],
-            body: br#"{"error":{"code":"ResourceNotFound","message":"No Record found"}}"#.to_vec(),
+            status: answer.status,
+            headers: answer.headers,
+            body: answer.body,
         })
     }
 }
 
-struct Still;
-
-impl Environment for Still {
+impl Environment for FarEnds {
     fn now_ms(&self) -> u64 {
-        1_780_300_800_000
+        self.now_ms.load(Ordering::SeqCst)
     }
 
     fn steady_ms(&self) -> u64 {
-        0
+        self.now_ms()
     }
 
     fn random(&self) -> u64 {
         7
     }
 
-    async fn sleep(&self, _: u64) {}
+    async fn sleep(&self, ms: u64) {
+        self.now_ms.fetch_add(ms, Ordering::SeqCst);
+    }
 
     fn work_due(&self, _: u64) {}
 }
 
-fn gateway(
-    runtime: &WasmRuntime,
-    far_ends: &Nothing,
-) -> Gateway<WasmRuntime, MemoryStore, Nothing, Still> {
-    let secret = json!([{ "env": "TOKEN" }]);
+/// A store that outlives a gateway.
+#[derive(Clone, Default)]
+struct Kept(Arc<MemoryStore>);
+
+impl Store for Kept {
+    fn is_shared(&self) -> bool {
+        self.0.is_shared()
+    }
+
+    async fn get(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError> {
+        self.0.get(keys).await
+    }
+
+    async fn scan(&self, scan: &Scan) -> Result<Page, StoreError> {
+        self.0.scan(scan).await
+    }
+
+    async fn write(&self, write: Write) -> Result<Result<u64, Refused>, StoreError> {
+        self.0.write(write).await
+    }
+}
+
+type UnderTest = Gateway<WasmRuntime, Kept, FarEnds, FarEnds>;
+
+fn gateway(runtime: &WasmRuntime, far_ends: &FarEnds, store: &Kept) -> UnderTest {
+    let secret = |name: &str| json!({ "env": name });
+    let webhook =
+        |side: &str| json!({ "path": format!("/{side}/prod"), "bearer": [secret("token")] });
     let settings = json!({
-        "webhook": [
-            { "path": "/flashduty/prod", "bearer": secret },
-            { "path": "/servicenow/prod", "bearer": secret },
-        ],
+        "webhook": [webhook("flashduty"), webhook("servicenow")],
         "credential": {
-            "flashduty": { "kind": "query", "origin": "https://api.flashcat.cloud",
-                "name": "app_key", "value": secret[0] },
-            "servicenow": { "kind": "basic", "origin": "https://example.service-now.com",
-                "user": secret[0], "password": secret[0] },
+            "flashduty": { "kind": "query", "origin": FLASHDUTY, "name": "app_key",
+                "value": secret("app-key") },
+            "servicenow": { "kind": "basic", "origin": SERVICENOW,
+                "user": secret("flashduty"), "password": secret("flashduty-password") },
         },
     });
     let settings: Settings = serde_json::from_value(settings).unwrap();
     let configuration = json!({ "integration": [{
         "id": "prod",
         "direction": "two-way",
-        "flashduty": { "credential": "flashduty", "channels": [410_000_000_777_i64] },
-        "servicenow": { "url": "https://example.service-now.com", "credential": "servicenow" },
+        // What a poll finds is no body.
+        "reconcile": { "flashduty": false, "servicenow": false },
+        "flashduty": { "url": FLASHDUTY, "credential": "flashduty",
+            "channels": [flashduty::PAYMENTS] },
+        "servicenow": { "url": SERVICENOW, "credential": "servicenow" },
     }] });
     let configuration = configuration.to_string();
     let requirements = runtime.configure(&configuration).unwrap().unwrap();
-    let resolve = |_: &_| Ok(Secret::new("correct-horse-battery"));
+    let app_key = {
+        let systems = far_ends.systems.lock().unwrap();
+        let key = systems.flashduty.app_key(flashduty::INTEGRATION_MEMBER);
+        key.unwrap().to_owned()
+    };
+    let resolve = |reference: &SecretRef| match reference {
+        SecretRef::Env(name) if name == "token" => Ok(Secret::new(TOKEN)),
+        SecretRef::Env(name) if name == "app-key" => Ok(Secret::new(app_key.as_str())),
+        SecretRef::Env(name) => Ok(Secret::new(name.as_str())),
+        SecretRef::File(path) => Err(format!("there are no files: {path}")),
+    };
     let policy = Policy::build(&settings, "test", &requirements, &resolve).unwrap();
-    let (runtime, far_ends) = (runtime.clone(), far_ends.clone());
     Gateway::new(
         policy,
         configuration,
-        runtime,
-        MemoryStore::new(),
-        far_ends,
-        Still,
+        runtime.clone(),
+        store.clone(),
+        far_ends.clone(),
+        far_ends.clone(),
     )
+}
+
+/// A webhook with the right token.
+fn incoming(side: &str, content_type: &str, body: Vec<u8>) -> Incoming {
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    Incoming {
+        method: "POST".into(),
+        path: format!("/{side}/prod"),
+        query: String::new(),
+        headers: vec![
+            header("authorization", &format!("Bearer {TOKEN}")),
+            header("content-type", content_type),
+        ],
+        body,
+    }
+}
+
+/// Hands the gateway a webhook, and lets it do what is due.
+async fn given(gateway: &UnderTest, incoming: Incoming) -> Response {
+    let mut given = None;
+    gateway
+        .receive(incoming, |answer| given = Some(answer))
+        .await;
+    while gateway.run_next().await == Next::Ran {}
+    given.unwrap()
+}
+
+/// Lets the gateway do all that it has put off.
+async fn settled(gateway: &UnderTest, far_ends: &FarEnds) {
+    for _ in 0..20 {
+        far_ends.now_ms.fetch_add(60_000, Ordering::SeqCst);
+        while gateway.run_next().await == Next::Ran {}
+    }
 }
 
 /// What this process holds in memory, in bytes.
@@ -254,16 +416,44 @@ async fn no_malformed_body_breaks_the_plugin_or_is_written_anywhere() {
         ..RuntimeOptions::default()
     };
     let runtime = WasmRuntime::from_file(&component(), &options).unwrap();
-    let far_ends = Nothing::default();
+    let (far_ends, store) = (FarEnds::new(), Kept::default());
+    let mut under_test = gateway(&runtime, &far_ends, &store);
+    under_test.recover().await.unwrap();
+    // What the bodies speak of is there, on both sides, and in step.
+    let (incident, record) = far_ends.open();
+    let ours = |real: &str| {
+        real.replace("6a1d2f45c0ffee0123456789", &incident)
+            .replace("9f0d6c1a2b3c4d5e6f708192a3b4c5d6", &record)
+            .replace("410000000777", &flashduty::PAYMENTS.to_string())
+    };
+    let real = REAL.map(|(side, real)| (side, ours(real)));
+    for (side, real) in &real {
+        let genuine = incoming(side, "application/json", real.clone().into_bytes());
+        assert_eq!(given(&under_test, genuine).await.status, 200);
+    }
+    settled(&under_test, &far_ends).await;
+    let before = {
+        let mut systems = far_ends.systems.lock().unwrap();
+        let (incidents, records) = (
+            systems.flashduty.incidents().count(),
+            systems.servicenow.incidents().count(),
+        );
+        assert_eq!((incidents, records), (2, 2));
+        systems.written.clear();
+        systems.asked = [0; 2];
+        drop(systems);
+        far_ends.all()
+    };
     let mut answers: BTreeMap<u16, u64> = BTreeMap::new();
     let mut after_warming_up = 0;
-    let mut under_test = gateway(&runtime, &far_ends);
     for number in 0..bodies {
         if number % BODIES == 0 {
-            under_test = gateway(&runtime, &far_ends);
+            under_test = gateway(&runtime, &far_ends, &store);
             under_test.recover().await.unwrap();
         }
-        let (side, real) = *dice.of(&REAL);
+        // So that no account is asked too often.
+        far_ends.now_ms.fetch_add(1000, Ordering::SeqCst);
+        let (side, real) = dice.of(&real);
         let body = value(&mut dice, real);
         let body = bytes(&mut dice, &body);
         let content_type = match dice.below(8) {
@@ -275,24 +465,8 @@ async fn no_malformed_body_breaks_the_plugin_or_is_written_anywhere() {
             ]),
             _ => "application/json",
         };
-        let incoming = Incoming {
-            method: "POST".into(),
-            path: format!("/{side}/prod"),
-            query: String::new(),
-            headers: vec![
-                (
-                    "authorization".into(),
-                    "Bearer correct-horse-battery".into(),
-                ),
-                ("content-type".into(), content_type.into()),
-            ],
-            body,
-        };
-        let mut given = None;
-        under_test
-            .receive(incoming.clone(), |answer| given = Some(answer))
-            .await;
-        let answer = given.unwrap();
+        let incoming = incoming(side, content_type, body);
+        let answer = given(&under_test, incoming.clone()).await;
         let shown = || String::from_utf8_lossy(&incoming.body).into_owned();
         let expected: &[u16] = match content_type {
             "application/json" | "application/json; charset=utf-16" => &[200, 400],
@@ -306,7 +480,8 @@ async fn no_malformed_body_breaks_the_plugin_or_is_written_anywhere() {
             shown()
         );
         *answers.entry(answer.status).or_default() += 1;
-        while under_test.run_next().await == Next::Ran {}
+        let written = far_ends.systems.lock().unwrap().written.join(", ");
+        assert_eq!(written, "", "body {number}: {}", shown());
         let metrics = under_test.metrics().encode();
         assert!(
             !metrics.contains("verdict=\"failed\""),
@@ -319,12 +494,35 @@ async fn no_malformed_body_breaks_the_plugin_or_is_written_anywhere() {
     }
     let grown = resident().saturating_sub(after_warming_up);
     assert!(grown < 16 << 20, "memory has grown by {grown} bytes");
-    let asked = *far_ends.asked.lock().unwrap();
-    assert!(
-        asked > 0,
-        "no body was taken for what it looks like: {answers:?}"
-    );
     for status in [200, 400, 415] {
         assert!(answers[&status] > 0, "{answers:?}");
     }
+    assert_eq!(far_ends.all(), before);
+    let [found, missed] = far_ends.systems.lock().unwrap().asked;
+    println!(
+        "{bodies} bodies, answered {answers:?}; {found} requests found something, {missed} nothing"
+    );
+    assert!(
+        found > bodies as u64 / 8,
+        "few bodies were taken for what they look like: {answers:?}"
+    );
+
+    // The same bodies lead to writes once something did happen.
+    settled(&under_test, &far_ends).await;
+    assert_eq!(far_ends.systems.lock().unwrap().written, [""; 0]);
+    let title = Action::Reset(Reset {
+        title: Some("Checkout fails".to_owned()),
+        ..Reset::default()
+    });
+    let now_ms = far_ends.now_ms();
+    let acted = {
+        let mut systems = far_ends.systems.lock().unwrap();
+        systems
+            .flashduty
+            .act(flashduty::ANA, &incident, &title, now_ms)
+    };
+    acted.unwrap();
+    let genuine = incoming("flashduty", "application/json", ours(REAL[1].1).into());
+    assert_eq!(given(&under_test, genuine).await.status, 200);
+    assert_eq!(far_ends.systems.lock().unwrap().written.len(), 1);
 }

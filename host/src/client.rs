@@ -282,40 +282,141 @@ mod tests {
         assert_eq!(trapped.load(Ordering::SeqCst), 0);
     }
 
+    /// Listens wherever this machine can be reached, and counts who comes.
+    async fn trap() -> (u16, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        // Where there is no IPv6, no address of that kind leads anywhere.
+        let also = TcpListener::bind(("::1", port)).await.ok();
+        let caught = Arc::new(AtomicUsize::new(0));
+        for listener in [Some(listener), also].into_iter().flatten() {
+            let caught = Arc::clone(&caught);
+            tokio::spawn(async move {
+                while let Ok((_stream, _)) = listener.accept().await {
+                    caught.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+        (port, caught)
+    }
+
+    /// Ways of writing this machine, of which `PORT` is the trap's port.
+    const HERE: [&str; 40] = [
+        "http://127.0.0.1:PORT",
+        "https://127.0.0.1:PORT",
+        "http://127.1:PORT",
+        "http://127.0.1:PORT",
+        "http://127.8.8.8:PORT",
+        "http://2130706433:PORT",
+        "http://0x7f000001:PORT",
+        "http://0x7f.1:PORT",
+        "http://0x7f.0x0.0x0.0x1:PORT",
+        "http://017700000001:PORT",
+        "http://0177.0.0.1:PORT",
+        "http://0177.1:PORT",
+        "http://127.000.000.001:PORT",
+        "http://127.0.0.1.:PORT",
+        "http://0:PORT",
+        "http://0.0.0.0:PORT",
+        "http://[::]:PORT",
+        "http://[::1]:PORT",
+        "https://[::1]:PORT",
+        "http://[0:0:0:0:0:0:0:1]:PORT",
+        "http://[0000::1]:PORT",
+        "http://[::ffff:127.0.0.1]:PORT",
+        "http://[::ffff:7f00:1]:PORT",
+        "http://localhost:PORT",
+        "https://localhost:PORT",
+        "http://LocalHost:PORT",
+        "http://%31%32%37.0.0.1:PORT",
+        "http://example.com@127.0.0.1:PORT",
+        "https://example.com:443@127.0.0.1:PORT",
+        "http://user:password@127.0.0.1:PORT",
+        "https://@127.0.0.1:PORT",
+        "http://127.0.0.1:PORT\\@example.com",
+        "http://127.0.0.1:PORT#@example.com",
+        "http://127.0.0.1:PORT?@example.com",
+        "http://127.0.0.1:PORT/@example.com",
+        "http:\\\\127.0.0.1:PORT",
+        "http:127.0.0.1:PORT",
+        "http:///127.0.0.1:PORT",
+        " http://127.0.0.1:PORT",
+        "http://127.0.\t0.1:PORT",
+    ];
+
+    /// Other places that are not public, and what is no HTTP.
+    const ELSEWHERE: [&str; 32] = [
+        "http://169.254.169.254/latest/meta-data/",
+        "https://169.254.169.254",
+        "http://2852039166",
+        "http://0xa9fea9fe",
+        "http://0xa9.0xfe.0xa9.0xfe",
+        "http://0251.0376.0251.0376",
+        "http://[::ffff:169.254.169.254]",
+        "http://[::ffff:a9fe:a9fe]",
+        "http://[64:ff9b::a9fe:a9fe]",
+        "http://[64:ff9b::127.0.0.1]:PORT",
+        "http://[64:ff9b:1::7f00:1]:PORT",
+        "http://[2002:7f00:1::]:PORT",
+        "http://[2001:0:7f00:1::]:PORT",
+        "http://[::127.0.0.1]:PORT",
+        "http://[fd00:ec2::254]",
+        "http://100.100.100.200",
+        "http://192.0.0.192",
+        "https://10.0.0.1",
+        "https://172.16.0.1",
+        "https://192.168.1.1",
+        "https://100.64.0.1",
+        "https://198.18.0.1",
+        "https://192.0.2.1",
+        "https://224.0.0.1",
+        "https://255.255.255.255",
+        "https://[fe80::1]",
+        "https://[fc00::1]",
+        "https://[ff02::1]",
+        "gopher://127.0.0.1:PORT/_GET",
+        "ftp://127.0.0.1:PORT",
+        "ws://127.0.0.1:PORT",
+        "dict://127.0.0.1:PORT",
+    ];
+
     #[tokio::test]
-    async fn addresses_that_are_not_public_are_refused_without_a_connection() {
-        let (trap, trapped) = far_end(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    async fn no_way_of_writing_a_place_that_is_not_public_leads_to_a_connection() {
+        let (port, caught) = trap().await;
+        let places = HERE.iter().chain(&ELSEWHERE);
         let client = HttpClient::new(AddressPolicy::default()).unwrap();
-        let port = trap.port();
-        for host in [
-            "127.0.0.1",
-            "localhost",
-            "127.1",
-            "0x7f.1",
-            "2130706433",
-            "0177.0.0.1",
-            "[::1]",
-            "[::ffff:127.0.0.1]",
-            "[::ffff:7f00:1]",
-            "0.0.0.0",
-            "[::]",
-            "[64:ff9b::7f00:1]",
-            "169.254.169.254",
-            "10.0.0.1",
-            "192.168.0.1",
-            "[fe80::1]",
-            "[fd00::1]",
-        ] {
-            let failure = client
-                .send(request(&format!("http://{host}:{port}/")))
-                .await
-                .unwrap_err();
+        for place in places {
+            let url = place.replace("PORT", &port.to_string());
+            let failure = client.send(request(&url)).await.unwrap_err();
             assert!(
                 matches!(failure, SendFailure::Refused(_)),
-                "{host}: {failure:?}"
+                "{url:?}: {failure:?}"
+            );
+            assert_eq!(caught.load(Ordering::SeqCst), 0, "{url:?}");
+        }
+    }
+
+    /// The same places lead to the trap where an operator has allowed this machine:
+    /// it is there, and what keeps the others away is the policy alone.
+    #[tokio::test]
+    async fn the_same_places_are_reached_where_they_are_allowed() {
+        let (port, caught) = trap().await;
+        let networks = ["127.0.0.0/8", "0.0.0.0/32", "::/127"];
+        let networks = networks.map(|network| Network::parse(network).unwrap());
+        let client = HttpClient::new(AddressPolicy::new(networks.into())).unwrap();
+        let has_v6 = TcpListener::bind("[::1]:0").await.is_ok();
+        for place in HERE {
+            if place.contains("[") && !place.contains("[::ffff") && !has_v6 {
+                continue;
+            }
+            let url = place.replace("PORT", &port.to_string());
+            let before = caught.load(Ordering::SeqCst);
+            let failure = client.send(request(&url)).await.unwrap_err();
+            assert!(
+                caught.load(Ordering::SeqCst) > before,
+                "{url:?}: {failure:?}"
             );
         }
-        assert_eq!(trapped.load(Ordering::SeqCst), 0);
     }
 
     #[tokio::test]
