@@ -15,7 +15,7 @@ use clap::ValueEnum;
 pub(crate) struct Endure {
     #[arg(value_enum)]
     what: What,
-    /// How many kills, cuts or changes, instead of the number of the tests.
+    /// How many kills, cuts, changes or components, instead of the number of the tests.
     #[arg(long)]
     times: Option<u64>,
     /// What all chance follows from; each run prints its own.
@@ -31,6 +31,12 @@ enum What {
     PowerCuts,
     /// Two processes on one PostgreSQL are paused and killed.
     Postgres,
+    /// Components that nobody wrote are loaded and run.
+    Components,
+    /// The disk is full for a while.
+    FullDisk,
+    /// One of two processes is killed, and the other takes over its work.
+    Takeover,
 }
 
 impl What {
@@ -41,6 +47,13 @@ impl What {
             Self::Kills => ("endure", &["--test", "endure"], "kills::"),
             Self::PowerCuts => ("servicenow_sync", &["--lib"], "power_cuts::"),
             Self::Postgres => ("endure", &["--test", "endure"], "sharing::"),
+            Self::Components => ("runtime", &["--test", "runtime"], "random::"),
+            Self::FullDisk => ("endure", &["--test", "endure"], "full_disk::"),
+            Self::Takeover => (
+                "process",
+                &["--test", "process"],
+                "sharing::when_one_is_killed",
+            ),
         }
     }
 }
@@ -49,7 +62,7 @@ pub(crate) fn run(way: Option<Way>, endure: &Endure) -> Result<()> {
     if !matches!(endure.what, What::PowerCuts) {
         component::build(&component::PLUGIN, way)?;
     }
-    if matches!(endure.what, What::Postgres) {
+    if matches!(endure.what, What::Postgres | What::Takeover) {
         postgres::prepare()?;
     }
     let (name, selection, module) = endure.what.test();
@@ -59,6 +72,10 @@ pub(crate) fn run(way: Option<Way>, endure: &Endure) -> Result<()> {
     test.args(["--nocapture", module]);
     if let Some(times) = endure.times {
         test.env("ENDURE_TIMES", times.to_string());
+    }
+    if matches!(endure.what, What::Takeover) {
+        // As long as it is unless configured.
+        test.env("LEASE_SECONDS", "20");
     }
     if let Some(seed) = endure.seed {
         test.env("ENDURE_SEED", seed.to_string());

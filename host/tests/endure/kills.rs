@@ -18,9 +18,10 @@ const LIFE_MS: u64 = 600;
 /// Between two things that people do.
 const CHANGE_MS: u64 = 30;
 /// A process that is started again receives webhooks after this time, save for
-/// one in a hundred: ten times what it takes where nothing else runs, since here
-/// other tests do.
-const READY: Duration = Duration::from_secs(2);
+/// one in a hundred: in the long form, beside which nothing else should run.
+const READY: Duration = Duration::from_millis(500);
+/// The same in every run, where other tests have the processors.
+const READY_AT_LAST: Duration = Duration::from_secs(2);
 
 #[test]
 fn a_process_that_is_killed_again_and_again_loses_and_doubles_nothing() {
@@ -67,5 +68,6 @@ fn a_process_that_is_killed_again_and_again_loses_and_doubles_nothing() {
     people.make_up_for(&report, &systems);
     let waiting = settle(&mut systems, &[&gateway]);
     people.report(&mut systems, &waiting).assert_perfect();
-    assert!(p99 <= READY, "{p99:?}");
+    let most = if kills < 1000 { READY_AT_LAST } else { READY };
+    assert!(p99 <= most, "{p99:?}, more than {most:?}");
 }

@@ -1,8 +1,8 @@
 //! Thousands of components that nobody wrote: none brings the process down, and
 //! none takes more than it may.
 //!
-//! `RANDOM_COMPONENTS` says how many, `RANDOM_SEED` which is the first; each is
-//! made of its number alone.
+//! Each is made of its number alone. `cargo xtask endure components` says how many,
+//! and which is the first.
 #![allow(clippy::print_stderr)]
 
 use super::hostile::MOST_GROWTH;
@@ -91,8 +91,8 @@ async fn try_out(component: &[u8]) -> Option<String> {
 #[tokio::test]
 async fn components_of_chance_end_their_own_sessions() {
     let shape = Plugin::default().module();
-    let first = number("RANDOM_SEED", 1);
-    let count = number("RANDOM_COMPONENTS", 300);
+    let first = number("ENDURE_SEED", 1);
+    let count = number("ENDURE_TIMES", 300);
     let good = WasmRuntime::from_bytes(&Plugin::default().component(), &RuntimeOptions::default());
     let good = good.unwrap();
     let mut ends = BTreeMap::<String, u64>::new();
