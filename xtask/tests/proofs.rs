@@ -18,17 +18,18 @@ fn links(text: &str) -> Vec<(&str, &str)> {
     .collect()
 }
 
-/// Whether a file of Rust has a test of that name.
-fn has_test(source: &str, name: &str) -> bool {
-    let head = format!("fn {name}(");
-    let Some(at) = source.find(&head) else {
-        return false;
-    };
-    let attributes = source[..at].rsplit("\n\n").next().unwrap_or_default();
-    ["#[test]", "#[tokio::test"]
+/// What stands above a test of that name in a file of Rust, if it has one.
+fn test<'a>(source: &'a str, name: &str) -> Option<&'a str> {
+    let at = source.find(&format!("fn {name}("))?;
+    let attributes = source[..at].rsplit("\n\n").next()?;
+    let is_test = ["#[test]", "#[tokio::test"]
         .iter()
-        .any(|attribute| attributes.contains(attribute))
+        .any(|attribute| attributes.contains(attribute));
+    is_test.then_some(attributes)
 }
+
+/// Behind the link to a test that runs only when it is asked for.
+const BY_HAND: &str = " (by hand)";
 
 /// What is wrong with a page: each line that claims something without a proof,
 /// and each proof that is not there.
@@ -55,8 +56,16 @@ fn problems(page: &str, text: &str, read: impl Fn(&str) -> Option<String>) -> Ve
                 problems.push(format!("{place}: there is no {file}"));
                 continue;
             };
-            if file.ends_with(".rs") && !has_test(&source, label) {
+            if !file.ends_with(".rs") {
+                continue;
+            }
+            let Some(attributes) = test(&source, label) else {
                 problems.push(format!("{place}: {file} has no test {label}"));
+                continue;
+            };
+            let is_marked = line.contains(&format!("]({target}){BY_HAND}"));
+            if attributes.contains("#[ignore") && !is_marked {
+                problems.push(format!("{place}: {label} is no test of every run"));
             }
         }
     }
@@ -84,8 +93,11 @@ fn a_claim_without_a_proof_is_found_out() {
 | gone | [it_worked](../a.rs) |
 | no test | [helper](../a.rs) |
 | no file | [it_works](../b.rs) |
+| asleep | [it_waits](../a.rs) |
+| measured | [it_waits](../a.rs) (by hand) |
 ";
-    let source = "fn helper() {}\n\n#[test]\nfn it_works() {}\n";
+    let source = "fn helper() {}\n\n#[test]\nfn it_works() {}\n\n\
+                  #[test]\n#[ignore = \"slow\"]\nfn it_waits() {}\n";
     let read = |file: &str| (file == "../a.rs").then(|| source.to_owned());
     assert_eq!(
         problems("p.md", text, read),
@@ -94,6 +106,7 @@ fn a_claim_without_a_proof_is_found_out() {
             "p.md:5: ../a.rs has no test it_worked",
             "p.md:6: ../a.rs has no test helper",
             "p.md:7: there is no ../b.rs",
+            "p.md:8: it_waits is no test of every run",
         ]
     );
 }
