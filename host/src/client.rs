@@ -406,7 +406,7 @@ mod tests {
         let client = HttpClient::new(AddressPolicy::new(networks.into())).unwrap();
         let has_v6 = TcpListener::bind("[::1]:0").await.is_ok();
         for place in HERE {
-            if place.contains("[") && !place.contains("[::ffff") && !has_v6 {
+            if place.contains('[') && !place.contains("[::ffff") && !has_v6 {
                 continue;
             }
             let url = place.replace("PORT", &port.to_string());
