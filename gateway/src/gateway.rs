@@ -349,6 +349,14 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         Ok(())
     }
 
+    /// Looks which gates are closed, for a gateway that lives as long as one
+    /// request. [`run_next`](Self::run_next) then does what was scheduled here,
+    /// and all else only after [`resume`](Self::resume): where each of many
+    /// requests did the work of all, they would be in each other's way.
+    pub async fn attend(&self) -> Result<(), StoreError> {
+        self.gates.look(&self.store, &self.environment, false).await
+    }
+
     async fn load(&self, starting: bool) -> Result<(), RecoverError> {
         self.gates
             .look(&self.store, &self.environment, starting)
@@ -530,6 +538,12 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             work: self.queue.counts(self.environment.now_ms()),
             closed_gates: self.gates.closed(),
         }
+    }
+
+    /// Whether work falls due in this time, both ends included, in Unix
+    /// milliseconds; as far as this gateway has heard.
+    pub fn falls_due(&self, from_ms: u64, to_ms: u64) -> bool {
+        self.queue.falls_due(from_ms, to_ms)
     }
 
     /// Lists work in the order of keys, behind the key `after`.

@@ -38,6 +38,7 @@ mod record;
 use crate::Environment;
 use crate::Store;
 use crate::StoreError;
+use crate::contract::KeyedEntry;
 use crate::contract::Precondition;
 use crate::contract::Scan;
 use crate::contract::Schedule;
@@ -98,7 +99,8 @@ pub(crate) struct Queue {
     holder: String,
     index: Mutex<Index>,
     stripes: Vec<AsyncMutex<()>>,
-    look_around: Mutex<LookAround>,
+    /// Nothing until the queue was loaded.
+    look_around: Mutex<Option<LookAround>>,
 }
 
 /// What there is to do.
@@ -200,13 +202,7 @@ impl Queue {
                 .await?;
             let now = Now::of(environment);
             for found in page.entries {
-                let key = found.key[PREFIX.len()..].to_owned();
-                let record = Record::read(&found.entry.value).map_err(|problem| {
-                    crate::RecoverError::Record {
-                        key: key.clone(),
-                        problem,
-                    }
-                })?;
+                let (key, record) = readable(&found)?;
                 let item = self.item(store, &record, found.entry.revision, now);
                 let mut index = self.index();
                 // What is there already is newer than the page.
@@ -216,9 +212,26 @@ impl Queue {
             }
             after = page.next;
             if after.is_none() {
+                self.look().get_or_insert_default();
                 return Ok(());
             }
+            // A store may answer at once, each time; who limits this has a clock.
+            environment.sleep(0).await;
         }
+    }
+
+    /// Sees whether the store answers, and with work that this version can read.
+    /// It looks at the first record, and costs the same however many there are.
+    pub(crate) async fn peek<S: Store>(&self, store: &S) -> Result<(), crate::RecoverError> {
+        let first = Scan {
+            prefix: PREFIX.to_owned(),
+            after: None,
+            limit: 1,
+        };
+        for found in store.scan(&first).await?.entries {
+            readable(&found)?;
+        }
+        Ok(())
     }
 
     /// Makes sure that the work will be done, and returns when that is
@@ -493,6 +506,11 @@ impl Queue {
         self.index().contains(key)
     }
 
+    /// Whether anything falls due in this time, as far as this gateway has heard.
+    pub(crate) fn falls_due(&self, from_ms: u64, to_ms: u64) -> bool {
+        self.index().falls_due(from_ms, to_ms)
+    }
+
     pub(crate) fn counts(&self, now_ms: u64) -> WorkCounts {
         let index = self.index();
         let (due, waiting) = index.waiting(now_ms);
@@ -660,6 +678,15 @@ impl Now {
             ms: environment.now_ms(),
             steady_ms: environment.steady_ms(),
         }
+    }
+}
+
+/// The key of the work that an entry is about, and its record.
+fn readable(found: &KeyedEntry) -> Result<(String, Record), crate::RecoverError> {
+    let key = found.key[PREFIX.len()..].to_owned();
+    match Record::read(&found.entry.value) {
+        Ok(record) => Ok((key, record)),
+        Err(problem) => Err(crate::RecoverError::Record { key, problem }),
     }
 }
 

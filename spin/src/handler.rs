@@ -106,13 +106,8 @@ async fn handle(
     if incoming.path == TICK {
         tick(gateway, environment, incoming, caller).await;
     } else if is_operators {
-        // What it shows is in the queue. It tells itself where that is missing.
-        // Who is not let in costs no look at it.
-        if gateway.operator_route(&incoming).is_ok() {
-            load(gateway).await;
-        }
         let answer = async {
-            let response = gateway.operate(incoming).await;
+            let response = operate(gateway, incoming).await;
             wasi::answer(caller, response);
         };
         beside(gateway, environment, answer).await;
@@ -122,8 +117,24 @@ async fn handle(
     }
 }
 
+/// Answers an operator. Only what is about the whole queue costs a look at all
+/// of it, and who is not let in costs none.
+async fn operate(gateway: &SpinGateway, incoming: Incoming) -> Response {
+    match gateway.operator_route(&incoming) {
+        Ok(route) if route.is_about_the_queue() => {
+            if let Err(refusal) = load(gateway).await {
+                return refusal;
+            }
+        }
+        // What a plugin sends for an operator stops at closed gates too.
+        Ok(route) if !route.is_open => drop(attend(gateway).await),
+        _ => {}
+    }
+    gateway.operate(incoming).await
+}
+
 /// Runs a request to its end, and beside it and afterwards the work that it
-/// scheduled. A request that schedules nothing costs no look at the queue.
+/// scheduled. All other work is left to ticks.
 async fn beside(
     gateway: &SpinGateway,
     environment: &SpinEnvironment,
@@ -140,7 +151,7 @@ async fn beside(
         Either::Right(((), request)) => Some(request),
     };
     let work = async {
-        if load(gateway).await {
+        if attend(gateway).await {
             let bound = Bound::after_a_request(environment);
             work::run(gateway, environment, bound, || is_over.get()).await;
         }
@@ -173,14 +184,22 @@ async fn tick(
         Ok(seconds) => seconds,
         Err(why) => return wasi::answer(caller, failure(400, &why)),
     };
-    if !load(gateway).await {
-        let why = "the store does not answer; the gateway's log says why";
-        return wasi::answer(caller, failure(503, why));
-    }
     let bound = Bound::of_a_tick(environment, seconds);
+    let limit = pin!(environment.sleep(u64::from(seconds) * 1000));
+    // The limit comes first, since its time begins when it is first asked.
+    let limit = match select(limit, pin!(load(gateway))).await {
+        Either::Right((Ok(()), limit)) => limit,
+        Either::Right((Err(refusal), _)) => return wasi::answer(caller, refusal),
+        Either::Left(_) => {
+            let why = format!(
+                "the work queue was not read in {seconds} s, and nothing was done; a tick may \
+                 have seconds={LONGEST_TICK_SECONDS}"
+            );
+            return wasi::answer(caller, refusal(&why));
+        }
+    };
     let work = pin!(work::run(gateway, environment, bound, || true));
-    let limit = environment.sleep(u64::from(seconds) * 1000);
-    match select(work, pin!(limit)).await {
+    match select(work, limit).await {
         Either::Left((ran, _)) => wasi::answer(caller, ticked(gateway, Some(ran))),
         Either::Right(((), work)) => {
             wasi::answer(caller, ticked(gateway, None));
@@ -209,13 +228,25 @@ fn seconds(query: &str) -> Result<u32, String> {
     })
 }
 
-/// Reads the queue; false if that failed, which is in the log then.
-async fn load(gateway: &SpinGateway) -> bool {
+/// Reads the whole queue, or tells why that failed.
+async fn load(gateway: &SpinGateway) -> Result<(), Response> {
     let loaded = gateway.resume().await;
-    if let Err(error) = &loaded {
-        tracing::error!(%error, "the work queue cannot be loaded");
+    loaded.map_err(|error| refusal(&error.to_string()))
+}
+
+/// The answer to an operator to whom the queue cannot be shown.
+fn refusal(why: &str) -> Response {
+    tracing::error!(why, "the work queue cannot be loaded");
+    failure(503, why)
+}
+
+/// Looks at the gates; false if that failed, which is in the log then.
+async fn attend(gateway: &SpinGateway) -> bool {
+    let attends = gateway.attend().await;
+    if let Err(error) = &attends {
+        tracing::error!(%error, "cannot look which gates are closed");
     }
-    loaded.is_ok()
+    attends.is_ok()
 }
 
 async fn configuration() -> Result<Configuration, Vec<String>> {

@@ -14,7 +14,6 @@ use futures_util::future::select;
 use futures_util::stream::FuturesUnordered;
 use integration_gateway::Environment;
 use integration_gateway::Next;
-use integration_gateway::WorkItem;
 use std::pin::pin;
 
 /// Work sessions at a time.
@@ -56,14 +55,11 @@ impl Bound {
         }
     }
 
-    /// Whether an item, when nothing can be done at once, is a reason to wait.
-    fn waits_for(&self, item: &WorkItem, now_ms: u64) -> bool {
-        match item.state {
-            "running" => self.watches,
-            // What is due and was not taken waits for something else.
-            "waiting" => (now_ms..=now_ms + self.ahead_ms).contains(&item.due_ms),
-            _ => false,
-        }
+    /// Whether there is a reason to wait when nothing can be done at once and no
+    /// session runs here. What is due and was not taken waits for something else.
+    fn waits(&self, gateway: &SpinGateway, now_ms: u64) -> bool {
+        self.watches && gateway.status().work.running > 0
+            || gateway.falls_due(now_ms, now_ms + self.ahead_ms)
     }
 }
 
@@ -91,7 +87,7 @@ pub(crate) async fn run(
         }
         let takes_more = now_ms < bound.until_ms;
         if sessions.is_empty()
-            && (!takes_more || is_over() && !is_worth_waiting(gateway, environment, bound).await)
+            && (!takes_more || is_over() && !bound.waits(gateway, environment.now_ms()))
         {
             return ran;
         }
@@ -127,71 +123,9 @@ pub(crate) async fn run(
     }
 }
 
-async fn is_worth_waiting(
-    gateway: &SpinGateway,
-    environment: &SpinEnvironment,
-    bound: Bound,
-) -> bool {
-    let now_ms = environment.now_ms();
-    let page = gateway.work(None).await;
-    page.is_ok_and(|page| page.work.iter().any(|item| bound.waits_for(item, now_ms)))
-}
-
 /// A time of the wall clock on the steady one.
 fn steady(environment: &SpinEnvironment, until_ms: Option<u64>) -> u64 {
     until_ms.map_or(u64::MAX, |until_ms| {
         environment.steady_ms() + until_ms.saturating_sub(environment.now_ms())
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn item(state: &'static str, due_ms: u64) -> WorkItem {
-        WorkItem {
-            key: "pair.prod.1".into(),
-            state,
-            due_ms,
-            attempt: 0,
-            reasons: vec![],
-            last_failure: None,
-            parked_reason: None,
-            parked_since_ms: None,
-        }
-    }
-
-    #[test]
-    fn a_request_waits_for_what_falls_due_soon_and_leaves_the_rest() {
-        let bound = Bound {
-            until_ms: 25_000,
-            ahead_ms: 3000,
-            watches: false,
-        };
-        for (state, due_ms, waits) in [
-            ("waiting", 1_000_000, true),
-            ("waiting", 1_003_000, true),
-            ("waiting", 1_003_001, false),
-            ("waiting", 999_999, false),
-            ("due", 999_999, false),
-            ("running", 999_999, false),
-            ("parked", 1_000_000, false),
-        ] {
-            let item = item(state, due_ms);
-            assert_eq!(bound.waits_for(&item, 1_000_000), waits, "{item:?}");
-        }
-    }
-
-    #[test]
-    fn a_tick_also_waits_for_what_others_have_in_hand_and_might_never_finish() {
-        let bound = Bound {
-            until_ms: 25_000,
-            ahead_ms: 25_000,
-            watches: true,
-        };
-        assert!(bound.waits_for(&item("running", 0), 1_000_000));
-        assert!(bound.waits_for(&item("waiting", 1_025_000), 1_000_000));
-        assert!(!bound.waits_for(&item("waiting", 1_025_001), 1_000_000));
-        assert!(!bound.waits_for(&item("parked", 0), 1_000_000));
-    }
 }

@@ -309,6 +309,15 @@ impl Index {
         (due, self.waiting.len() - due + held)
     }
 
+    /// Whether an item falls due in this time, both ends included.
+    pub(super) fn falls_due(&self, from_ms: u64, to_ms: u64) -> bool {
+        let held = self.held.iter().map(|(_, ranks)| ranks);
+        held.chain([&self.waiting]).any(|ranks| {
+            let next = ranks.range((from_ms, String::new())..).next();
+            next.is_some_and(|(due, _)| *due <= to_ms)
+        })
+    }
+
     pub(super) fn is_running(&self, key: &str) -> bool {
         matches!(self.item(key), Some(Item::Running { .. }))
     }

@@ -44,7 +44,7 @@ const LOOK_MS: u64 = 1000;
 /// behind them, so a long queue costs no more than a short one.
 const LOOK_PAGES: u32 = 4;
 
-/// How far a gateway has looked around.
+/// How far a gateway has looked around that knows the whole queue.
 #[derive(Default)]
 pub(super) struct LookAround {
     /// Where the next look goes on.
@@ -55,7 +55,8 @@ pub(super) struct LookAround {
 
 impl Queue {
     /// Looks for work of other gateways if it is time to, and returns when it
-    /// will be again; not in a store that nobody else uses.
+    /// will be again; not in a store that nobody else uses, and not before the
+    /// queue was loaded: who has not asked for all of it leaves it to others.
     pub(super) async fn look_around<S: Store>(
         &self,
         store: &S,
@@ -68,6 +69,9 @@ impl Queue {
         let now = Now::of(environment);
         let (mut after, next_ms) = {
             let mut look = self.look();
+            let Some(look) = look.as_mut() else {
+                return Ok(None);
+            };
             if look.next_ms > now.steady_ms {
                 return Ok(Some(now.ms + (look.next_ms - now.steady_ms)));
             }
@@ -91,7 +95,9 @@ impl Queue {
                 break;
             }
         }
-        self.look().after = after;
+        if let Some(look) = self.look().as_mut() {
+            look.after = after;
+        }
         // Behind the work: what waits for a gate is known no sooner than that.
         gates.look(store, environment, false).await?;
         Ok(Some(next_ms))
@@ -170,7 +176,7 @@ impl Queue {
         self.index().is_held(key, environment.steady_ms())
     }
 
-    fn look(&self) -> MutexGuard<'_, LookAround> {
+    pub(super) fn look(&self) -> MutexGuard<'_, Option<LookAround>> {
         self.look_around
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

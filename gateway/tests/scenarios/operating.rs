@@ -2,6 +2,7 @@
 
 use crate::scene::*;
 use integration_gateway::Incoming;
+use integration_gateway::Store as _;
 use integration_gateway::contract::*;
 
 fn ask(method: &str, target: &str, token: Option<&str>) -> Incoming {
@@ -67,7 +68,7 @@ async fn without_a_configured_token_none_opens_it() {
 }
 
 #[tokio::test]
-async fn it_is_ready_when_the_queue_is_loaded_and_the_store_answers() {
+async fn it_is_ready_when_the_store_answers_and_work_can_be_read() {
     let scene = Scene::new();
     let ready = async || {
         scene
@@ -76,8 +77,23 @@ async fn it_is_ready_when_the_queue_is_loaded_and_the_store_answers() {
             .await
             .status
     };
+    assert_eq!(ready().await, 200);
+    let newer = write("g.work.a", r#"{"schema":99}"#);
+    let Effect::Write(newer) = newer else {
+        unreachable!()
+    };
+    scene.store.write(newer.clone()).await.unwrap().unwrap();
     assert_eq!(ready().await, 503);
+    let gone = Write {
+        precondition: Precondition::Revision(1),
+        value: None,
+        ..newer.clone()
+    };
+    scene.store.write(gone).await.unwrap().unwrap();
     scene.gateway.recover().await.unwrap();
+    assert_eq!(ready().await, 200);
+    // It could read all of them, and leaves alone what comes later.
+    scene.store.write(newer).await.unwrap().unwrap();
     assert_eq!(ready().await, 200);
     scene.store.breaks();
     assert_eq!(ready().await, 503);

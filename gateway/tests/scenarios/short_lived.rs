@@ -42,6 +42,14 @@ async fn next(scene: &Scene) -> ShortLived {
     gateway
 }
 
+/// One that leaves to others what others scheduled.
+async fn attending(scene: &Scene) -> Scene {
+    let (store, far) = (scene.store.clone(), scene.far.clone());
+    let next = Scene::on(SETTINGS, store, far, scene.clock.clone());
+    next.gateway.attend().await.unwrap();
+    next
+}
+
 /// One that dies in the session that it begins.
 async fn dies(scene: &Scene) {
     let gateway = next(scene).await;
@@ -108,5 +116,51 @@ async fn work_with_which_every_gateway_dies_is_parked() {
             "tried 8 times in vain; the instance that ran it came to no end; it trapped, or was \
              stopped"
         )
+    );
+}
+
+#[tokio::test]
+async fn one_that_attends_does_what_it_scheduled_and_leaves_the_rest() {
+    let (scene, _) = Scene::pair().await;
+    scene.schedule("others", 0, "event").await;
+    let next = attending(&scene).await;
+    let scheduled = vec![schedule("own.next", 0, "event"), finish(Verdict::Done)];
+    next.schedule("own", 0, "event").await;
+    next.plugin.next(vec![scheduled]);
+    for _ in 0..3 {
+        next.run_all().await;
+        scene.clock.advance(TERM);
+    }
+    assert_eq!(next.plugin.keys(), ["own", "own.next"]);
+    assert_eq!(next.idle_until().await, None, "it waits for nothing");
+    assert_eq!(scene.store.keys().await, ["g.work.others"]);
+}
+
+#[tokio::test]
+async fn one_that_attends_knows_which_gates_are_closed() {
+    let (scene, _) = Scene::pair().await;
+    scene.far.next_status(429);
+    let ask = get("https://api.example.com/a", Some("key"));
+    scene.ask_together(&ask, 1).await;
+    assert_eq!(scene.gateway.status().closed_gates.len(), 1);
+    let next = attending(&scene).await;
+    assert_eq!(
+        next.gateway.status().closed_gates,
+        scene.gateway.status().closed_gates
+    );
+}
+
+#[tokio::test]
+async fn what_falls_due_in_a_time_is_known_without_a_look_at_the_store() {
+    let (scene, _) = Scene::pair().await;
+    let next = attending(&scene).await;
+    next.schedule("own", NOW + 3000, "event").await;
+    let gateway = &next.gateway;
+    assert!(gateway.falls_due(NOW, NOW + 3000));
+    assert!(gateway.falls_due(NOW + 3000, NOW + 3000));
+    assert!(!gateway.falls_due(NOW, NOW + 2999));
+    assert!(
+        !gateway.falls_due(NOW + 3001, NOW + 9000),
+        "it was due before"
     );
 }

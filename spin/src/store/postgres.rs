@@ -5,11 +5,12 @@
 //! instance to the next. Whoever wants one when all are taken waits without a
 //! limit, and an instance may have to wait half a minute for another system. So
 //! it keeps a connection from one statement to the next, and gives it back as
-//! soon as it waits for something else. Where the next one has been it does not
-//! know, and looks each time whether it is one that keeps what it confirms.
+//! soon as it waits for something else. Whether the server keeps what it confirms
+//! is looked at with the first one, and again when that look is old.
 
 use crate::store::sql::Database;
 use crate::store::sql::Value;
+use crate::wasi;
 use crate::wasi::postgres;
 use crate::wasi::postgres::Connection;
 use crate::wasi::postgres::DbValue;
@@ -25,6 +26,7 @@ use integration_gateway::sql::READ_SCHEMA;
 use integration_gateway::sql::REPLACE_KEY_IN_POSTGRES;
 use integration_gateway::sql::SCHEMA;
 use integration_gateway::sql::SET_BACK;
+use std::cell::Cell;
 use std::cell::RefCell;
 use std::rc::Rc;
 use url::Host;
@@ -48,6 +50,14 @@ const UNTOLD: [&str; 4] = [
     "SqlState(E42501)",
 ];
 
+/// A connection that was used before is as the server makes them: Spin takes back
+/// whatever was set on it.
+const CONFIRM: &str = "SELECT set_config('synchronous_commit', 'on', false)";
+
+/// How long a look holds: another server, which may have lost something, does not
+/// take over faster.
+const FRESH_NS: u64 = 5_000_000_000;
+
 /// In seconds: how long an address may take to answer, and how long what was sent
 /// may be on its way. Spin sets no limit.
 const PATIENCE: [(&str, &str); 2] = [("connect_timeout", "10"), ("tcp_user_timeout", "10")];
@@ -56,6 +66,16 @@ pub(crate) struct Postgres {
     url: Secret,
     /// For the next statement. Each that runs has it too.
     connection: RefCell<Option<Rc<Connection>>>,
+    looked: Cell<Option<Look>>,
+}
+
+/// What a look at a server found.
+#[derive(Clone, Copy)]
+struct Look {
+    /// When, on the steady clock.
+    at_ns: u64,
+    /// Whether a connection has to be told to confirm only what is on the disk.
+    confirms_early: bool,
 }
 
 impl Postgres {
@@ -63,6 +83,7 @@ impl Postgres {
         Self {
             url,
             connection: RefCell::default(),
+            looked: Cell::default(),
         }
     }
 
@@ -81,7 +102,18 @@ impl Postgres {
             let done = postgres::execute(&connection, statement, parameters);
             done.await.map_err(error)
         };
-        prepare(ask, run).await?;
+        let now_ns = wasi::steady_ns();
+        match self.looked.get() {
+            Some(look) if now_ns - look.at_ns < FRESH_NS => {
+                if look.confirms_early {
+                    ask(CONFIRM).await?;
+                }
+            }
+            _ => self.looked.set(Some(Look {
+                at_ns: now_ns,
+                confirms_early: prepare(ask, run).await?,
+            })),
+        }
         // Somebody else may have been faster; either will do.
         let connection = Rc::new(connection);
         self.connection.replace(Some(Rc::clone(&connection)));
@@ -114,18 +146,15 @@ impl Database for Postgres {
     }
 }
 
+/// Checks a server and the objects in it. Returns whether it would confirm early.
 async fn prepare(
     ask: impl AsyncFn(&str) -> Result<Vec<Vec<DbValue>>, StoreError>,
     run: impl AsyncFn(&str, Vec<ParameterValue>) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let found = ask(LOOK).await?;
-    let is = |place: usize| {
-        let row = found.first();
-        matches!(
-            row.and_then(|row| row.get(place)),
-            Some(DbValue::Boolean(true))
-        )
-    };
+    let told = |place: usize| found.first().and_then(|row| row.get(place));
+    let is = |place: usize| matches!(told(place), Some(DbValue::Boolean(true)));
+    let confirms_early = matches!(told(3), Some(DbValue::Str(_)));
     if !is(0) {
         return Err(StoreError(
             "this PostgreSQL server runs with fsync = off, so it loses what it confirmed when the \
@@ -152,11 +181,11 @@ async fn prepare(
             }
             run(NOTE_HISTORY, vec![ParameterValue::Int64(*history)]).await?;
         }
-        return Ok(());
+        return Ok(confirms_early);
     }
     let schema = ask(READ_SCHEMA).await?;
     let found = match schema.first().and_then(|row| row.first()) {
-        Some(DbValue::Int64(SCHEMA)) => return Ok(()),
+        Some(DbValue::Int64(SCHEMA)) => return Ok(confirms_early),
         Some(DbValue::Int64(found)) => found.to_string(),
         _ => "none".to_owned(),
     };

@@ -21,6 +21,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 use tokio_postgres::Config;
 use tokio_postgres::NoTls;
 use tokio_postgres::Row;
@@ -34,11 +36,17 @@ const MOST: usize = 64;
 
 /// Pools by their addresses.
 #[derive(Default)]
-pub(crate) struct Pools(Mutex<BTreeMap<String, Pool>>);
+pub(crate) struct Pools {
+    by_address: Mutex<BTreeMap<String, Pool>>,
+    statements: Arc<AtomicUsize>,
+}
 
 impl Pools {
     fn get(&self, address: &str, config: Config) -> Result<Pool, Error> {
-        let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pools = self
+            .by_address
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(pool) = pools.get(address) {
             return Ok(pool.clone());
         }
@@ -55,16 +63,28 @@ impl Pools {
 
     /// How many connections instances hold.
     pub(crate) fn held(&self) -> usize {
-        let pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let pools = self
+            .by_address
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let status = pools.values().map(Pool::status);
         status.map(|status| status.size - status.available).sum()
+    }
+
+    /// How many statements were sent so far.
+    pub(crate) fn statements(&self) -> usize {
+        self.statements.load(Ordering::SeqCst)
     }
 }
 
 /// What a component takes for a connection.
 #[derive(Clone)]
 #[allow(unreachable_pub, reason = "the generated bindings name it")]
-pub struct Connection(Arc<Object>);
+pub struct Connection {
+    taken: Arc<Object>,
+    /// Counts those of all connections.
+    statements: Arc<AtomicUsize>,
+}
 
 impl Connection {
     /// Takes a connection, to where the component may connect.
@@ -79,7 +99,10 @@ impl Connection {
             return Err(failed("the address is not allowed".to_owned()));
         }
         let taken = pools.get(address, config)?.get().await;
-        Ok(Self(Arc::new(taken.map_err(|e| failed(e.to_string()))?)))
+        Ok(Self {
+            taken: Arc::new(taken.map_err(|e| failed(e.to_string()))?),
+            statements: Arc::clone(&pools.statements),
+        })
     }
 
     /// Runs one statement that returns rows.
@@ -88,13 +111,14 @@ impl Connection {
         statement: &str,
         parameters: &[ParameterValue],
     ) -> Result<RowSet, Error> {
+        self.statements.fetch_add(1, Ordering::SeqCst);
         let parameters = to_sql(parameters)?;
         let statement = self
-            .0
+            .taken
             .prepare(statement)
             .await
             .map_err(|error| failed(&error))?;
-        let rows = self.0.query(&statement, &borrowed(&parameters)).await;
+        let rows = self.taken.query(&statement, &borrowed(&parameters)).await;
         let columns = statement.columns().iter().map(|column| Column {
             name: column.name().to_owned(),
             data_type: data_type(column.type_()),
@@ -111,8 +135,9 @@ impl Connection {
 
     /// Runs one statement that returns none, and tells how many it changed.
     async fn execute(&self, statement: &str, parameters: &[ParameterValue]) -> Result<u64, Error> {
+        self.statements.fetch_add(1, Ordering::SeqCst);
         let parameters = to_sql(parameters)?;
-        let changed = self.0.execute(statement, &borrowed(&parameters)).await;
+        let changed = self.taken.execute(statement, &borrowed(&parameters)).await;
         changed.map_err(|error| failed(&error))
     }
 }

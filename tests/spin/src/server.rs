@@ -23,9 +23,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::Linker;
@@ -35,6 +37,10 @@ use wasmtime_wasi_http::handler::ProxyHandler;
 use wasmtime_wasi_http::handler::ProxyPre;
 use wasmtime_wasi_http::p2::bindings as p2;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
+
+/// Who has the pools when there is no instance: a server, and what makes instances.
+const POOLS_AT_REST: usize = 2;
+const A_MOMENT: Duration = Duration::from_millis(5);
 
 /// A component that is compiled and linked.
 #[derive(Clone)]
@@ -129,6 +135,18 @@ impl Server {
     /// How many connections to PostgreSQL its instances hold at this moment.
     pub fn held_connections(&self) -> usize {
         self.pools.held()
+    }
+
+    /// Waits until all its instances have come to their end.
+    pub async fn at_rest(&self) {
+        while Arc::strong_count(&self.pools) > POOLS_AT_REST {
+            sleep(A_MOMENT).await;
+        }
+    }
+
+    /// How many statements its instances have sent to PostgreSQL.
+    pub fn statements(&self) -> usize {
+        self.pools.statements()
     }
 
     /// Where it listens.

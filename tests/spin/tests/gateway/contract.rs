@@ -10,6 +10,7 @@ use conformance::WEBHOOK_TOKEN;
 use conformance::promises;
 use conformance::site::FarEnds;
 use conformance::site::Options;
+use conformance::site::PATIENCE;
 use conformance::site::Place;
 use conformance::site::Restart;
 use conformance::site::SECRETS;
@@ -20,11 +21,8 @@ use serde_json::json;
 use spin_like::server::Loaded;
 use spin_like::server::Server;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::join;
 use tokio::sync::Mutex;
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a gateway that is a component leaves to its runtime: Spin bounds the
 /// memory of an instance, and not its time.

@@ -8,6 +8,7 @@ use crate::contract::probe;
 use conformance::OPERATOR_TOKEN;
 use conformance::WEBHOOK_TOKEN;
 use conformance::site::FarEnds;
+use conformance::site::PATIENCE;
 use conformance::wire;
 use serde_json::json;
 use spin_like::cron;
@@ -17,8 +18,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 use tokio::join;
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The example's application.
 fn application(origin: &str, token: &str) -> Application {

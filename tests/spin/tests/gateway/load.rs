@@ -5,9 +5,11 @@ use crate::application::Build;
 use crate::application::MEMORY;
 use crate::contract::probe;
 use crate::postgres::Postgres;
+use crate::waiting;
 use bytes::Bytes;
 use conformance::WEBHOOK_TOKEN;
 use conformance::site::FarEnds;
+use conformance::site::PATIENCE;
 use conformance::wire;
 use http::Request;
 use http_body_util::BodyExt as _;
@@ -25,8 +27,14 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 const CLIENTS: usize = 64;
+const REQUESTS: usize = 5;
 const SESSIONS: usize = 10;
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Far more than anybody scheduled for whom a gateway is asked.
+const OTHERS: usize = 3000;
+/// A look at the server and at its history, a write, and what a piece of work
+/// takes to be scheduled, leased and done. An instance that waited for a while
+/// looks at the server again.
+const STATEMENTS: usize = 14;
 const A_WHILE: Duration = Duration::from_secs(3);
 
 async fn connect(address: &str) -> anyhow::Result<SendRequest<Full<Bytes>>> {
@@ -88,23 +96,18 @@ async fn sixty_four_senders_are_answered(build: Build, database: Option<&str>) {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&loaded, folder.path(), MEMORY).await.unwrap();
     let address = server.url().replace("http://", "");
-    // There each takes several times as long.
-    let (kinds, requests) = match database {
-        None => (&[true, false][..], 5),
-        Some(_) => (&[false][..], 2),
-    };
-    for &keep_alive in kinds {
+    for keep_alive in [true, false] {
         let mut clients = JoinSet::new();
         for n in 0..CLIENTS {
             // Of another run, so the far end says at once that it is done.
             let key = format!("conformance-load.{keep_alive}.{n}");
-            clients.spawn(client(address.clone(), keep_alive, key, requests));
+            clients.spawn(client(address.clone(), keep_alive, key, REQUESTS));
         }
         let mut outcomes = BTreeMap::new();
         for (outcome, count) in clients.join_all().await.into_iter().flatten() {
             *outcomes.entry(outcome).or_insert(0) += count;
         }
-        let expected = BTreeMap::from([("200".to_owned(), CLIENTS * requests)]);
+        let expected = BTreeMap::from([("200".to_owned(), CLIENTS * REQUESTS)]);
         assert_eq!(outcomes, expected, "keep-alive: {keep_alive}");
     }
 }
@@ -133,6 +136,46 @@ async fn sixty_four_senders_at_once_are_all_answered_with_postgres() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sixty_four_senders_at_once_are_all_answered_with_postgres_for_wasi_0_3() {
     with_postgres(Build::P3).await;
+}
+
+/// A webhook is about its own work, whatever else is to be done.
+async fn a_webhook_takes_few_statements(build: Build) {
+    let Some(postgres) = Postgres::start() else {
+        return;
+    };
+    let far_ends = FarEnds::somewhere().await.unwrap();
+    let loaded = probe(build, &far_ends, Some(&postgres.url()));
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&loaded, folder.path(), MEMORY).await.unwrap();
+    let address = server.url().replace("http://", "");
+    // This one creates the tables.
+    client(address.clone(), true, "conformance-few.0".to_owned(), 1).await;
+    waiting::add(&postgres, OTHERS);
+    for at_once in [1, 16] {
+        server.at_rest().await;
+        let before = server.statements();
+        let mut clients = JoinSet::new();
+        for n in 0..at_once {
+            let key = format!("conformance-few.{at_once}.{n}");
+            clients.spawn(client(address.clone(), true, key, 1));
+        }
+        clients.join_all().await;
+        server.at_rest().await;
+        let statements = server.statements() - before;
+        let most = STATEMENTS * at_once;
+        assert!(statements <= most, "{at_once} at once took {statements}");
+    }
+    assert_eq!(waiting::count(&postgres), OTHERS, "they are not its own");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_takes_few_statements_however_much_is_to_be_done() {
+    a_webhook_takes_few_statements(Build::P2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_takes_few_statements_for_wasi_0_3_too() {
+    a_webhook_takes_few_statements(Build::P3).await;
 }
 
 async fn sessions_that_wait_hold_no_connection(build: Build) {

@@ -11,3 +11,4 @@ mod postgres;
 mod shared;
 mod story;
 mod tick;
+mod waiting;

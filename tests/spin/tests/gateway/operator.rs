@@ -5,18 +5,18 @@ use crate::application::MEMORY;
 use crate::application::application;
 use crate::application::load;
 use crate::contract::probe;
+use crate::postgres::Postgres;
+use crate::waiting;
 use conformance::OPERATOR_TOKEN;
 use conformance::WEBHOOK_TOKEN;
 use conformance::site::FarEnds;
+use conformance::site::PATIENCE;
 use conformance::wire;
 use spin_like::server::Server;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 use tokio::net::TcpListener;
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn answered(server: &Server, method: &str, path: &str, token: &str) -> (u16, String) {
     let url = format!("{}{path}", server.url());
@@ -83,8 +83,62 @@ async fn who_has_no_token_costs_no_look_at_the_store() {
         }
         assert_eq!(
             answered(&server, "GET", "/status", OPERATOR_TOKEN).await.0,
-            200
+            503
         );
         assert_ne!(looks.swap(0, Ordering::SeqCst), 0, "{build:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn to_be_ready_costs_the_same_however_much_is_to_be_done() {
+    let Some(postgres) = Postgres::start() else {
+        return;
+    };
+    let far_ends = FarEnds::somewhere().await.unwrap();
+    for build in [Build::P2, Build::P3] {
+        let loaded = probe(build, &far_ends, Some(&postgres.url()));
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(&loaded, folder.path(), MEMORY).await.unwrap();
+        let cost = async || {
+            let before = server.statements();
+            let (status, text) = answered(&server, "GET", "/readyz", "").await;
+            assert_eq!(status, 200, "{build:?}: {text}");
+            server.at_rest().await;
+            server.statements() - before
+        };
+        // This one creates the tables.
+        cost().await;
+        let without = cost().await;
+        waiting::add(&postgres, 3000);
+        assert_eq!(cost().await, without, "{build:?}");
+        postgres.sql("DELETE FROM servicenow_sync_keys");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_of_a_newer_version_is_told_to_operators_and_to_nobody_else() {
+    let Some(postgres) = Postgres::start() else {
+        return;
+    };
+    let far_ends = FarEnds::somewhere().await.unwrap();
+    for build in [Build::P2, Build::P3] {
+        let loaded = probe(build, &far_ends, Some(&postgres.url()));
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(&loaded, folder.path(), MEMORY).await.unwrap();
+        assert_eq!(answered(&server, "GET", "/readyz", "").await.0, 200);
+        waiting::add(&postgres, 1);
+        postgres.sql(
+            "UPDATE servicenow_sync_keys SET value = convert_to('{\"schema\":99}', 'UTF8') \
+             WHERE key = 'g.work.other.1'",
+        );
+        for (method, path) in [("GET", "/status"), ("GET", "/metrics"), ("POST", "/tick")] {
+            let (status, text) = answered(&server, method, path, OPERATOR_TOKEN).await;
+            assert_eq!(status, 503, "{build:?}: {path}: {text}");
+            assert!(text.contains("work \\\"other.1\\\": "), "{path}: {text}");
+        }
+        let (status, text) = answered(&server, "GET", "/readyz", "").await;
+        assert_eq!(status, 503, "{build:?}: {text}");
+        assert!(!text.contains("other"), "{text}");
+        postgres.sql("DELETE FROM servicenow_sync_keys");
     }
 }

@@ -7,11 +7,15 @@ use crate::contract::keep_the_contract;
 use crate::contract::place;
 use crate::contract::probe;
 use crate::postgres::Postgres;
+use crate::waiting;
 use conformance::OPERATOR_TOKEN;
+use conformance::WEBHOOK_TOKEN;
 use conformance::site::FarEnds;
+use conformance::site::PATIENCE;
 use conformance::site::Place;
 use conformance::site::SECRETS;
 use conformance::wire;
+use serde_json::json;
 use servicenow_sync::Host;
 use servicenow_sync::config::Draft;
 use servicenow_sync::runtime::RuntimeOptions;
@@ -20,10 +24,7 @@ use spin_like::server::Loaded;
 use spin_like::server::Server;
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 use tempfile::TempDir;
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Spin with each of the two builds, and our own gateway between them.
 struct Three {
@@ -147,5 +148,42 @@ async fn a_server_that_keeps_its_history_to_itself_is_used_all_the_same() {
             .await
             .unwrap();
         assert_eq!(answer.status, 200, "{build:?}: {}", answer.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_confirmed_early_whatever_the_role_is_used_to() {
+    let Some(postgres) = Postgres::start() else {
+        return;
+    };
+    postgres.sql("ALTER ROLE sync SET synchronous_commit = off");
+    let far_ends = FarEnds::somewhere().await.unwrap();
+    for build in [Build::P2, Build::P3] {
+        let folder = tempfile::tempdir().unwrap();
+        let loaded = probe(build, &far_ends, Some(&postgres.url()));
+        let server = Server::start(&loaded, folder.path(), MEMORY).await.unwrap();
+        let url = server.url();
+        let ready = format!("{url}/readyz");
+        let answer = wire::send("GET", &ready, "", vec![], PATIENCE).await;
+        assert_eq!(answer.unwrap().status, 200);
+        postgres.sql(
+            "CREATE OR REPLACE FUNCTION early() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+                 IF current_setting('synchronous_commit') = 'off' \
+                     THEN RAISE 'confirmed early'; END IF; RETURN NULL; \
+             END $$; \
+             CREATE OR REPLACE TRIGGER early AFTER INSERT OR UPDATE OR DELETE \
+             ON servicenow_sync_keys FOR EACH STATEMENT EXECUTE FUNCTION early()",
+        );
+        // What comes of it is written on another connection, since it waited.
+        let key = &far_ends.key(&format!("early-{build:?}"));
+        let body = json!([[{ "schedule": { "key": key, "reason": "to be done" } }]]);
+        let body = body.to_string().into_bytes();
+        let probe = format!("{url}/probe");
+        let answer = wire::send("POST", &probe, WEBHOOK_TOKEN, body, PATIENCE).await;
+        assert_eq!(answer.unwrap().status, 200, "{build:?}");
+        let asked = far_ends.far_end.asked(key, PATIENCE).await.unwrap();
+        asked.done();
+        server.at_rest().await;
+        assert_eq!(waiting::count(&postgres), 0, "{build:?}");
     }
 }
