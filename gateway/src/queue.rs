@@ -61,6 +61,7 @@ use serde::Serialize;
 use std::hash::BuildHasher;
 use std::hash::BuildHasherDefault;
 use std::hash::DefaultHasher;
+use std::hash::Hash;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
@@ -70,6 +71,8 @@ const STRIPES: usize = 256;
 /// store can refuse one, and each time one of them gets on. Where each request
 /// has a gateway of its own, a burst of webhooks is as many gateways.
 const ROUNDS: u32 = 64;
+/// Gateways that meet at one item go on so many items apart, at most.
+const APART: usize = 32;
 /// Why a session failed of which nobody has heard again.
 const SILENCE: &str = "the instance that ran it came to no end; it trapped, or was stopped";
 
@@ -293,9 +296,11 @@ impl Queue {
         most_failures: Option<u32>,
     ) -> Result<Next<'_>, StoreError> {
         let next_look_ms = self.look_around(store, environment, gates).await?;
+        let mut skip = 0;
         loop {
             let now = Now::of(environment);
-            let taken = self.index().take(now, |place| gates.turn(place, now));
+            let turn = |place: &str| gates.turn(place, now);
+            let taken = self.index().take(now, skip, turn);
             let (key, known) = match taken {
                 Ok(taken) => taken,
                 Err(until_ms) => {
@@ -360,8 +365,10 @@ impl Queue {
                     .await
                 {
                     Ok(Some(until)) => until,
-                    // It changed in between. Another look will tell.
+                    // It changed in between. Another look will tell; and whoever was
+                    // faster is about to take what comes next.
                     Ok(None) => {
+                        skip = number((&self.holder, &claim.key), APART);
                         claim.close(Some(Item::due_at(now.ms, now.ms)));
                         continue;
                     }
@@ -570,8 +577,7 @@ impl Queue {
     }
 
     async fn turn(&self, key: &str) -> AsyncGuard<'_, ()> {
-        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
-        self.stripes[(hash % STRIPES as u64) as usize].lock().await
+        self.stripes[number(key, STRIPES)].lock().await
     }
 
     fn index(&self) -> MutexGuard<'_, Index> {
@@ -688,6 +694,12 @@ fn readable(found: &KeyedEntry) -> Result<(String, Record), crate::RecoverError>
         Ok(record) => Ok((key, record)),
         Err(problem) => Err(crate::RecoverError::Record { key, problem }),
     }
+}
+
+/// A number below `end` that is always the same for the same thing.
+fn number(of: impl Hash, end: usize) -> usize {
+    let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(of);
+    (hash % end as u64) as usize
 }
 
 fn contended(key: &str) -> StoreError {

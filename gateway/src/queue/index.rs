@@ -191,17 +191,20 @@ impl Index {
     }
 
     /// Takes the item that has been due for longest, and tells how it stood;
-    /// or tells when one falls due. `turn` says whether a place takes another.
+    /// or tells when one falls due. `turn` says whether a place takes another. To
+    /// `skip` some leaves them to gateways that are ahead, if there are more.
     pub(super) fn take(
         &mut self,
         now: Now,
+        skip: usize,
         turn: impl Fn(&str) -> Turn,
     ) -> Result<(String, Item), Option<u64>> {
         if now.ms + STEP_MS < self.clock {
             self.follow_the_clock_back(now.ms);
         }
         self.clock = now.ms;
-        let key = self.first(now, turn)?;
+        let first = self.first(now, turn)?;
+        let key = self.behind(first, now, skip);
         let before = self.item(&key).cloned().unwrap_or(Item::Taken);
         self.set(&key, Some(Item::Taken));
         Ok((key, before))
@@ -235,6 +238,16 @@ impl Index {
             }
         }
         due.map(|(_, key)| key.clone()).ok_or(until_ms)
+    }
+
+    /// What has been due for less long than an item, by so many places.
+    fn behind(&self, first: String, now: Now, skip: usize) -> String {
+        if skip == 0 {
+            return first;
+        }
+        let due = self.waiting.iter().take_while(|(due, _)| *due <= now.ms);
+        let behind = due.skip_while(|(_, key)| *key != first).take(skip + 1);
+        behind.last().map_or(first, |(_, key)| key.clone())
     }
 
     fn follow_the_clock_back(&mut self, now_ms: u64) {

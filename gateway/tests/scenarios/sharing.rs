@@ -10,6 +10,7 @@ use integration_gateway::Store;
 use integration_gateway::WorkCounts;
 use integration_gateway::contract::*;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 const DAY: u64 = 86_400_000;
 /// What `lease-seconds` is unless given.
@@ -374,6 +375,40 @@ async fn a_queue_of_many_pages_is_seen_bit_by_bit() {
     }
     assert_eq!(seen, [4000, 5000, 5000]);
     assert_eq!(second.plugin.keys(), ["quick"]);
+}
+
+#[tokio::test]
+async fn gateways_that_want_the_same_item_do_not_want_the_next_one_too() {
+    const MANY: usize = 8;
+    let (first, second) = Scene::pair().await;
+    for n in 0..64 {
+        first.schedule(&format!("pair-{n:02}"), 0, "event").await;
+    }
+    let mut scenes = vec![first, second];
+    while scenes.len() < MANY {
+        scenes.push(scenes[0].neighbour().await);
+    }
+    for scene in &scenes {
+        scene.clock.advance(LOOK);
+        *scene.plugin.hold.lock().unwrap() = Some(Arc::new(Semaphore::new(0)));
+    }
+    let store = scenes[0].store.clone();
+    let (before, permits) = (store.writes(), store.blocks());
+    let gateways = scenes.iter().map(|scene| scene.gateway.clone());
+    let running: Vec<_> = gateways
+        .map(|gateway| tokio::spawn(async move { gateway.run_next().await }))
+        .collect();
+    let sessions = || scenes.iter().map(|s| s.plugin.works().len()).sum::<usize>();
+    while sessions() < MANY {
+        yields().await;
+        permits.add_permits(MANY);
+    }
+    let writes = store.writes() - before;
+    assert!(
+        writes <= 20,
+        "{writes} writes for {MANY} leases"
+    );
+    drop(running);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -30,6 +30,7 @@ use std::cell::Cell;
 use std::cell::RefCell;
 use std::rc::Rc;
 use url::Host;
+use url::Position;
 use url::Url;
 
 /// What is confirmed must be on the disk, whatever is usual for this role or
@@ -111,7 +112,7 @@ impl Postgres {
             }
             _ => self.looked.set(Some(Look {
                 at_ns: now_ns,
-                confirms_early: prepare(ask, run).await?,
+                confirms_early: prepare(url, ask, run).await?,
             })),
         }
         // Somebody else may have been faster; either will do.
@@ -148,6 +149,7 @@ impl Database for Postgres {
 
 /// Checks a server and the objects in it. Returns whether it would confirm early.
 async fn prepare(
+    url: &str,
     ask: impl AsyncFn(&str) -> Result<Vec<Vec<DbValue>>, StoreError>,
     run: impl AsyncFn(&str, Vec<ParameterValue>) -> Result<(), StoreError>,
 ) -> Result<bool, StoreError> {
@@ -177,7 +179,7 @@ async fn prepare(
     if let Some([noted, DbValue::Int64(history)]) = histories.first().map(Vec::as_slice) {
         if !matches!(noted, DbValue::Int64(noted) if noted == history) {
             if !matches!(noted, DbValue::DbNull) {
-                tracing::warn!("{SET_BACK}");
+                tracing::warn!(store = name(url), "{SET_BACK}");
             }
             run(NOTE_HISTORY, vec![ParameterValue::Int64(*history)]).await?;
         }
@@ -193,6 +195,15 @@ async fn prepare(
         "expected a database of schema {SCHEMA}, found {found}; nothing was changed; run the \
          version that created it, or name another database"
     )))
+}
+
+/// What a database is called where its user and password are not to be told.
+fn name(url: &str) -> String {
+    let url = Url::parse(url);
+    url.map_or_else(
+        |_| String::new(),
+        |url| url[Position::BeforeHost..Position::AfterPath].to_owned(),
+    )
 }
 
 /// Checks a URL, and sees to it that a connection that leaves the machine is
@@ -302,6 +313,12 @@ mod tests {
     }
 
     #[test]
+    fn a_database_is_named_without_its_password() {
+        let url = "postgres://a:canary@db.example:5433/sync?sslmode=require";
+        assert_eq!(name(url), "db.example:5433/sync");
+    }
+
+    #[test]
     fn a_url_may_say_how_long_to_wait() {
         let url = "postgres://a@localhost/sync?connect_timeout=3";
         let found = checked(&Secret::new(url)).unwrap();
@@ -312,7 +329,7 @@ mod tests {
     fn prepared(
         history: &Result<Vec<Vec<DbValue>>, StoreError>,
         schema: &[Vec<DbValue>],
-    ) -> Result<(), String> {
+    ) -> Result<bool, String> {
         let ask = async |statement: &str| match statement {
             LOOK => Ok(vec![[true, false, true].map(DbValue::Boolean).into()]),
             READ_HISTORY => history.clone(),
@@ -320,14 +337,14 @@ mod tests {
             other => panic!("{other}"),
         };
         let run = async |statement: &str, _| panic!("{statement}");
-        let prepared = prepare(ask, run).now_or_never().unwrap();
+        let prepared = prepare("", ask, run).now_or_never().unwrap();
         prepared.map_err(|error| error.0)
     }
 
     #[test]
     fn a_database_of_another_schema_is_left_as_it_is() {
         let said = |schema: Vec<Vec<DbValue>>| prepared(&Ok(Vec::new()), &schema);
-        assert_eq!(said(vec![vec![DbValue::Int64(1)]]), Ok(()));
+        assert_eq!(said(vec![vec![DbValue::Int64(1)]]), Ok(false));
         for (schema, found) in [(vec![vec![DbValue::Int64(2)]], "2"), (vec![], "none")] {
             let expected = format!(
                 "expected a database of schema 1, found {found}; nothing was changed; run the \
@@ -344,7 +361,7 @@ mod tests {
             prepared(&Err(StoreError(text)), &[vec![DbValue::Int64(1)]])
         };
         for code in UNTOLD {
-            assert_eq!(said(code), Ok(()));
+            assert_eq!(said(code), Ok(false));
         }
         let error = said("SqlState(E57014)").unwrap_err();
         assert!(error.contains("E57014"), "{error}");

@@ -90,12 +90,17 @@ async fn client(
     outcomes
 }
 
-async fn sixty_four_senders_are_answered(build: Build, database: Option<&str>) {
+async fn sixty_four_senders(build: Build, database: Option<&str>) {
     let far_ends = FarEnds::somewhere().await.unwrap();
     let loaded = probe(build, &far_ends, database);
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&loaded, folder.path(), MEMORY).await.unwrap();
-    let address = server.url().replace("http://", "");
+    sixty_four_senders_are_answered(&server.url()).await;
+}
+
+/// Puts a gateway to the test that has the probe.
+pub(crate) async fn sixty_four_senders_are_answered(url: &str) {
+    let address = url.replace("http://", "");
     for keep_alive in [true, false] {
         let mut clients = JoinSet::new();
         for n in 0..CLIENTS {
@@ -114,17 +119,17 @@ async fn sixty_four_senders_are_answered(build: Build, database: Option<&str>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sixty_four_senders_at_once_are_all_answered() {
-    sixty_four_senders_are_answered(Build::P2, None).await;
+    sixty_four_senders(Build::P2, None).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sixty_four_senders_at_once_are_all_answered_for_wasi_0_3() {
-    sixty_four_senders_are_answered(Build::P3, None).await;
+    sixty_four_senders(Build::P3, None).await;
 }
 
 async fn with_postgres(build: Build) {
     if let Some(postgres) = Postgres::start() {
-        sixty_four_senders_are_answered(build, Some(&postgres.url())).await;
+        sixty_four_senders(build, Some(&postgres.url())).await;
     }
 }
 

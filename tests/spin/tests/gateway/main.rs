@@ -8,6 +8,7 @@ mod load;
 mod operator;
 #[path = "../../../../host/tests/postgres/mod.rs"]
 mod postgres;
+mod real;
 mod shared;
 mod story;
 mod tick;
