@@ -33,9 +33,6 @@ use crate::proof::bearer;
 use serde_json::json;
 use url::form_urlencoded;
 
-/// A key that no gateway writes: reading it shows whether the store answers.
-const PROBE: &str = "g.ready";
-
 /// One thing that the operator's surface serves.
 #[derive(Clone, Copy, Debug)]
 pub struct OperatorRoute {
@@ -206,23 +203,20 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
     }
 
     /// Costs the same however much work there is, since whoever asks may be
-    /// anybody. Who has loaded the queue has read it, and leaves alone what a
-    /// newer version writes there; all others look at the first record.
+    /// anybody. Who has loaded the queue could read it, and leaves alone what a
+    /// newer version writes there since.
     async fn readiness(&self) -> Response {
-        let looked = if self.status().recovered {
-            let probed = self.store.get(&[PROBE.to_owned()]).await;
-            probed.map(drop).map_err(RecoverError::from)
-        } else {
-            self.queue.peek(&self.store).await
-        };
-        match looked {
-            Ok(()) => json_response(200, &json!({ "ready": true })),
+        match self.queue.peek(&self.store).await {
+            Err(RecoverError::Record { .. }) if self.status().recovered => {}
+            Ok(()) => {}
             // The reason names files and hosts.
             Err(error) => {
                 tracing::warn!(%error, "not ready: the store does not answer");
-                error_response(503, "the store does not answer; the gateway's log says why")
+                let why = "the store does not answer; the gateway's log says why";
+                return error_response(503, why);
             }
         }
+        json_response(200, &json!({ "ready": true }))
     }
 }
 

@@ -120,17 +120,16 @@ async fn handle(
 /// Answers an operator. Only what is about the whole queue costs a look at all
 /// of it, and who is not let in costs none.
 async fn operate(gateway: &SpinGateway, incoming: Incoming) -> Response {
-    match gateway.operator_route(&incoming) {
-        Ok(route) if route.is_about_the_queue() => {
-            if let Err(refusal) = load(gateway).await {
-                return refusal;
-            }
-        }
+    let looked = match gateway.operator_route(&incoming) {
+        Ok(route) if route.is_about_the_queue() => load(gateway).await,
         // What a plugin sends for an operator stops at closed gates too.
-        Ok(route) if !route.is_open => drop(attend(gateway).await),
-        _ => {}
+        Ok(route) if !route.is_open => attend(gateway).await,
+        _ => Ok(()),
+    };
+    match looked {
+        Ok(()) => gateway.operate(incoming).await,
+        Err(refusal) => refusal,
     }
-    gateway.operate(incoming).await
 }
 
 /// Runs a request to its end, and beside it and afterwards the work that it
@@ -151,7 +150,7 @@ async fn beside(
         Either::Right(((), request)) => Some(request),
     };
     let work = async {
-        if attend(gateway).await {
+        if attend(gateway).await.is_ok() {
             let bound = Bound::after_a_request(environment);
             work::run(gateway, environment, bound, || is_over.get()).await;
         }
@@ -234,19 +233,16 @@ async fn load(gateway: &SpinGateway) -> Result<(), Response> {
     loaded.map_err(|error| refusal(&error.to_string()))
 }
 
-/// The answer to an operator to whom the queue cannot be shown.
+/// The answer to an operator where the store does not say what is to be done.
 fn refusal(why: &str) -> Response {
-    tracing::error!(why, "the work queue cannot be loaded");
+    tracing::error!(why, "cannot read what is to be done");
     failure(503, why)
 }
 
-/// Looks at the gates; false if that failed, which is in the log then.
-async fn attend(gateway: &SpinGateway) -> bool {
-    let attends = gateway.attend().await;
-    if let Err(error) = &attends {
-        tracing::error!(%error, "cannot look which gates are closed");
-    }
-    attends.is_ok()
+/// Looks at the gates, or tells why that failed.
+async fn attend(gateway: &SpinGateway) -> Result<(), Response> {
+    let looked = gateway.attend().await;
+    looked.map_err(|error| refusal(&error.to_string()))
 }
 
 async fn configuration() -> Result<Configuration, Vec<String>> {

@@ -404,10 +404,7 @@ async fn gateways_that_want_the_same_item_do_not_want_the_next_one_too() {
         permits.add_permits(MANY);
     }
     let writes = store.writes() - before;
-    assert!(
-        writes <= 20,
-        "{writes} writes for {MANY} leases"
-    );
+    assert!(writes <= 20, "{writes} writes for {MANY} leases");
     drop(running);
 }
 
