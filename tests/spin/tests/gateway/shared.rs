@@ -167,9 +167,10 @@ async fn nothing_is_confirmed_early_whatever_the_role_is_used_to() {
         let answer = wire::send("GET", &ready, "", vec![], PATIENCE).await;
         assert_eq!(answer.unwrap().status, 200);
         postgres.sql(
-            "CREATE OR REPLACE FUNCTION early() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+            "CREATE SEQUENCE IF NOT EXISTS times_early; \
+             CREATE OR REPLACE FUNCTION early() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
                  IF current_setting('synchronous_commit') = 'off' \
-                     THEN RAISE 'confirmed early'; END IF; RETURN NULL; \
+                     THEN PERFORM nextval('times_early'); END IF; RETURN NULL; \
              END $$; \
              CREATE OR REPLACE TRIGGER early AFTER INSERT OR UPDATE OR DELETE \
              ON servicenow_sync_keys FOR EACH STATEMENT EXECUTE FUNCTION early()",
@@ -185,5 +186,7 @@ async fn nothing_is_confirmed_early_whatever_the_role_is_used_to() {
         asked.done();
         server.at_rest().await;
         assert_eq!(waiting::count(&postgres), 0, "{build:?}");
+        let is_early = postgres.sql("SELECT is_called FROM times_early");
+        assert_eq!(is_early, "f", "{build:?}");
     }
 }
