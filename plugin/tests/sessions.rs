@@ -1174,7 +1174,7 @@ fn is_taken_by(gateway: &mut Gateway, email: &str) {
     assert_eq!(gateway.work(), Verdict::Done);
     gateway.flashduty("i_assign");
     assert_eq!(gateway.work(), Verdict::Done);
-    assert_eq!(gateway.sent("PATCH incident"), [&nothing(); 0]);
+    assert_eq!(gateway.sent("PATCH incident").len(), 0);
 }
 
 #[test]
@@ -1186,7 +1186,7 @@ fn a_record_that_somebody_takes_who_is_no_member_is_left_to_them() {
         gateway.incident["responders"][0]["email"],
         "ana@example.com"
     );
-    assert_eq!(gateway.sent("assign"), [&nothing(); 0]);
+    assert_eq!(gateway.sent("assign").len(), 0);
 }
 
 #[test]

@@ -310,24 +310,23 @@ impl Case<'_> {
     async fn birth_in_flashduty(&mut self, id: &SysId) -> Result<Birth, Stop> {
         let integration = self.integration;
         self.read_record().await?;
-        if let Some(record) = &self.record {
-            if let Some((owner, incident)) = record.correlated()
-                && self.pair.creating.is_none()
-            {
-                if owner != integration.id {
-                    let why = format!("it is in Flashduty already, by integration {owner}");
-                    return Ok(Birth::NotWanted(why));
-                }
-                // Our own record, announced before the link to it was stored.
-                let incident = Entity::Flashduty(incident);
-                let pair = pair_of(self.effects, owner, &incident).await;
-                if let Some(number) = self.other_record(&pair, id).await {
-                    return self.turn_away(&number).await.map(Birth::NotWanted);
-                }
-                let work = keys::work(&integration.id, &pair);
-                self.effects.schedule(work, 0, &format!("about s-{id}"));
-                return Ok(Birth::Elsewhere);
+        if let Some(record) = &self.record
+            && let Some((owner, incident)) = record.correlated()
+            && self.pair.creating.is_none()
+        {
+            if owner != integration.id {
+                let why = format!("it is in Flashduty already, by integration {owner}");
+                return Ok(Birth::NotWanted(why));
             }
+            // Our own record, announced before the link to it was stored.
+            let incident = Entity::Flashduty(incident);
+            let pair = pair_of(self.effects, owner, &incident).await;
+            if let Some(number) = self.other_record(&pair, id).await {
+                return self.turn_away(&number).await.map(Birth::NotWanted);
+            }
+            let work = keys::work(&integration.id, &pair);
+            self.effects.schedule(work, 0, &format!("about s-{id}"));
+            return Ok(Birth::Elsewhere);
         }
         if !integration.direction.from_servicenow() {
             return Ok(Birth::NotWanted("the direction is to-servicenow".into()));
