@@ -38,6 +38,23 @@ fn born(settings: &Value, columns: &Value) -> Gateway {
 }
 
 #[test]
+fn what_a_person_does_before_the_new_incident_is_read_is_not_undone() {
+    let mut gateway = Gateway::new(&json!({}));
+    gateway.incident = Value::Null;
+    gateway.record = json!({
+        "sys_id": RECORD, "number": "INC0010007", "state": "1", "impact": "1", "urgency": "1",
+        "short_description": "disk full", "description": "on db-1", "sys_mod_count": "2",
+        "sys_updated_on": "2026-05-31 08:00:00", "correlation_id": "",
+    });
+    gateway.changed_at_once = json!({ "progress": "Processing" });
+    gateway.servicenow(&json!({}));
+    assert_eq!(gateway.work_on(&format!("s-{RECORD}")), Verdict::Done);
+    assert_eq!(gateway.sent("create").len(), 1);
+    assert_eq!(gateway.incident["progress"], "Processing");
+    assert_eq!(gateway.record["state"], "2");
+}
+
+#[test]
 fn a_new_incident_takes_on_the_state_of_its_record_whoever_wins_conflicts() {
     for winner in WINNERS {
         let gateway = born(

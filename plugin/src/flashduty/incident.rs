@@ -1,6 +1,7 @@
 use super::short_hash;
 use crate::date;
 use crate::json;
+use crate::json::Object;
 use crate::json::list;
 use crate::severity::Severity;
 use crate::state::Progress;
@@ -102,6 +103,19 @@ impl From<Incident> for Value {
 }
 
 impl Incident {
+    /// The incident as it was when it was created with these values.
+    pub(crate) fn as_created(&self, given: Object) -> Self {
+        let mut incident = self.clone();
+        if let Value::Object(values) = &mut incident.values {
+            for (name, value) in given {
+                json::set(values, &name, value);
+            }
+            json::set(values, "progress", "Triggered");
+            json::set(values, "snoozed_before", 0);
+        }
+        incident
+    }
+
     /// Names a state of the incident, as far as lists show it; a later one is
     /// greater.
     pub(crate) fn version(&self) -> String {

@@ -32,6 +32,7 @@ use crate::flashduty::IncidentId;
 use crate::flashduty::short_hash;
 use crate::intake::pair_of;
 use crate::json;
+use crate::json::Object;
 use crate::json::object;
 use crate::keys;
 use crate::keys::Entity;
@@ -357,19 +358,31 @@ impl Case<'_> {
         let incident = match self.find_in_flashduty(id).await? {
             Some(incident) => incident,
             None => {
-                let incident = self.create_incident(&view).await?;
+                let (incident, given) = self.create_incident(&view).await?;
                 self.pair.flashduty = Some(incident.clone());
-                // It has not moved: whatever differs is what ServiceNow says.
-                if self.read_incident().await.is_ok()
-                    && let Some(held) = self.flashduty_view()
-                {
-                    base = plan::held(held, ServiceNowView::default(), integration);
+                if self.read_incident().await.is_ok() {
+                    base = self.base_of_created(given);
                 }
                 incident
             }
         };
         self.link(incident, id.clone(), base).await?;
         Ok(Birth::Linked)
+    }
+
+    /// What is agreed on with an incident that was just created, and read: it holds
+    /// what it was given, so whatever differs is what ServiceNow says; or a person,
+    /// who may have been there between the two.
+    fn base_of_created(&self, given: Object) -> Base {
+        let Some(incident) = &self.incident else {
+            return Base::default();
+        };
+        let mut held = self.view_of(&incident.as_created(given));
+        if incident.number("updated_at") != incident.number("created_at") {
+            held.assignee = None;
+            held.fields.clear();
+        }
+        plan::held(held, ServiceNowView::default(), self.integration)
     }
 
     /// The number of the record that a pair has, and keeps, instead of this one; or
@@ -505,7 +518,10 @@ impl Case<'_> {
         }
     }
 
-    async fn create_incident(&mut self, view: &ServiceNowView) -> Result<IncidentId, Stop> {
+    async fn create_incident(
+        &mut self,
+        view: &ServiceNowView,
+    ) -> Result<(IncidentId, Object), Stop> {
         let number = self
             .pair
             .number
@@ -537,6 +553,12 @@ impl Case<'_> {
             .servicenow_bodies()
             .filter_map(Body::assigned_to)
             .last();
+        let mut given = object! {
+            "title": title.as_str(),
+            "description": description.as_str(),
+            "incident_severity": severity.as_str(),
+            "channel_id": channel,
+        };
         if self.is_dry {
             let plan = plan::plan(Situation {
                 integration: self.integration,
@@ -549,16 +571,10 @@ impl Case<'_> {
                 explain: false,
             });
             self.report(&plan.decisions);
-            let mut columns = object! {
-                "title": title,
-                "description": description,
-                "incident_severity": severity.as_str(),
-                "channel_id": channel,
-            };
             if let Some(people) = people {
-                json::set(&mut columns, "assigned_to", people);
+                json::set(&mut given, "assigned_to", people);
             }
-            return Err(self.would_create("Flashduty", "POST /incident/create", columns));
+            return Err(self.would_create("Flashduty", "POST /incident/create", given));
         }
         self.about_to_create(Side::Flashduty).await?;
         let flashduty = &self.flashduty;
@@ -578,7 +594,7 @@ impl Case<'_> {
                 self.pair
                     .note(self.effects.now_ms(), format!("created {id} in Flashduty"));
                 self.log(Level::Info, "created in Flashduty", &[("created", &url)]);
-                Ok(id)
+                Ok((id, given))
             }
             Err(trouble) => Err(self.not_created(trouble).await),
         }

@@ -9,6 +9,7 @@ use super::Stop;
 use super::case::Case;
 use crate::Level;
 use crate::far_end::Kind;
+use crate::flashduty::Incident;
 use crate::flashduty::IncidentId;
 use crate::flashduty::Step;
 use crate::json;
@@ -239,17 +240,16 @@ impl Case<'_> {
     }
 
     /// What Flashduty holds, as far as that was read.
-    pub(super) fn flashduty_view(&self) -> Option<FlashdutyView> {
+    fn flashduty_view(&self) -> Option<FlashdutyView> {
+        Some(self.view_of(self.incident.as_ref()?))
+    }
+
+    /// What an incident shows.
+    pub(super) fn view_of(&self, incident: &Incident) -> FlashdutyView {
         let signature = self.signature();
         // By its own clock a snooze ends, whatever the gateway's shows.
         let there_ms = self.clock_of(Side::Flashduty);
-        let incident = self.incident.as_ref()?;
-        Some(FlashdutyView::new(
-            incident,
-            self.integration,
-            signature.as_deref(),
-            there_ms,
-        ))
+        FlashdutyView::new(incident, self.integration, signature.as_deref(), there_ms)
     }
 
     fn plan(&self) -> Plan {

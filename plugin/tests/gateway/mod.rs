@@ -86,6 +86,8 @@ pub(crate) struct Gateway {
     pub(crate) incident_is_gone: bool,
     /// Whether the record is not to be seen in ServiceNow.
     pub(crate) record_is_gone: bool,
+    /// What a person makes of an incident as soon as it is created.
+    pub(crate) changed_at_once: Value,
     /// Whether somebody else has acknowledged the incident too.
     pub(crate) others_acknowledged: bool,
     /// The addresses of the members whom Flashduty knows.
@@ -159,6 +161,7 @@ impl Gateway {
             others_acknowledged: false,
             members: Vec::new(),
             drops_journals: false,
+            changed_at_once: json!({}),
             look_up_ms: 0,
             chooses_sys_ids: false,
             ignores_conditions: false,
@@ -586,9 +589,14 @@ impl Gateway {
                 self.incident["incident_id"] = json!(INCIDENT);
                 self.incident["progress"] = json!("Triggered");
                 self.incident["fields"] = json!({});
+                self.incident["created_at"] = json!(self.now_ms / 1000);
                 self.incident["updated_at"] = json!(self.now_ms / 1000);
                 self.written.push((path.into(), body.clone()));
-                return self.incident.clone();
+                let created = self.incident.clone();
+                for (name, value) in self.changed_at_once.as_object().unwrap() {
+                    self.incident[name] = value.clone();
+                }
+                return created;
             }
             "comment" => {
                 let text = body["comment"].as_str().unwrap_or_default();
