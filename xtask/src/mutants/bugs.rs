@@ -280,8 +280,15 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "what was just created in Flashduty has moved",
         file: "sync/birth.rs",
-        text: "if self.read_incident().await.is_ok()\n",
-        instead: "if false\n",
+        text: "if self.read_incident().await.is_ok() {",
+        instead: "if false {",
+        noticed_by: Tests::In("born_in_servicenow"),
+    },
+    Bug {
+        name: "what a person made of a new incident at once passes for what it was given",
+        file: "sync/birth.rs",
+        text: "self.view_of(&incident.as_created(given));",
+        instead: "self.view_of(incident);\n        drop(given);",
         noticed_by: Tests::In("born_in_servicenow"),
     },
     Bug {
