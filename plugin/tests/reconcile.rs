@@ -542,6 +542,20 @@ fn a_copy_of_a_record_that_was_born_in_servicenow_gets_a_note_too() {
 }
 
 #[test]
+fn a_pair_that_the_store_has_lost_is_made_again_of_the_way_to_it() {
+    let (mut gateway, pair) = born_in_servicenow();
+    gateway.forget(&format!("pair.prod.{pair}"));
+    gateway.scheduled.clear();
+    gateway.written.clear();
+    gateway.record["short_description"] = json!("disk full again");
+    gateway.servicenow(&nothing());
+    assert_eq!(gateway.work_on(&pair), Verdict::Done);
+    assert_eq!(gateway.incident["title"], "disk full again");
+    assert_eq!(gateway.sent("create").len(), 0);
+    assert_eq!(gateway.stored("hint."), [""; 0]);
+}
+
+#[test]
 fn a_copy_of_a_record_whose_pair_has_ended_gets_a_note_too() {
     let apart = json!({ "flashduty": INCIDENT });
     let mut gateway = at_rest();

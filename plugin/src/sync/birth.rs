@@ -320,8 +320,13 @@ impl Case<'_> {
                 return Ok(Birth::NotWanted(why));
             }
             // Our own record, announced before the link to it was stored.
-            let incident = Entity::Flashduty(incident);
-            let pair = pair_of(self.effects, owner, &incident).await;
+            let about = Entity::Flashduty(incident.clone());
+            let pair = pair_of(self.effects, owner, &about).await;
+            if pair == self.name {
+                // A store that was lost has kept the way here, and not the pair.
+                self.link(incident, id.clone(), Base::default()).await?;
+                return Ok(Birth::Linked);
+            }
             if let Some(number) = self.other_record(&pair, id).await {
                 return self.turn_away(&number).await.map(Birth::NotWanted);
             }

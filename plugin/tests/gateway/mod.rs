@@ -282,6 +282,11 @@ impl Gateway {
         self.store.retain(|key, _| key.starts_with("unbroken."));
     }
 
+    /// Takes a value out of the store.
+    pub(crate) fn forget(&mut self, key: &str) {
+        assert!(self.store.remove(key).is_some(), "{key} is not there");
+    }
+
     /// Puts a value into the store.
     pub(crate) fn store(&mut self, key: &str, value: &Value) {
         let write = Write {

@@ -294,8 +294,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "a copy of a record is looked for under its incident's name only",
         file: "sync/birth.rs",
-        text: "pair_of(self.effects, owner, &incident).await;",
-        instead: "incident;",
+        text: "pair_of(self.effects, owner, &about).await;",
+        instead: "about;",
         noticed_by: Tests::In("reconcile"),
     },
     Bug {
