@@ -375,10 +375,12 @@ impl<R: Runtime + Clone + 'static> World<R> {
     }
 }
 
-/// Whether a person has reopened it.
+/// Whether a person may have reopened it: whoever acknowledges an incident that is
+/// closed does so too.
 fn was_reopened(incident: &Incident) -> bool {
     incident.timeline.iter().any(|entry| {
-        entry.kind == EventType::Reopen && entry.actor != Actor::Member(INTEGRATION_MEMBER)
+        matches!(entry.kind, EventType::Reopen | EventType::Ack)
+            && entry.actor != Actor::Member(INTEGRATION_MEMBER)
     })
 }
 
