@@ -8,8 +8,6 @@ use crate::stage::Violation;
 use crate::world::World;
 use integration_gateway::Runtime;
 use simulators::flashduty;
-use simulators::flashduty::Actor;
-use simulators::flashduty::EventType;
 use simulators::flashduty::INTEGRATION_MEMBER;
 use simulators::flashduty::Incident;
 use simulators::flashduty::Progress;
@@ -340,11 +338,10 @@ impl<R: Runtime + Clone + 'static> World<R> {
             "2" => progress == "Processing",
             "3" => progress == "Snoozed",
             "6" => progress == "Closed",
-            // Final: what a person reopens in Flashduty goes on alone, and the record
-            // is told.
+            // Final: what is reopened in Flashduty, by a person, an acknowledgement or a
+            // merge, goes on alone. The record is told of that, and of nothing else so.
             "7" | "8" if progress != "Closed" => {
-                was_reopened(incident)
-                    && self.times_said(Side::ServiceNow, sys_id, "Reopened in Flashduty.") > 0
+                self.times_said(Side::ServiceNow, sys_id, "Reopened in Flashduty.") > 0
             }
             "7" | "8" => true,
             _ => false,
@@ -373,15 +370,6 @@ impl<R: Runtime + Clone + 'static> World<R> {
             );
         }
     }
-}
-
-/// Whether a person may have reopened it: whoever acknowledges an incident that is
-/// closed does so too.
-fn was_reopened(incident: &Incident) -> bool {
-    incident.timeline.iter().any(|entry| {
-        matches!(entry.kind, EventType::Reopen | EventType::Ack)
-            && entry.actor != Actor::Member(INTEGRATION_MEMBER)
-    })
 }
 
 /// Without what the integration has put below it.
