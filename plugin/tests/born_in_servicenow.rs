@@ -19,8 +19,8 @@ fn who_wins(winner: &str) -> Value {
     Value::Object(fields.into_iter().collect())
 }
 
-/// With a record that ServiceNow has told of, and its incident.
-fn born(settings: &Value, columns: &Value) -> Gateway {
+/// With a record that has no incident yet, of which ServiceNow has not told.
+fn unborn(settings: &Value, columns: &Value) -> Gateway {
     let mut gateway = Gateway::new(settings);
     gateway.incident = Value::Null;
     gateway.record = json!({
@@ -31,25 +31,28 @@ fn born(settings: &Value, columns: &Value) -> Gateway {
     for (name, value) in columns.as_object().unwrap() {
         gateway.record[name] = value.clone();
     }
+    gateway
+}
+
+/// With a record that ServiceNow has told of, and its incident.
+fn born(settings: &Value, columns: &Value) -> Gateway {
+    let mut gateway = unborn(settings, columns);
+    is_told_of(&mut gateway);
+    gateway
+}
+
+/// ServiceNow tells of the record, which becomes an incident.
+fn is_told_of(gateway: &mut Gateway) {
     gateway.servicenow(&json!({}));
     assert_eq!(gateway.work_on(&format!("s-{RECORD}")), Verdict::Done);
     assert_eq!(gateway.sent("create").len(), 1);
-    gateway
 }
 
 #[test]
 fn what_a_person_does_before_the_new_incident_is_read_is_not_undone() {
-    let mut gateway = Gateway::new(&json!({}));
-    gateway.incident = Value::Null;
-    gateway.record = json!({
-        "sys_id": RECORD, "number": "INC0010007", "state": "1", "impact": "1", "urgency": "1",
-        "short_description": "disk full", "description": "on db-1", "sys_mod_count": "2",
-        "sys_updated_on": "2026-05-31 08:00:00", "correlation_id": "",
-    });
+    let mut gateway = unborn(&json!({}), &json!({}));
     gateway.changed_at_once = json!({ "progress": "Processing" });
-    gateway.servicenow(&json!({}));
-    assert_eq!(gateway.work_on(&format!("s-{RECORD}")), Verdict::Done);
-    assert_eq!(gateway.sent("create").len(), 1);
+    is_told_of(&mut gateway);
     assert_eq!(gateway.incident["progress"], "Processing");
     assert_eq!(gateway.record["state"], "2");
 }
@@ -128,11 +131,7 @@ fn what_only_a_new_record_tells_is_told_to_its_incident() {
 fn an_incident_that_is_found_again_may_have_moved() {
     let settings = json!({ "conflict": who_wins("flashduty") });
     let mut gateway = Gateway::new(&settings);
-    gateway.record = json!({
-        "sys_id": RECORD, "number": "INC0010007", "state": "1", "impact": "1", "urgency": "1",
-        "short_description": "disk full", "description": "on db-1", "sys_mod_count": "2",
-        "sys_updated_on": "2026-05-31 08:00:00", "correlation_id": "",
-    });
+    gateway.record = unborn(&settings, &json!({})).record;
     gateway.incident["incident_id"] = json!(INCIDENT);
     gateway.incident["creator_id"] = json!(7);
     gateway.incident["start_time"] = json!(gateway.now_ms / 1000);
@@ -146,13 +145,7 @@ fn an_incident_that_is_found_again_may_have_moved() {
 
 #[test]
 fn an_incident_that_cannot_be_read_once_it_is_created_is_joined_all_the_same() {
-    let mut gateway = Gateway::new(&json!({}));
-    gateway.incident = Value::Null;
-    gateway.record = json!({
-        "sys_id": RECORD, "number": "INC0010007", "state": "2", "impact": "1", "urgency": "1",
-        "short_description": "disk full", "description": "on db-1", "sys_mod_count": "2",
-        "correlation_id": "",
-    });
+    let mut gateway = unborn(&json!({}), &json!({ "state": "2" }));
     gateway.silent = Some("/incident/info");
     gateway.servicenow(&json!({}));
     let pair = format!("s-{RECORD}");
