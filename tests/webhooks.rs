@@ -100,6 +100,38 @@ async fn the_ui_actions_body_without_a_state_is_as_good() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_no_member_keeps_nobody_from_being_called() {
+    let world = silent_servicenow().await;
+    let (rule, bo) = {
+        let flashduty = world.flashduty.simulator();
+        let account = flashduty.account();
+        let channel = &account.channels[&flashduty::PAYMENTS];
+        let rule = channel.escalation.as_ref().unwrap().rule_id.clone();
+        (rule, account.members[&flashduty::BO].email.clone())
+    };
+    let stranger = "stranger@example.com";
+    for (title, people, by_rule) in [
+        ("VPN down", &[stranger][..], true),
+        ("Mail down", &[stranger, &bo], false),
+    ] {
+        let sys_id = world.abel_opens(&[("short_description", title), ("urgency", "1")]);
+        let mut body = business_rule(&world, &sys_id, "insert");
+        let people = people.iter().map(|email| json!({ "email": email }));
+        body["notify_members"] = people.collect();
+        assert_eq!(world.servicenow_sends(&body).await.status, 200);
+        let incident = world.until_incident(title).await.unwrap();
+        world.settled().await.unwrap();
+        let flashduty = world.flashduty.simulator();
+        let incident = flashduty.incident(&incident).unwrap();
+        let assigned = incident.assigned.as_ref().unwrap();
+        let mut called = incident.responders.iter();
+        assert_eq!(assigned.escalate_rule_id == rule, by_rule, "{title}");
+        assert_eq!(called.any(|r| r.person_id == flashduty::BO), !by_rule);
+        assert!(!incident.responders.is_empty(), "{title}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_newer_kit_says_who_is_called_and_how() {
     let world = silent_servicenow().await;
     let rule = {

@@ -23,11 +23,9 @@ use std::thread;
 /// The program.
 const EXAMPLE: &str = "fuzz";
 
-/// Longer inputs are slow, and lead nowhere that shorter ones do not.
-const LONGEST: u32 = 32 << 10;
-
-/// Looks for inputs that break a target, for so long each.
-pub(crate) fn run(names: &[String], seconds: u32) -> Result<()> {
+/// Looks for inputs of at most so many bytes that break a target, for so long
+/// each.
+pub(crate) fn run(names: &[String], seconds: u32, longest: u32) -> Result<()> {
     let targets = targets(names)?;
     let program = build()?;
     say(&format!(
@@ -35,7 +33,9 @@ pub(crate) fn run(names: &[String], seconds: u32) -> Result<()> {
         targets.len()
     ));
     let cores = thread::available_parallelism().map_or(1, |n| n.get());
-    let fuzzed = workers::each(targets, cores, |target| target.fuzz(&program, seconds))?;
+    let fuzzed = workers::each(targets, cores, |target| {
+        target.fuzz(&program, seconds, longest)
+    })?;
     let mut executions = 0;
     let mut crashed = Vec::new();
     for outcome in fuzzed {
@@ -61,7 +61,7 @@ pub(crate) fn try_out(target: &str, input: &Path) -> Result<()> {
 
 /// Renews the corpus: the fewest inputs that go all the ways that were found,
 /// beside those that bear a name and stay.
-pub(crate) fn minimise(names: &[String]) -> Result<()> {
+pub(crate) fn minimise(names: &[String], longest: u32) -> Result<()> {
     let program = build()?;
     for target in targets(names)? {
         let fewer = target.found().with_extension("fewer");
@@ -76,7 +76,7 @@ pub(crate) fn minimise(names: &[String]) -> Result<()> {
         let mut merge = target.command(&program);
         // How often a way is gone would make ten times as many inputs.
         merge.args(["-set_cover_merge=1", "-use_counters=0"]);
-        merge.arg(format!("-max_len={LONGEST}"));
+        merge.arg(format!("-max_len={longest}"));
         merge.arg(&fewer).args([target.corpus(), target.found()]);
         let output = merge.output().context("cannot start the fuzzer")?;
         if !output.status.success() {
@@ -190,7 +190,7 @@ impl Target {
     }
 
     /// Says how it went, and returns it.
-    fn fuzz(&self, program: &Path, seconds: u32) -> Result<Outcome> {
+    fn fuzz(&self, program: &Path, seconds: u32, longest: u32) -> Result<Outcome> {
         let found = self.found();
         fs::create_dir_all(&found)?;
         let crash = found.with_extension("crash");
@@ -199,7 +199,7 @@ impl Target {
         }
         let mut fuzz = self.command(program);
         fuzz.arg(format!("-max_total_time={seconds}"))
-            .arg(format!("-max_len={LONGEST}"))
+            .arg(format!("-max_len={longest}"))
             .arg(format!("-exact_artifact_path={}", crash.display()))
             .args(["-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1"])
             .args([found, self.corpus()]);

@@ -98,6 +98,9 @@ enum Task {
         /// How long for each target.
         #[arg(long, default_value_t = 60, conflicts_with_all = ["input", "minimise"])]
         seconds: u32,
+        /// No input has more bytes. Short ones are many times as quick.
+        #[arg(long, value_name = "BYTES", default_value_t = 32 << 10, conflicts_with_all = ["input", "minimise"])]
+        longest: u32,
         /// Run one target with this one input, to see why it crashed.
         #[arg(
             long,
@@ -189,12 +192,13 @@ fn run(cli: &Cli) -> Result<()> {
         Task::Fuzz {
             targets,
             seconds,
+            longest,
             input,
             minimise,
         } => match (input, minimise) {
             (Some(input), _) => fuzz::try_out(&targets[0], input),
-            (None, true) => fuzz::minimise(targets),
-            (None, false) => fuzz::run(targets, *seconds),
+            (None, true) => fuzz::minimise(targets, *longest),
+            (None, false) => fuzz::run(targets, *seconds, *longest),
         },
         Task::Conformance { flags } => conformance::run(from, flags),
         Task::Reproducible => reproducible::run(from),

@@ -38,6 +38,7 @@ pub(crate) fn run(data: &[u8]) {
         && text.is_ascii()
         && !text.contains('\x0b')
         && !has_nested_class(&expression)
+        && !has_spaced_count(&expression)
         && !READ_DIFFERENTLY
             .iter()
             .any(|part| expression.contains(part));
@@ -52,6 +53,18 @@ pub(crate) fn run(data: &[u8]) {
             "{expression:?} {text:?}"
         );
     }
+}
+
+/// Whether there is a space in `{2,3}`, which is text to RE2 then and a
+/// repetition to the crate.
+fn has_spaced_count(expression: &str) -> bool {
+    let braces = expression.split('{').skip(1);
+    braces
+        .filter_map(|behind| behind.split_once('}'))
+        .any(|(count, _)| {
+            let is_count = |c: char| c.is_ascii_digit() || c == ',' || c.is_whitespace();
+            count.chars().all(is_count) && count.contains(char::is_whitespace)
+        })
 }
 
 /// Whether a class holds a `[` that begins no `[:name:]`, which is a letter in

@@ -205,19 +205,24 @@ impl<'a> FlashdutyApi<'a> {
         Ok(incidents(&data))
     }
 
-    /// Carries out one step. Whom Flashduty does not know it would ignore, and
-    /// perhaps nobody would be called any more, so then nobody is assigned.
+    /// Whether there is a member with that address. Others Flashduty ignores
+    /// where it is asked to assign them, and perhaps nobody is called then.
+    pub(crate) async fn is_member(&self, email: &str) -> Result<bool, Trouble> {
+        let query = object! { "query": email };
+        let data = self.call("/member/list", query).await?;
+        let is_theirs = |member: &Value| {
+            let address = member["email"].as_str().unwrap_or_default();
+            address.eq_ignore_ascii_case(email)
+        };
+        Ok(list(&data["items"]).iter().any(is_theirs))
+    }
+
+    /// Carries out one step. Nobody is assigned who is no member.
     pub async fn step(&self, id: &IncidentId, step: &Step) -> Result<(), Trouble> {
-        if let Step::Assign { email } = step {
-            let query = object! { "query": email.as_str() };
-            let data = self.call("/member/list", query).await?;
-            let is_theirs = |member: &Value| {
-                let address = member["email"].as_str().unwrap_or_default();
-                address.eq_ignore_ascii_case(email)
-            };
-            if !list(&data["items"]).iter().any(is_theirs) {
-                return Err(Kind::Refused.because("no member has that address".into()));
-            }
+        if let Step::Assign { email } = step
+            && !self.is_member(email).await?
+        {
+            return Err(Kind::Refused.because("no member has that address".into()));
         }
         let (path, body) = Self::request(id, step);
         self.call(path, body).await.map(drop)

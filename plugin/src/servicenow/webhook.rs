@@ -59,24 +59,30 @@ impl Body {
         }
     }
 
+    /// What stands under a key, separated by commas.
+    fn list(&self, key: &str) -> Vec<&str> {
+        let texts = self.get(key).unwrap_or_default().split(',');
+        texts.map(str::trim).filter(|t| !t.is_empty()).collect()
+    }
+
     /// What stands under a key; empty if it is empty, none if it is missing.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.values.get(key).map(String::as_str)
     }
 
-    /// Whom the newer manual script wants to be called, and how, in the terms of
-    /// Flashduty's Open API.
-    pub fn assigned_to(&self) -> Option<Value> {
-        let list = |key| {
-            let texts = self.get(key).unwrap_or_default().split(',');
-            let texts: Vec<&str> = texts.map(str::trim).filter(|t| !t.is_empty()).collect();
-            texts
-        };
-        let (rules, emails, channels) = (
-            list("rule_id"),
-            list("notify_members"),
-            list("personal_channels"),
-        );
+    /// The addresses of the people that the newer manual script wants to be
+    /// called, as many as Flashduty takes.
+    pub fn emails(&self) -> Vec<&str> {
+        let mut emails = self.list("notify_members");
+        emails.truncate(100);
+        emails
+    }
+
+    /// Whom the newer manual script wants to be called, with these of its
+    /// people, and how, in the terms of Flashduty's Open API.
+    pub fn assigned_to(&self, emails: &[&str]) -> Option<Value> {
+        let rules = self.list("rule_id");
+        let channels = self.list("personal_channels");
         if rules.is_empty() && emails.is_empty() {
             return None;
         }
@@ -153,7 +159,7 @@ mod tests {
             "notify_members":[{"email":"ana@example.com"},{"email":"bo@example.com"}]"#,
         );
         assert_eq!(
-            newer.assigned_to(),
+            newer.assigned_to(&newer.emails()),
             Some(json!({
                 "escalate_rule_id": "6a1d2f45c0ffee0123456789",
                 "emails": ["ana@example.com", "bo@example.com"],
@@ -161,7 +167,7 @@ mod tests {
             }))
         );
         let nobody = body(r#","rule_id":"null","notify_members":[],"personal_channels":"sms""#);
-        assert_eq!(nobody.assigned_to(), None);
+        assert_eq!(nobody.assigned_to(&nobody.emails()), None);
     }
 
     #[test]

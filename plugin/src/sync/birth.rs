@@ -56,6 +56,7 @@ use alloc::string::String;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::ops::Range;
+use serde_json::Value;
 
 /// ServiceNow cancels a transaction after 60 s; add queueing and a margin.
 const SERVICENOW_SETTLES_MS: u64 = 150_000;
@@ -554,10 +555,7 @@ impl Case<'_> {
         let description = plan::sign(&description, signature.as_deref());
         let title = text::cut(title, *flashduty::TITLE.end());
         let channel = self.channel();
-        let people = self
-            .servicenow_bodies()
-            .filter_map(Body::assigned_to)
-            .last();
+        let people = self.wanted().await?;
         let mut given = object! {
             "title": title.as_str(),
             "description": description.as_str(),
@@ -605,6 +603,26 @@ impl Case<'_> {
         }
     }
 
+    /// Whom a webhook wants to be called: of the people the members, since
+    /// Flashduty ignores all others and may then call nobody.
+    async fn wanted(&self) -> Result<Option<Value>, Stop> {
+        let bodies = self.servicenow_bodies();
+        let wants = |body: &&Body| body.assigned_to(&body.emails()).is_some();
+        let Some(body) = bodies.filter(wants).last() else {
+            return Ok(None);
+        };
+        let mut members = Vec::new();
+        for email in body.emails() {
+            match self.flashduty.is_member(email).await {
+                Ok(true) => members.push(email),
+                Err(trouble) if !trouble.is_final() => return Err(trouble.into()),
+                // Whom Flashduty does not tell of cannot be assigned either.
+                _ => self.log(Level::Warn, "not assigned: no member", &[("email", email)]),
+            }
+        }
+        Ok(body.assigned_to(&members))
+    }
+
     /// The channel for incidents from ServiceNow; the configuration makes sure
     /// that there is one.
     fn channel(&self) -> i64 {
@@ -637,17 +655,17 @@ impl Case<'_> {
                 match self.servicenow.record(sys_id).await {
                     Ok(record) => {
                         introduced = !record.raw("correlation_id").is_empty();
-                        let is_ours = match record.correlated() {
-                            Some((owner, named)) => (named == *id).then_some(owner == integration),
-                            None if introduced => None,
+                        match record.correlated() {
+                            Some((_, named)) if named != *id => false,
+                            Some((owner, _)) if owner != integration => {
+                                return Ok(Some(already_by(&format!("integration {owner}"))));
+                            }
+                            Some(_) => true,
+                            None if introduced => false,
                             // Whoever made the incident came no further.
-                            None => Some(self.integration.direction.from_servicenow()),
-                        };
-                        if is_ours == Some(false) {
-                            let why = "it is in ServiceNow already, by another integration";
-                            return Ok(Some(Birth::NotWanted(why.into())));
+                            None if self.integration.direction.from_servicenow() => true,
+                            None => return Ok(Some(already_by("another integration"))),
                         }
-                        is_ours.is_some()
                     }
                     Err(trouble) if trouble.missing().is_some() => false,
                     Err(trouble) => return Err(trouble.into()),
@@ -850,6 +868,11 @@ fn signed_with(incident: &Incident) -> Option<SysId> {
     let (_, rest) = text::rsplit_once(incident.text("description"), "[snow:")?;
     let (id, _) = rest.split_once(']')?;
     SysId::parse(id)
+}
+
+/// Why an incident is not created that another has brought across.
+fn already_by(owner: &str) -> Birth {
+    Birth::NotWanted(format!("it is in ServiceNow already, by {owner}"))
 }
 
 #[cfg(test)]
