@@ -58,10 +58,6 @@ pub(crate) use record::Record;
 use record::after_delay;
 use record::clamped;
 use serde::Serialize;
-use std::hash::BuildHasher;
-use std::hash::BuildHasherDefault;
-use std::hash::DefaultHasher;
-use std::hash::Hash;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
@@ -368,7 +364,7 @@ impl Queue {
                     // It changed in between. Another look will tell; and whoever was
                     // faster is about to take what comes next.
                     Ok(None) => {
-                        skip = number((&self.holder, &claim.key), APART);
+                        skip = number(&[&*self.holder, &*claim.key].concat(), APART);
                         claim.close(Some(Item::due_at(now.ms, now.ms)));
                         continue;
                     }
@@ -696,10 +692,14 @@ fn readable(found: &KeyedEntry) -> Result<(String, Record), crate::RecoverError>
     }
 }
 
-/// A number below `end` that is always the same for the same thing.
-fn number(of: impl Hash, end: usize) -> usize {
-    let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(of);
-    (hash % end as u64) as usize
+/// A number below `end` that is always the same for the same text: by FNV-1a,
+/// since nothing depends on nobody finding texts of one number.
+fn number(text: &str, end: usize) -> usize {
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    // Its lower half tells less of how the text begins.
+    (hash >> 32) as usize % end
 }
 
 fn contended(key: &str) -> StoreError {
