@@ -126,8 +126,8 @@ pub(crate) fn failure(error: &ErrorCode) -> SendFailure {
     SendFailure::Unreachable(format!("no connection: {why}"))
 }
 
-/// What a runtime says about an answer that did not come.
-fn word(error: &ErrorCode) -> &str {
+/// What a runtime says about a message that did not come.
+pub(crate) fn word(error: &ErrorCode) -> &str {
     match error {
         ErrorCode::ConnectionTerminated => "the connection was closed",
         ErrorCode::ConnectionReadTimeout

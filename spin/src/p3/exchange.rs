@@ -4,6 +4,7 @@ use crate::client::address;
 use crate::client::cut;
 use crate::client::failure;
 use crate::client::limits;
+use crate::client::word;
 use crate::message;
 use crate::p3::Outgoing;
 use crate::p3::body;
@@ -54,7 +55,7 @@ async fn receive(outgoing: Outgoing, most: usize) -> Result<Response, SendFailur
     let take = |went| types::Response::consume_body(answer, went);
     let body = body::read(take, most)
         .await
-        .map_err(|error| cut(&error.to_string()))?;
+        .map_err(|error| cut(word(&error)))?;
     Ok(Response {
         status,
         headers: message::pairs(headers),

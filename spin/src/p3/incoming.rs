@@ -1,6 +1,7 @@
 //! Requests that come in, and their answers: the one thing that the component
 //! exports.
 
+use crate::client::word;
 use crate::handler::serve;
 use crate::log;
 use crate::message;
@@ -76,7 +77,7 @@ pub(crate) async fn read(request: Request, most: usize) -> Result<Vec<u8>, Strin
     let take = |went| Request::consume_body(request, went);
     body::read(take, most)
         .await
-        .map_err(|error| error.to_string())
+        .map_err(|error| word(&error).to_owned())
 }
 
 /// Answers a request. The component goes on afterwards.
