@@ -11,6 +11,7 @@ mod sqlite;
 
 use crate::store::postgres::Postgres;
 pub(crate) use crate::store::postgres::checked as postgres_url;
+use crate::store::sql::Database;
 use crate::store::sql::SqlStore;
 use crate::store::sqlite::Sqlite;
 use integration_gateway::Refused;
@@ -35,24 +36,22 @@ pub(crate) enum Location {
 /// The store that a configuration names. It is opened when it is first used.
 /// Clones share their connection.
 #[derive(Clone)]
-pub(crate) enum SpinStore {
-    Sqlite(Rc<SqlStore<Sqlite>>),
-    Postgres(Rc<SqlStore<Postgres>>),
-}
+pub(crate) struct SpinStore(Rc<SqlStore>);
 
 impl SpinStore {
     pub(crate) fn new(location: Location) -> Self {
-        match location {
-            Location::Sqlite => Self::Sqlite(Rc::new(SqlStore(Sqlite::default()))),
-            Location::Postgres(url) => Self::Postgres(Rc::new(SqlStore(Postgres::new(url)))),
-        }
+        let database = match location {
+            Location::Sqlite => Database::Sqlite(Sqlite::default()),
+            Location::Postgres(url) => Database::Postgres(Postgres::new(url)),
+        };
+        Self(Rc::new(SqlStore(database)))
     }
 
     /// Told whenever the request that it is for waits for something. Connections
     /// to a server are few, and other instances wait for them.
     pub(crate) fn rest(&self) {
-        if let Self::Postgres(store) = self {
-            store.0.rest();
+        if let Database::Postgres(database) = &self.0.0 {
+            database.rest();
         }
     }
 }
@@ -64,23 +63,14 @@ impl Store for SpinStore {
     }
 
     async fn get(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError> {
-        match self {
-            Self::Sqlite(store) => store.get(keys).await,
-            Self::Postgres(store) => store.get(keys).await,
-        }
+        self.0.get(keys).await
     }
 
     async fn scan(&self, scan: &Scan) -> Result<Page, StoreError> {
-        match self {
-            Self::Sqlite(store) => store.scan(scan).await,
-            Self::Postgres(store) => store.scan(scan).await,
-        }
+        self.0.scan(scan).await
     }
 
     async fn write(&self, write: Write) -> Result<Result<u64, Refused>, StoreError> {
-        match self {
-            Self::Sqlite(store) => store.write(write).await,
-            Self::Postgres(store) => store.write(write).await,
-        }
+        self.0.write(write).await
     }
 }

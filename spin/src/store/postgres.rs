@@ -8,7 +8,6 @@
 //! soon as it waits for something else. Whether the server keeps what it confirms
 //! is looked at with the first one, and again when that look is old.
 
-use crate::store::sql::Database;
 use crate::store::sql::Value;
 use crate::wasi;
 use crate::wasi::postgres;
@@ -19,11 +18,9 @@ use crate::wasi::postgres::ParameterValue;
 use integration_gateway::Secret;
 use integration_gateway::StoreError;
 use integration_gateway::sql::CREATE_IN_POSTGRES;
-use integration_gateway::sql::CREATE_KEY_IN_POSTGRES;
 use integration_gateway::sql::NOTE_HISTORY;
 use integration_gateway::sql::READ_HISTORY;
 use integration_gateway::sql::READ_SCHEMA;
-use integration_gateway::sql::REPLACE_KEY_IN_POSTGRES;
 use integration_gateway::sql::SCHEMA;
 use integration_gateway::sql::SET_BACK;
 use std::cell::Cell;
@@ -128,11 +125,8 @@ impl Postgres {
     }
 }
 
-impl Database for Postgres {
-    const CREATE_KEY: &str = CREATE_KEY_IN_POSTGRES;
-    const REPLACE_KEY: &str = REPLACE_KEY_IN_POSTGRES;
-
-    async fn query(
+impl Postgres {
+    pub(crate) async fn query(
         &self,
         statement: &str,
         parameters: Vec<Value>,

@@ -1,5 +1,8 @@
 //! A store in a table, for any database that runs one statement atomically.
 
+use crate::store::postgres::Postgres;
+use crate::store::sqlite;
+use crate::store::sqlite::Sqlite;
 use integration_gateway::Refused;
 use integration_gateway::StoreError;
 use integration_gateway::contract::Entry;
@@ -8,24 +11,47 @@ use integration_gateway::contract::Page;
 use integration_gateway::contract::Scan;
 use integration_gateway::contract::Write;
 use integration_gateway::sql;
+use integration_gateway::sql::CREATE_KEY_IN_POSTGRES;
 use integration_gateway::sql::PageStatement;
+use integration_gateway::sql::REPLACE_KEY_IN_POSTGRES;
 
 /// A database with a table `servicenow_sync_keys (key, value, revision)`, whose
 /// keys compare by their bytes, and where no two writes make the same revision.
-pub(crate) trait Database {
+pub(crate) enum Database {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
+}
+
+impl Database {
     /// Creates the key `$1` with the value `$2` unless there is one; returns its
     /// revision.
-    const CREATE_KEY: &str;
+    fn create_key(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => sqlite::CREATE_KEY,
+            Self::Postgres(_) => CREATE_KEY_IN_POSTGRES,
+        }
+    }
+
     /// Replaces the value of the key `$1` by `$2` if it stands at the revision
     /// `$3`; returns the new one.
-    const REPLACE_KEY: &str;
+    fn replace_key(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => sqlite::REPLACE_KEY,
+            Self::Postgres(_) => REPLACE_KEY_IN_POSTGRES,
+        }
+    }
 
     /// Runs one statement, whose parameters are written `$1`, `$2`.
     async fn query(
         &self,
         statement: &str,
         parameters: Vec<Value>,
-    ) -> Result<Vec<Vec<Value>>, StoreError>;
+    ) -> Result<Vec<Vec<Value>>, StoreError> {
+        match self {
+            Self::Sqlite(database) => database.query(statement, parameters).await,
+            Self::Postgres(database) => database.query(statement, parameters).await,
+        }
+    }
 }
 
 /// What goes into a statement and comes out of it.
@@ -43,9 +69,9 @@ const DELETE_KEY: &str =
 const FIND_KEY: &str = "SELECT revision FROM servicenow_sync_keys WHERE key = $1";
 
 /// A store in such a database.
-pub(crate) struct SqlStore<D>(pub(crate) D);
+pub(crate) struct SqlStore(pub(crate) Database);
 
-impl<D: Database> SqlStore<D> {
+impl SqlStore {
     pub(crate) async fn get(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError> {
         if keys.is_empty() {
             return Ok(Vec::new());
@@ -96,8 +122,8 @@ impl<D: Database> SqlStore<D> {
             None => (None, true),
         };
         let (statement, parameters) = match (value, expected) {
-            (Some(value), None) => (D::CREATE_KEY, vec![key, value]),
-            (Some(value), Some(expected)) => (D::REPLACE_KEY, vec![key, value, expected]),
+            (Some(value), None) => (self.0.create_key(), vec![key, value]),
+            (Some(value), Some(expected)) => (self.0.replace_key(), vec![key, value, expected]),
             (None, Some(expected)) => (DELETE_KEY, vec![key, expected]),
             (None, None) => (FIND_KEY, vec![key]),
         };

@@ -4,7 +4,6 @@
 //! that says AUTOINCREMENT. So a key is replaced by a new row, and a key that is
 //! deleted and created again never returns to a revision that it once had.
 
-use crate::store::sql::Database;
 use crate::store::sql::Value;
 use crate::wasi::sqlite;
 use crate::wasi::sqlite::Connection;
@@ -29,6 +28,12 @@ const CREATE: [&str; 3] = [
     "CREATE TABLE IF NOT EXISTS servicenow_sync_meta (name text PRIMARY KEY, value integer NOT NULL)",
     "INSERT INTO servicenow_sync_meta VALUES ('schema', 1) ON CONFLICT DO NOTHING",
 ];
+
+pub(crate) const CREATE_KEY: &str = "INSERT INTO servicenow_sync_keys (key, value) VALUES ($1, $2) \
+    ON CONFLICT (key) DO NOTHING RETURNING revision";
+pub(crate) const REPLACE_KEY: &str = "INSERT OR REPLACE INTO servicenow_sync_keys (key, value) \
+    SELECT key, $2 FROM servicenow_sync_keys WHERE key = $1 AND revision = $3 \
+    RETURNING revision";
 
 /// Every request writes, on a connection of its own. Readers do not hold up
 /// whoever writes, and writers wait for each other for longer than the five
@@ -56,14 +61,8 @@ impl Sqlite {
     }
 }
 
-impl Database for Sqlite {
-    const CREATE_KEY: &str = "INSERT INTO servicenow_sync_keys (key, value) VALUES ($1, $2) \
-        ON CONFLICT (key) DO NOTHING RETURNING revision";
-    const REPLACE_KEY: &str = "INSERT OR REPLACE INTO servicenow_sync_keys (key, value) \
-        SELECT key, $2 FROM servicenow_sync_keys WHERE key = $1 AND revision = $3 \
-        RETURNING revision";
-
-    async fn query(
+impl Sqlite {
+    pub(crate) async fn query(
         &self,
         statement: &str,
         parameters: Vec<Value>,
