@@ -27,6 +27,7 @@ use integration_gateway::contract::Response;
 use serde_json::json;
 use std::cell::Cell;
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::pin::pin;
 
 /// Where somebody calls now and then to have done what is due.
@@ -106,14 +107,14 @@ async fn handle(
     if incoming.path == TICK {
         tick(gateway, environment, incoming, caller).await;
     } else if is_operators {
-        let answer = async {
+        let answer = pin!(async {
             let response = operate(gateway, incoming).await;
             wasi::answer(caller, response);
-        };
+        });
         beside(gateway, environment, answer).await;
     } else {
         let answer = gateway.receive(incoming, |response| wasi::answer(caller, response));
-        beside(gateway, environment, answer).await;
+        beside(gateway, environment, pin!(answer)).await;
     }
 }
 
@@ -137,7 +138,7 @@ async fn operate(gateway: &SpinGateway, incoming: Incoming) -> Response {
 async fn beside(
     gateway: &SpinGateway,
     environment: &SpinEnvironment,
-    request: impl Future<Output = ()>,
+    request: Pin<&mut dyn Future<Output = ()>>,
 ) {
     let is_over = Cell::new(false);
     let request = pin!(async {
@@ -152,7 +153,7 @@ async fn beside(
     let work = async {
         if attend(gateway).await.is_ok() {
             let bound = Bound::after_a_request(environment);
-            work::run(gateway, environment, bound, || is_over.get()).await;
+            work::run(gateway, environment, bound, &|| is_over.get()).await;
         }
     };
     match request {
@@ -197,7 +198,7 @@ async fn tick(
             return wasi::answer(caller, refusal(&why));
         }
     };
-    let work = pin!(work::run(gateway, environment, bound, || true));
+    let work = pin!(work::run(gateway, environment, bound, &|| true));
     match select(work, limit).await {
         Either::Left((ran, _)) => wasi::answer(caller, ticked(gateway, Some(ran))),
         Either::Right(((), work)) => {

@@ -70,7 +70,7 @@ pub(crate) async fn run(
     gateway: &SpinGateway,
     environment: &SpinEnvironment,
     bound: Bound,
-    is_over: impl Fn() -> bool,
+    is_over: &dyn Fn() -> bool,
 ) -> u32 {
     let mut sessions = FuturesUnordered::new();
     let (mut ran, mut look_ms) = (0, 0);
