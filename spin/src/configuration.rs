@@ -121,7 +121,8 @@ impl Draft {
             .filter(|(key, _)| !SECTIONS.contains(&key.as_str()));
         let mut document = Map::new();
         document.extend(plugins);
-        let document = Value::Object(document).to_string();
+        // No value can fail to serialise.
+        let document = serde_json::to_string(&document).unwrap_or_default();
         let requirements = match (sources.configure)(&document) {
             Ok(requirements) if problems.is_empty() => requirements,
             // Whoever refers to a section that could not be read would be
@@ -170,7 +171,7 @@ impl Draft {
 /// Collects the secrets that a value names, wherever they stand in it.
 fn collect(value: &Value, pointer: &str, found: &mut Vec<(String, SecretRef)>) {
     match value {
-        Value::Object(table) => match SecretRef::deserialize(value) {
+        Value::Object(table) => match from_document(value) {
             Ok(reference) => found.push((pointer.to_owned(), reference)),
             Err(_) => {
                 for (key, value) in table {

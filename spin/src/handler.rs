@@ -276,7 +276,8 @@ fn answer(status: u16, body: &serde_json::Value) -> Response {
     Response {
         status,
         headers: vec![json],
-        body: body.to_string().into_bytes(),
+        // No value can fail to serialise.
+        body: serde_json::to_vec(body).unwrap_or_default(),
     }
 }
 

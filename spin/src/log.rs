@@ -98,7 +98,7 @@ impl Subscriber for Log {
             open.map(|(_, fields)| fields.clone())
         });
         let line = line(wasi::now(), event.metadata(), fields.0, span);
-        wasi::write(line.as_bytes());
+        wasi::write(&line);
     }
 
     fn enter(&self, span: &span::Id) {
@@ -127,7 +127,7 @@ fn line(
     metadata: &Metadata<'_>,
     fields: Map<String, Value>,
     span: Option<Map<String, Value>>,
-) -> String {
+) -> Vec<u8> {
     let mut record = Map::new();
     let mut put = |name: &str, value: Value| record.insert(name.to_owned(), value);
     put("timestamp", timestamp(seconds, nanoseconds).into());
@@ -137,8 +137,9 @@ fn line(
         put("span", span.into());
     }
     record.extend(fields);
-    let mut line = Value::Object(record).to_string();
-    line.push('\n');
+    // No value can fail to serialise.
+    let mut line = serde_json::to_vec(&record).unwrap_or_default();
+    line.push(b'\n');
     line
 }
 
@@ -200,9 +201,18 @@ impl Visit for Fields {
         self.put(field, value.into());
     }
 
-    // Else it would go to `record_debug`, and bring the code for that along.
+    // Else these would go to `record_debug`, and bring the code for that along.
+    // Nobody here logs a number that needs as many bits as the last two have.
     fn record_f64(&mut self, field: &Field, value: f64) {
         self.put(field, value.into());
+    }
+
+    fn record_i128(&mut self, field: &Field, value: i128) {
+        self.put(field, i64::try_from(value).ok().into());
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        self.put(field, u64::try_from(value).ok().into());
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
