@@ -157,10 +157,12 @@ fn keyed_entry(row: Vec<Value>) -> Result<KeyedEntry, StoreError> {
 }
 
 fn revision(value: Option<&Value>) -> Result<u64, StoreError> {
-    match value {
-        Some(Value::Integer(number)) if *number > 0 => Ok(number.unsigned_abs()),
-        found => Err(StoreError(format!(
-            "expected a revision in servicenow_sync_keys, found {found:?}"
-        ))),
-    }
+    let found = match value {
+        Some(Value::Integer(number @ 1..)) => return Ok(number.unsigned_abs()),
+        Some(Value::Integer(number)) => &number.to_string(),
+        _ => "something else",
+    };
+    Err(StoreError(format!(
+        "expected a revision in servicenow_sync_keys, found {found}"
+    )))
 }

@@ -29,6 +29,7 @@ const CREATE: [&str; 3] = [
     "INSERT INTO servicenow_sync_meta VALUES ('schema', 1) ON CONFLICT DO NOTHING",
 ];
 
+/// For [`Database`](crate::store::sql::Database), which says what these do.
 pub(crate) const CREATE_KEY: &str = "INSERT INTO servicenow_sync_keys (key, value) VALUES ($1, $2) \
     ON CONFLICT (key) DO NOTHING RETURNING revision";
 pub(crate) const REPLACE_KEY: &str = "INSERT OR REPLACE INTO servicenow_sync_keys (key, value) \
