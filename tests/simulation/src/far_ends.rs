@@ -1,6 +1,7 @@
 //! Both systems, as state machines in virtual time.
 
 use crate::profile::Profile;
+use crate::setup::Setup;
 use crate::stage::Stage;
 use simulators::Delivery;
 use simulators::Push;
@@ -8,6 +9,7 @@ use simulators::Request;
 use simulators::Response;
 use simulators::Simulator as _;
 use simulators::flashduty;
+use simulators::flashduty::CustomAction;
 use simulators::flashduty::Flashduty;
 use simulators::servicenow;
 use simulators::servicenow::BusinessRule;
@@ -20,6 +22,9 @@ use std::rc::Rc;
 pub const FLASHDUTY_URL: &str = "https://flashduty.example.com";
 /// Where ServiceNow is.
 pub const SERVICENOW_URL: &str = "https://servicenow.example.com";
+
+/// Where both systems find the gateways.
+pub(crate) const GATEWAY_URL: &str = "https://gateway.example.com";
 
 /// One of the two systems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +44,8 @@ pub struct FarEnds {
     pub flashduty: RefCell<Flashduty>,
     /// The ServiceNow instance.
     pub servicenow: RefCell<ServiceNow>,
+    /// The custom action of each integration that sends an incident to ServiceNow.
+    pub buttons: Vec<i64>,
     on_push: RefCell<Option<OnPush>>,
     /// How far their clocks are ahead of what is right, in milliseconds.
     ahead_ms: [i64; 2],
@@ -48,16 +55,25 @@ pub struct FarEnds {
 
 impl FarEnds {
     /// Both systems, new, with the webhooks set up.
-    pub fn new(stage: Rc<Stage>, seed: u64, profile: &Profile) -> Rc<Self> {
+    pub fn new(stage: Rc<Stage>, seed: u64, profile: &Profile, setup: &Setup) -> Rc<Self> {
         let mut flashduty = Flashduty::new(flashduty::Options {
             seed,
             base_url: FLASHDUTY_URL.to_owned(),
             ..flashduty::Options::default()
         });
-        let webhook = flashduty::Webhook::new("https://gateway.example.com/flashduty/sim")
-            .header("authorization", "Bearer flashduty-token");
-        flashduty.add_webhook(webhook);
-        let mut rule = BusinessRule::to("https://gateway.example.com/servicenow/sim");
+        let token = ("authorization", "Bearer flashduty-token");
+        let mut buttons = Vec::new();
+        for id in setup.integrations() {
+            let webhook = flashduty::Webhook::new(&format!("{GATEWAY_URL}/flashduty/{id}"));
+            flashduty.add_webhook(webhook.header(token.0, token.1));
+            if setup.manual {
+                let url = format!("{GATEWAY_URL}/trigger/{id}");
+                let button = CustomAction::new("To ServiceNow", &url);
+                buttons.push(flashduty.add_custom_action(button.header(token.0, token.1)));
+            }
+        }
+        // Which integrations it tells is for the world to say.
+        let mut rule = BusinessRule::to(GATEWAY_URL);
         let bearer = "Bearer servicenow-token".to_owned();
         rule.headers = vec![("authorization".to_owned(), bearer)];
         let mut servicenow = ServiceNow::new(servicenow::Options {
@@ -74,6 +90,7 @@ impl FarEnds {
             flashduty: RefCell::new(flashduty),
             servicenow: RefCell::new(servicenow),
             ahead_ms: [profile.flashduty_ahead_ms, profile.servicenow_ahead_ms],
+            buttons,
             on_push: RefCell::default(),
             looks: [Cell::new(u64::MAX), Cell::new(u64::MAX)],
         })

@@ -9,6 +9,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`chance`], [`decisions`] | what follows from the seed |
+//! | [`setup`] | how the plugin is configured |
 //! | [`stage`] | virtual time, tasks, processes that crash and pause |
 //! | [`clock`], [`store`], [`network`], [`post`] | what a gateway stands on, and what can happen to it |
 //! | [`machine`], [`plugin`] | a gateway, and the plugin in it |
@@ -32,6 +33,7 @@ pub mod post;
 pub mod profile;
 pub mod report;
 pub mod scenario;
+pub mod setup;
 pub mod shrink;
 pub mod stage;
 pub mod store;

@@ -8,8 +8,8 @@ use crate::far_ends::SERVICENOW_URL;
 use crate::network::Network;
 use crate::network::Wire;
 use crate::operator::TOKEN;
-use crate::people::INTEGRATION;
 use crate::plugin::Watched;
+use crate::setup::Setup;
 use crate::stage::Stage;
 use crate::store::Connection;
 use crate::store::SharedStore;
@@ -25,7 +25,6 @@ use serde_json::Value;
 use serde_json::json;
 use servicenow_sync_native::requirements;
 use servicenow_sync_plugin::configuration::Configuration;
-use simulators::flashduty::PAYMENTS;
 use std::cell::Cell;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -52,6 +51,8 @@ pub struct Site<R> {
     pub app_key: String,
     /// Whether tokens are fetched for ServiceNow.
     pub oauth: bool,
+    /// How the plugin is configured.
+    pub setup: Setup,
 }
 
 /// A machine.
@@ -103,6 +104,7 @@ impl<R: Runtime + Clone + 'static> Machine<R> {
             seed,
             app_key,
             oauth,
+            setup,
         } = &*self.site;
         let process = self.process;
         let start = self.starts.get();
@@ -113,10 +115,10 @@ impl<R: Runtime + Clone + 'static> Machine<R> {
             &[u64::from_be_bytes(*b"gateways"), process as u64, start],
         );
         let clock = Clock::new(Rc::clone(stage), Rc::clone(&self.wall), dice);
-        let configuration = configuration();
+        let configuration = setup.configuration();
         let signer = clock.clone();
         let gateway = Rc::new(Gateway::new(
-            policy(&configuration, app_key, *oauth),
+            policy(setup, &configuration, app_key, *oauth),
             configuration,
             Watched::new(runtime.clone(), Rc::clone(stage), process),
             store.connect(process),
@@ -148,23 +150,7 @@ async fn work<R: Runtime>(gateway: Rc<SimulatedGateway<R>>, clock: Clock) {
     }
 }
 
-/// The plugin's configuration.
-fn configuration() -> String {
-    json!({ "integration": [{
-        "id": INTEGRATION,
-        "direction": "two-way",
-        "snooze-minutes": 15,
-        "flashduty": {
-            "url": FLASHDUTY_URL,
-            "credential": "flashduty",
-            "channels": [PAYMENTS],
-        },
-        "servicenow": { "url": SERVICENOW_URL, "credential": "servicenow" },
-    }] })
-    .to_string()
-}
-
-fn policy(configuration: &str, app_key: &str, oauth: bool) -> Policy {
+fn policy(setup: &Setup, configuration: &str, app_key: &str, oauth: bool) -> Policy {
     let secret = |name: &str| json!({ "env": name });
     let servicenow: Value = match oauth {
         true => json!({
@@ -183,11 +169,20 @@ fn policy(configuration: &str, app_key: &str, oauth: bool) -> Policy {
             "password": secret("flashduty-password"),
         }),
     };
+    let webhook = |id: &str, side: &str, token: &str| {
+        let path = format!("/{side}/{id}");
+        json!({ "path": path, "bearer": [secret(token)] })
+    };
+    let mut webhooks = Vec::new();
+    for id in setup.integrations() {
+        webhooks.push(webhook(id, "flashduty", "flashduty-token"));
+        webhooks.push(webhook(id, "servicenow", "servicenow-token"));
+        if setup.manual {
+            webhooks.push(webhook(id, "trigger", "flashduty-token"));
+        }
+    }
     let settings = json!({
-        "webhook": [
-            { "path": format!("/flashduty/{INTEGRATION}"), "bearer": [secret("flashduty-token")] },
-            { "path": format!("/servicenow/{INTEGRATION}"), "bearer": [secret("servicenow-token")] },
-        ],
+        "webhook": webhooks,
         "admin": { "token": [secret(TOKEN)] },
         "credential": {
             "flashduty": {

@@ -4,7 +4,6 @@
 use crate::far_ends::Side;
 use crate::people::Bond;
 use crate::people::Deed;
-use crate::people::INTEGRATION;
 use crate::people::What;
 use crate::trouble::RULE;
 use crate::world::World;
@@ -26,14 +25,18 @@ impl<R: Runtime + Clone + 'static> World<R> {
 
     /// Whether the store knows the two incidents that came of a line as a pair.
     pub(crate) fn is_paired(&self, line: usize) -> bool {
-        let Some((incident, record)) = self.both(line) else {
-            return false;
-        };
-        [format!("f-{incident}"), format!("s-{record}")]
-            .iter()
-            .filter_map(|name| self.store.peek(&format!("p.pair.{INTEGRATION}.{name}")))
-            .filter_map(|pair| serde_json::from_slice(&pair).ok())
-            .any(|pair: Value| pair["flashduty"] == incident && pair["servicenow"] == record)
+        self.both(line)
+            .is_some_and(|(incident, record)| !self.pairs_of(&incident, &record).is_empty())
+    }
+
+    /// The pairs of two incidents that the store knows, by key.
+    pub(crate) fn pairs_of(&self, incident: &str, record: &str) -> Vec<String> {
+        let mut pairs = self.store.all("p.pair.");
+        pairs.retain(|(_, pair)| {
+            let pair: Value = serde_json::from_slice(pair).unwrap_or_default();
+            pair["flashduty"] == incident && pair["servicenow"] == record
+        });
+        pairs.into_iter().map(|(key, _)| key).collect()
     }
 
     /// Takes a pair apart, or joins it again. True if somebody was asked. What
@@ -67,7 +70,7 @@ impl<R: Runtime + Clone + 'static> World<R> {
         };
         let request = Incoming {
             method: "POST".to_owned(),
-            path: format!("/plugin/{INTEGRATION}/{what}"),
+            path: format!("/plugin/{}/{what}", self.people.integration(line)),
             query: String::new(),
             headers: vec![("authorization".to_owned(), format!("Bearer {TOKEN}"))],
             body: body.to_string().into_bytes(),

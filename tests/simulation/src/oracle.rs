@@ -4,15 +4,20 @@
 use crate::far_ends::Side;
 use crate::people::Bond;
 use crate::people::Said;
+use crate::people::Sent;
+use crate::people::correlated;
+use crate::setup::Setup;
 use crate::stage::Violation;
 use crate::world::World;
 use integration_gateway::Runtime;
+use serde_json::Value;
 use simulators::flashduty;
 use simulators::flashduty::INTEGRATION_MEMBER;
 use simulators::flashduty::Incident;
 use simulators::flashduty::Progress;
 use simulators::servicenow::Record;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// To open an incident on the other side: it, a link on each, and the state.
 const WRITES_TO_OPEN: u64 = 4;
@@ -75,6 +80,7 @@ impl<R: Runtime + Clone + 'static> World<R> {
     pub(crate) fn findings(&self) -> Vec<Violation> {
         let mut found = Findings::default();
         self.look_at_everything(&mut found);
+        self.check_records(&mut found);
         found.0
     }
 
@@ -127,7 +133,13 @@ impl<R: Runtime + Clone + 'static> World<R> {
                     .filter(|(_, s)| is_known && *s == side)
                     .count()
         };
-        if incidents > left_in(Side::Flashduty) || records > left_in(Side::ServiceNow) {
+        let replaced = servicenow.incidents().filter_map(correlated);
+        let replaced = match self.setup.replaces {
+            true => replaced.filter(|(_, generation)| *generation > 0).count(),
+            false => 0,
+        };
+        let (records, most) = (records - replaced, left_in(Side::ServiceNow));
+        if incidents > left_in(Side::Flashduty) || records > most {
             found.violation(
                 "one counterpart",
                 format!(
@@ -135,6 +147,36 @@ impl<R: Runtime + Clone + 'static> World<R> {
                      {incidents} in Flashduty and {records} in ServiceNow"
                 ),
             );
+        }
+    }
+
+    /// No two records are the same one, and no two integrations have one incident.
+    fn check_records(&self, found: &mut Findings) {
+        let servicenow = self.far_ends.servicenow.borrow();
+        let mut named = BTreeSet::new();
+        for record in servicenow.incidents() {
+            let Some(name) = correlated(record) else {
+                continue;
+            };
+            if !named.insert(name) {
+                let violation = format!("there are two records of {name:?}");
+                found.violation("one counterpart", violation);
+            }
+        }
+        if self.setup.split.is_none() {
+            return;
+        }
+        let mut owners: BTreeMap<(String, String), String> = BTreeMap::new();
+        for (key, pair) in self.store.all("p.pair.") {
+            let pair: Value = serde_json::from_slice(&pair).unwrap_or_default();
+            if let (Some(incident), Some(record)) =
+                (pair["flashduty"].as_str(), pair["servicenow"].as_str())
+                && let Some(other) =
+                    owners.insert((incident.to_owned(), record.to_owned()), key.clone())
+            {
+                let violation = format!("{key} is {other}");
+                found.violation("one integration", violation);
+            }
         }
     }
 
@@ -162,20 +204,29 @@ impl<R: Runtime + Clone + 'static> World<R> {
         others: Vec<String>,
         found: &mut Findings,
     ) -> Option<(String, String)> {
-        let other = match self.counterpart(born_in, &id, others) {
+        if !others.is_empty() && !self.may_be_sent(line, born_in, &id) {
+            let violation = format!("#{line} {id} has {}", others.join(", "));
+            found.violation("only what takes part", violation);
+        }
+        let other = match self.counterpart(line, born_in, &id, others) {
             Ok(other) => other?,
             Err(why) => {
                 found.violation("one counterpart", format!("#{line} {why}"));
                 return None;
             }
         };
-        let pair = match born_in {
+        let mut pair = match born_in {
             Side::Flashduty => (id, other),
             Side::ServiceNow => (other, id),
         };
+        if self.setup.replaces
+            && let Some(newest) = self.check_replaced(line, &pair.0, found)
+        {
+            pair.1 = newest;
+        }
         if self.check_bond(line, found) {
             self.check_pair(line, &pair.0, &pair.1, found);
-            self.check_merges(line, &pair.1, found);
+            self.check_merges(line, &pair.0, &pair.1, found);
         }
         Some(pair)
     }
@@ -190,7 +241,10 @@ impl<R: Runtime + Clone + 'static> World<R> {
         deleted: &BTreeMap<(usize, Side), usize>,
         found: &mut Findings,
     ) {
-        let others = self.far_ends.counterparts(born_in, id);
+        let mut others = self.far_ends.counterparts(born_in, id);
+        if self.setup.replaces && born_in == Side::Flashduty {
+            others.truncate(1);
+        }
         if others.len() > 1 {
             let others = others.join(", ");
             found.violation("one counterpart", format!("#{line} {id} has {others}"));
@@ -247,14 +301,42 @@ impl<R: Runtime + Clone + 'static> World<R> {
         matches!(bond, Bond::Natural | Bond::Linked)
     }
 
+    /// Of records that took each other's place, all but the last are over. Returns
+    /// the last.
+    fn check_replaced(&self, line: usize, incident: &str, found: &mut Findings) -> Option<String> {
+        let mut records = self.far_ends.records_of(incident);
+        let newest = records.pop();
+        records.retain(|record| !self.is_over(record));
+        if !records.is_empty() {
+            let records = records.join(", ");
+            let violation = format!("#{line} {incident} has {records} beside {newest:?}");
+            found.violation("one live record", violation);
+        }
+        newest
+    }
+
+    /// How often a text stands in a record, and in those whose place it took.
+    fn times_told(&self, incident: &str, sys_id: &str, text: &str) -> usize {
+        let mut records = vec![sys_id.to_owned()];
+        if self.setup.replaces {
+            records.extend(self.far_ends.records_of(incident));
+            records.sort();
+            records.dedup();
+        }
+        let times = records.iter();
+        times
+            .map(|record| self.times_said(Side::ServiceNow, record, text))
+            .sum()
+    }
+
     /// A record is told once of each incident that its own was merged into.
-    fn check_merges(&self, line: usize, sys_id: &str, found: &mut Findings) {
+    fn check_merges(&self, line: usize, incident: &str, sys_id: &str, found: &mut Findings) {
         let Some(titles) = self.people.merged().remove(&line) else {
             return;
         };
         for title in titles {
             let told = format!("Merged into Flashduty incident \"{title}\"");
-            let times = self.times_said(Side::ServiceNow, sys_id, &told);
+            let times = self.times_told(incident, sys_id, &told);
             if times != 1 {
                 let violation = format!("#{line}: {sys_id} was told {times} times: {told}");
                 found.violation("merges are told", violation);
@@ -265,13 +347,18 @@ impl<R: Runtime + Clone + 'static> World<R> {
     /// The one incident on the other side; none if there need not be any.
     fn counterpart(
         &self,
+        line: usize,
         born_in: Side,
         id: &str,
         mut others: Vec<String>,
     ) -> Result<Option<String>, String> {
+        if self.setup.replaces && born_in == Side::Flashduty {
+            others = self.far_ends.records_of(id).pop().into_iter().collect();
+        }
         match others.len() {
             1 => Ok(others.pop()),
-            0 if born_in == Side::ServiceNow && self.was_over_at_once(id) => Ok(None),
+            0 if born_in == Side::ServiceNow && self.is_over(id) => Ok(None),
+            0 if !self.must_be_sent(line, born_in, id) => Ok(None),
             0 => Err(format!("{id}, born in {born_in:?}, has no counterpart")),
             _ => Err(format!(
                 "{id}, born in {born_in:?}, has {}",
@@ -280,8 +367,37 @@ impl<R: Runtime + Clone + 'static> World<R> {
         }
     }
 
-    /// A record that is over before Flashduty hears of it stays alone.
-    fn was_over_at_once(&self, sys_id: &str) -> bool {
+    /// Whether what a line opened may have a counterpart.
+    fn may_be_sent(&self, line: usize, born_in: Side, id: &str) -> bool {
+        let is_sent = self.people.sent(&self.far_ends, line) > Sent::Never;
+        (!self.setup.manual || is_sent)
+            && (born_in == Side::ServiceNow || self.people.was_wanted(id))
+    }
+
+    /// Whether it must have one. What a store has forgotten need not be sent.
+    fn must_be_sent(&self, line: usize, born_in: Side, id: &str) -> bool {
+        let Setup {
+            manual, conditions, ..
+        } = self.setup;
+        let is_wanted = || {
+            let flashduty = self.far_ends.flashduty.borrow();
+            flashduty.incident(id).is_some_and(|i| self.setup.wants(i))
+        };
+        let sent = self.people.sent(&self.far_ends, line);
+        match born_in {
+            Side::Flashduty if !manual => is_wanted(),
+            // Who sends what the condition leaves out is told so, perhaps too late.
+            Side::Flashduty if sent == Sent::Accepted && conditions => false,
+            // Over before Flashduty heard of it, it stays alone, as long as nobody
+            // sends it again.
+            Side::ServiceNow if manual && self.people.has_ended(line) => false,
+            _ => !manual || sent >= Sent::Accepted && self.amnesias.get() == 0,
+        }
+    }
+
+    /// Whether a record is over. If that was so before Flashduty heard of it, it
+    /// stays alone.
+    fn is_over(&self, sys_id: &str) -> bool {
         let servicenow = self.far_ends.servicenow.borrow();
         let record = servicenow.incident(sys_id);
         record.is_some_and(|record| matches!(value(record, "state"), "6" | "7" | "8"))
@@ -341,7 +457,8 @@ impl<R: Runtime + Clone + 'static> World<R> {
             // Final: what is reopened in Flashduty, by a person, an acknowledgement or a
             // merge, goes on alone. The record is told of that, and of nothing else so.
             "7" | "8" if progress != "Closed" => {
-                self.times_said(Side::ServiceNow, sys_id, "Reopened in Flashduty.") > 0
+                !self.setup.replaces
+                    && self.times_said(Side::ServiceNow, sys_id, "Reopened in Flashduty.") > 0
             }
             "7" | "8" => true,
             _ => false,
@@ -353,7 +470,7 @@ impl<R: Runtime + Clone + 'static> World<R> {
 
     fn check_comment(&self, said: &Said, incident: &str, sys_id: &str, found: &mut Findings) {
         let in_flashduty = self.times_said(Side::Flashduty, incident, &said.text);
-        let in_servicenow = self.times_said(Side::ServiceNow, sys_id, &said.text);
+        let in_servicenow = self.times_told(incident, sys_id, &said.text);
         let is_right = match self.people.bond(said.incident) {
             Bond::Natural | Bond::Linked => (in_flashduty, in_servicenow) == (1, 1),
             // What was said while they were no pair stays where it was said.

@@ -7,7 +7,11 @@
 use crate::chance::Chance;
 use crate::far_ends::FarEnds;
 use crate::far_ends::Side;
+use crate::setup::LABEL;
+use crate::setup::Setup;
 use crate::stage::Stage;
+use serde_json::Value;
+use simulators::Delivery;
 use simulators::flashduty;
 use simulators::flashduty::Action;
 use simulators::flashduty::AlertEvent;
@@ -17,12 +21,10 @@ use simulators::flashduty::NewIncident;
 use simulators::flashduty::Reset;
 use simulators::flashduty::Severity;
 use simulators::flashduty::Status;
+use simulators::servicenow::Record;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
-
-/// The integration of all runs.
-pub const INTEGRATION: &str = "sim";
 
 /// Something that somebody does.
 #[derive(Clone, Debug)]
@@ -78,6 +80,8 @@ pub enum What {
     Unlink,
     /// An operator joins again what was taken apart.
     Link,
+    /// Sends it to the other side, with a button.
+    Send,
 }
 
 /// A comment that somebody has written.
@@ -115,6 +119,10 @@ pub struct Habits {
     pub deletes: bool,
     /// Pairs are taken apart, and joined again.
     pub orders: bool,
+    /// Incidents are sent to the other side.
+    pub sends: bool,
+    /// Records are canceled, and their incidents reopened, more often.
+    pub cancels: bool,
 }
 
 /// Whether an operator wants two incidents to be a pair, as far as the gateways
@@ -187,6 +195,7 @@ fn what(chance: &mut Chance, habits: Habits, opened: &[usize]) -> What {
         u32::from(habits.deletes),
         u32::from(habits.orders),
     );
+    let (sends, cancels) = (u32::from(habits.sends), u32::from(habits.cancels));
     let kinds = [
         16,
         10,
@@ -198,13 +207,14 @@ fn what(chance: &mut Chance, habits: Habits, opened: &[usize]) -> What {
         4,
         3,
         8,
-        7,
-        1,
+        7 + 8 * cancels,
+        1 + 7 * cancels,
         2,
         2 * merges,
         deletes,
         5 * orders,
         5 * orders,
+        12 * sends,
     ];
     match chance.weighted(&kinds) {
         0 => What::Title,
@@ -223,27 +233,109 @@ fn what(chance: &mut Chance, habits: Habits, opened: &[usize]) -> What {
         13 => What::Merge(chance.one_of(opened).copied().unwrap_or_default()),
         14 => What::Delete,
         15 => What::Unlink,
-        _ => What::Link,
+        16 => What::Link,
+        _ => What::Send,
     }
 }
 
 /// Who knows which incidents are which, and what was said.
 #[derive(Default)]
 pub struct People {
+    setup: Setup,
     /// The incidents that were opened, by line: where, and as what.
     opened: RefCell<BTreeMap<usize, (Side, String)>>,
+    /// The integration that takes each.
+    integrations: RefCell<BTreeMap<usize, usize>>,
     said: RefCell<Vec<Said>>,
     /// The titles of the incidents that one was merged into.
     merged: RefCell<BTreeMap<usize, BTreeSet<String>>>,
     /// Where what was opened, or came of it, was deleted, and how often.
     deleted: RefCell<BTreeMap<(usize, Side), usize>>,
     bonds: RefCell<BTreeMap<usize, Bond>>,
+    /// Incidents of Flashduty that have met the condition at any time.
+    wanted: RefCell<BTreeSet<String>>,
+    /// What is known of the records that were sent to Flashduty.
+    sent: RefCell<BTreeMap<usize, Sent>>,
+    /// The records that people have ended.
+    ended: RefCell<BTreeSet<usize>>,
+}
+
+/// What came of sending an incident, at best.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sent {
+    /// Nobody has tried.
+    #[default]
+    Never,
+    /// Nobody knows.
+    Perhaps,
+    /// It was accepted.
+    Accepted,
+    /// Its counterpart was named.
+    Synced,
 }
 
 impl People {
+    /// Where the plugin is configured so.
+    pub fn new(setup: Setup) -> Self {
+        Self {
+            setup,
+            ..Self::default()
+        }
+    }
+
     /// The incidents that were opened: where, and as what.
     pub fn opened(&self) -> BTreeMap<usize, (Side, String)> {
         self.opened.borrow().clone()
+    }
+
+    /// The id of the integration that takes what a line opened.
+    pub fn integration(&self, line: usize) -> &'static str {
+        let integrations = self.integrations.borrow();
+        let number = integrations.get(&line).copied().unwrap_or_default();
+        let ids = self.setup.integrations();
+        ids.get(number).copied().unwrap_or_default()
+    }
+
+    /// Whether an incident of Flashduty has met the condition at any time.
+    pub fn was_wanted(&self, incident: &str) -> bool {
+        self.wanted.borrow().contains(incident)
+    }
+
+    /// Takes down which incidents meet the condition.
+    pub fn look_what_is_wanted(&self, far_ends: &FarEnds) {
+        let flashduty = far_ends.flashduty.borrow();
+        let wanted = flashduty.incidents().filter(|i| self.setup.wants(i));
+        let mut all = self.wanted.borrow_mut();
+        all.extend(wanted.map(|incident| incident.incident_id.clone()));
+    }
+
+    /// What is known of sending what a line opened to the other side.
+    pub fn sent(&self, far_ends: &FarEnds, line: usize) -> Sent {
+        let opened = self.opened.borrow();
+        let Some((Side::Flashduty, id)) = opened.get(&line) else {
+            return self.sent.borrow().get(&line).copied().unwrap_or_default();
+        };
+        let flashduty = far_ends.flashduty.borrow();
+        let calls = flashduty.deliveries().iter().filter(|call| {
+            call.incident_id == *id && far_ends.buttons.contains(&call.integration_id)
+        });
+        let sent = calls.map(|call| match &call.delivery {
+            Delivery::Answered(answer) => Sent::of(answer.status, &answer.body),
+            _ => Sent::Perhaps,
+        });
+        sent.max().unwrap_or_default()
+    }
+
+    /// Takes down what is known of sending a record.
+    pub fn set_sent(&self, line: usize, sent: Sent) {
+        let mut all = self.sent.borrow_mut();
+        let known = all.entry(line).or_default();
+        *known = sent.max(*known);
+    }
+
+    /// Whether people have ended the record of a line.
+    pub fn has_ended(&self, line: usize) -> bool {
+        self.ended.borrow().contains(&line)
     }
 
     /// What was said.
@@ -299,17 +391,21 @@ impl People {
     fn open(&self, far_ends: &FarEnds, line: usize, deed: &Deed) -> Option<String> {
         let now_ms = far_ends.now_ms(deed.side);
         let title = format!("incident {line}");
+        let integration = self
+            .setup
+            .integration(line, deed.side, deed.what == What::Alert);
+        let channel = self.setup.channel(integration);
         let id = match (deed.side, deed.what) {
             (Side::Flashduty, What::Alert) => {
                 let status = [Status::Info, Status::Warning, Status::Critical][line % 3];
-                let event = AlertEvent::new(&title, &title, status).label("service", "checkout");
+                let event = AlertEvent::new(&title, &title, status).label(LABEL.0, LABEL.1);
                 let mut flashduty = far_ends.flashduty.borrow_mut();
-                let pushed = flashduty.push_alert(flashduty::PAYMENTS, event, now_ms);
+                let pushed = flashduty.push_alert(channel, event, now_ms);
                 pushed.ok()?.incident_id?
             }
             (Side::Flashduty, _) => {
                 let severity = *Severity::ALL.get(line % 3)?;
-                let mut new = NewIncident::new(&title, severity, flashduty::PAYMENTS);
+                let mut new = NewIncident::new(&title, severity, channel);
                 new.description = format!("description of {line}");
                 let mut flashduty = far_ends.flashduty.borrow_mut();
                 flashduty.create(flashduty::ANA, new, now_ms).ok()?
@@ -317,12 +413,14 @@ impl People {
             (Side::ServiceNow, _) => {
                 let grade = ["1", "2", "3"][line % 3];
                 let description = format!("description of {line}");
-                let fields = [
+                let mut fields = vec![
                     ("short_description", title.as_str()),
                     ("description", &description),
                     ("impact", grade),
                     ("urgency", grade),
                 ];
+                let category = self.setup.category(integration);
+                fields.extend(category.map(|category| ("category", category)));
                 let mut servicenow = far_ends.servicenow.borrow_mut();
                 servicenow
                     .create_incident("abel.tuter", &fields, now_ms)
@@ -330,6 +428,7 @@ impl People {
             }
         };
         let how = id.clone();
+        self.integrations.borrow_mut().insert(line, integration);
         self.opened.borrow_mut().insert(line, (deed.side, id));
         Some(how)
     }
@@ -342,6 +441,7 @@ impl People {
             Side::Flashduty => {
                 let mut action = match deed.what {
                     What::Merge(into) => return self.merge(far_ends, line, deed, &id, into),
+                    What::Send => self.button(far_ends, deed.incident)?,
                     what => action(what, line, &text)?,
                 };
                 let person = [flashduty::ANA, flashduty::BO][line % 2];
@@ -370,6 +470,9 @@ impl People {
                     .ok()?;
             }
         }
+        if deed.side == Side::ServiceNow && matches!(deed.what, What::Resolve | What::Cancel) {
+            self.ended.borrow_mut().insert(deed.incident);
+        }
         if deed.what == What::Comment {
             self.said.borrow_mut().push(Said {
                 incident: deed.incident,
@@ -386,10 +489,27 @@ impl People {
     /// The incident of a side that was opened by a line, or came of that.
     pub fn on(&self, side: Side, far_ends: &FarEnds, line: usize) -> Option<String> {
         let (born_in, id) = self.opened.borrow().get(&line).cloned()?;
-        match born_in == side {
-            true => Some(id),
-            false => far_ends.counterparts(born_in, &id).into_iter().next(),
+        let on = match born_in == side {
+            true => id.clone(),
+            false => far_ends.counterparts(born_in, &id).into_iter().next()?,
+        };
+        if side == Side::Flashduty || !self.setup.replaces {
+            return Some(on);
         }
+        let incident = match born_in {
+            Side::Flashduty => Some(id),
+            Side::ServiceNow => far_ends.counterparts(born_in, &id).into_iter().next(),
+        };
+        let newest = incident.and_then(|incident| far_ends.records_of(&incident).pop());
+        Some(newest.unwrap_or(on))
+    }
+
+    fn button(&self, far_ends: &FarEnds, line: usize) -> Option<Action> {
+        let integrations = self.integrations.borrow();
+        let button = far_ends.buttons.get(*integrations.get(&line)?)?;
+        Some(Action::CustomAction {
+            integration_id: *button,
+        })
     }
 
     fn merge(
@@ -427,6 +547,18 @@ impl People {
     fn count_as_deleted(&self, line: usize, side: Side) {
         let mut deleted = self.deleted.borrow_mut();
         *deleted.entry((line, side)).or_default() += 1;
+    }
+}
+
+impl Sent {
+    /// What whoever sends is told.
+    pub fn of(status: u16, body: &[u8]) -> Self {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        match (status, body["status"].as_str()) {
+            (200, Some("synced")) => Self::Synced,
+            (200, _) => Self::Accepted,
+            _ => Self::Perhaps,
+        }
     }
 }
 
@@ -472,7 +604,8 @@ fn action(what: What, line: usize, text: &str) -> Option<Action> {
         | What::Cancel
         | What::Merge(_)
         | What::Unlink
-        | What::Link => return None,
+        | What::Link
+        | What::Send => return None,
     })
 }
 
@@ -511,7 +644,8 @@ fn columns(what: What, line: usize) -> Option<Vec<(&'static str, String)>> {
         | What::Merge(_)
         | What::Delete
         | What::Unlink
-        | What::Link => return None,
+        | What::Link
+        | What::Send => return None,
     })
 }
 
@@ -531,14 +665,11 @@ impl FarEnds {
         };
         match born_in {
             Side::Flashduty => {
-                let correlation = format!("flashduty:{INTEGRATION}:");
                 for record in self.servicenow.borrow().incidents() {
-                    let held = record.get("correlation_id").map_or("", String::as_str);
-                    if let Some(rest) = held.strip_prefix(&correlation)
+                    if let Some((incident, _)) = correlated(record)
                         && let Some(sys_id) = record.get("sys_id")
                     {
-                        // A record that replaced another says so behind the id.
-                        add(rest.split(':').next().unwrap_or_default(), sys_id);
+                        add(incident, sys_id);
                     }
                 }
             }
@@ -553,4 +684,27 @@ impl FarEnds {
         }
         all
     }
+
+    /// The records of an incident that took each other's place, in that order.
+    pub fn records_of(&self, incident: &str) -> Vec<String> {
+        let servicenow = self.servicenow.borrow();
+        let records = servicenow.incidents();
+        let of_it = records.filter_map(|record| {
+            let (_, generation) = correlated(record).filter(|(id, _)| *id == incident)?;
+            Some((generation, record.get("sys_id")?.clone()))
+        });
+        let mut of_it: Vec<(u32, String)> = of_it.collect();
+        of_it.sort();
+        of_it.into_iter().map(|(_, sys_id)| sys_id).collect()
+    }
+}
+
+/// The incident of Flashduty that a record belongs to, and whose place it took: 0
+/// is the first.
+pub(crate) fn correlated(record: &Record) -> Option<(&str, u32)> {
+    let mut parts = record.get("correlation_id")?.split(':');
+    let is_ours = parts.next() == Some("flashduty") && parts.next().is_some();
+    let incident = parts.next().filter(|_| is_ours)?;
+    let generation = parts.next().and_then(|number| number.parse().ok());
+    Some((incident, generation.unwrap_or_default()))
 }

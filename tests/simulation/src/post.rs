@@ -197,7 +197,8 @@ fn answered(response: Response) -> Delivery {
     })
 }
 
-fn incoming(push: &Push) -> Incoming {
+/// A webhook as a gateway receives it.
+pub(crate) fn incoming(push: &Push) -> Incoming {
     let path = push.url.splitn(4, '/').nth(3).unwrap_or_default();
     Incoming {
         method: "POST".to_owned(),

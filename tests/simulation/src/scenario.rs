@@ -11,6 +11,7 @@ use crate::people::What;
 use crate::people::script;
 use crate::profile::Profile;
 use crate::report::Report;
+use crate::setup::Setup;
 use crate::trouble::Refusal;
 use crate::trouble::Spell;
 use crate::world::Outcome;
@@ -101,6 +102,7 @@ fn judged(plans: &[(String, Plan)], judge: impl Fn(&Outcome) -> Summary) -> Summ
 fn calm(seed: u64, script: Vec<Deed>, spells: Vec<Spell>) -> Plan {
     Plan {
         script,
+        setup: Setup::default(),
         profile: Profile::calm(),
         spells,
         ..Plan::of(seed, 0)

@@ -6,31 +6,38 @@ use crate::decisions::Decision;
 use crate::decisions::Decisions;
 use crate::decisions::Stream;
 use crate::far_ends::FarEnds;
+use crate::far_ends::GATEWAY_URL;
 use crate::far_ends::Side;
 use crate::machine::Machine;
 use crate::machine::Site;
 use crate::network::Network;
 use crate::people::Deed;
 use crate::people::Habits;
-use crate::people::INTEGRATION;
 use crate::people::Pace;
 use crate::people::People;
+use crate::people::Sent;
 use crate::people::What;
 use crate::people::script;
 use crate::post::Post;
 use crate::post::REMINDER;
+use crate::post::incoming;
 use crate::profile::Profile;
 use crate::report::Report;
+use crate::setup::Setup;
+use crate::setup::Split;
 use crate::stage::Stage;
 use crate::stage::Violation;
 use crate::store::SharedStore;
 use crate::trace::Trace;
 use crate::trouble::Spell;
 use integration_gateway::Runtime;
+use integration_gateway::contract::Response;
 use serde_json::Value;
 use serde_json::json;
+use simulators::Delivery;
 use simulators::Push;
 use simulators::flashduty;
+use simulators::servicenow::Record;
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -42,6 +49,10 @@ const LOOK_MS: u64 = 60_000;
 
 /// After which time every change must have been noticed, webhook or not.
 const POLLS_MS: u64 = 6 * 60_000;
+
+/// The same where a lost webhook may be the only one to tell that an incident takes
+/// part by now.
+const ALL_POLLS_MS: u64 = 25 * 3_600_000;
 
 /// When all must be quiet at last, after nothing goes wrong any more.
 const PATIENCE_MS: u64 = 6 * 3_600_000;
@@ -56,6 +67,8 @@ pub struct Plan {
     pub seed: u64,
     /// What people do.
     pub script: Vec<Deed>,
+    /// How the plugin is configured.
+    pub setup: Setup,
     /// What goes wrong.
     pub profile: Profile,
     /// What goes wrong at a given time.
@@ -72,19 +85,24 @@ impl Plan {
     /// The run of a seed, with so many lines in the script of the people.
     pub fn of(seed: u64, deeds: usize) -> Self {
         let mut chance = Chance::of(seed, &[u64::from_be_bytes(*b"pace____")]);
+        let setup = Setup::of(seed);
         let pace = Pace {
             deeds,
             lines_per_incident: chance.within(10, 40),
             gap_ms: [2000, 10_000, 30_000][chance.below(3) as usize],
             habits: Habits {
-                merges: chance.below(4) == 0,
+                // A merge moves labels from one integration to another.
+                merges: chance.below(4) == 0 && setup.split != Some(Split::Labels),
                 deletes: chance.below(4) == 0,
                 orders: chance.below(4) == 0,
+                sends: setup.manual,
+                cancels: setup.replaces,
             },
         };
         Self {
             seed,
             script: script(seed, pace),
+            setup,
             profile: Profile::of(seed),
             spells: Vec::new(),
             only: None,
@@ -112,6 +130,7 @@ pub struct Outcome {
 /// One run under way.
 pub struct World<R> {
     pub(crate) stage: Rc<Stage>,
+    pub(crate) setup: Setup,
     pub(crate) profile: Rc<Profile>,
     pub(crate) store: Rc<SharedStore>,
     pub(crate) far_ends: Rc<FarEnds>,
@@ -152,7 +171,7 @@ impl<R: Runtime + Clone + 'static> World<R> {
         let decisions = Decisions::new(seed, plan.only.clone());
         let stage = Stage::new(seed, GATEWAYS, decisions, Trace::new(plan.keeps_trace));
         let store = SharedStore::new(Rc::clone(&stage), Rc::clone(&profile));
-        let far_ends = FarEnds::new(Rc::clone(&stage), seed, &profile);
+        let far_ends = FarEnds::new(Rc::clone(&stage), seed, &profile, &plan.setup);
         let network = Network::new(
             Rc::clone(&stage),
             Rc::clone(&far_ends),
@@ -172,6 +191,7 @@ impl<R: Runtime + Clone + 'static> World<R> {
             seed,
             app_key,
             oauth: profile.oauth,
+            setup: plan.setup,
         });
         let machines: Vec<_> = (0..GATEWAYS)
             .map(|process| Machine::new(Rc::clone(&site), process))
@@ -184,12 +204,13 @@ impl<R: Runtime + Clone + 'static> World<R> {
         );
         Rc::new(Self {
             stage,
+            setup: plan.setup,
             profile,
             store,
             far_ends,
             network,
             machines,
-            people: Rc::default(),
+            people: Rc::new(People::new(plan.setup)),
             post,
             amnesias: Cell::new(0),
             stopped_until_ms: Cell::new(0),
@@ -205,9 +226,9 @@ impl<R: Runtime + Clone + 'static> World<R> {
     }
 
     fn play(self: &Rc<Self>, script: &[Deed], spells: &[Spell]) {
-        let post = Rc::clone(&self.post);
+        let this = Rc::clone(self);
         self.far_ends
-            .on_push(move |side, push| post.send(side, push));
+            .on_push(move |side, push| this.push(side, push));
         for machine in &self.machines {
             let most = i64::try_from(self.profile.skew_ms).unwrap_or_default();
             let ms = self.stage.chance().below(2 * self.profile.skew_ms + 1);
@@ -258,6 +279,9 @@ impl<R: Runtime + Clone + 'static> World<R> {
         report.worlds = 1;
         report.virtual_ms = self.stage.now_ms();
         report.pairs = self.store.all("p.pair.").len() as u64;
+        for name in self.setup.names() {
+            report.count(&format!("world with {name}"));
+        }
         drop(report);
         self.check_calls();
     }
@@ -270,6 +294,7 @@ impl<R: Runtime + Clone + 'static> World<R> {
         let acts = match deed.what {
             _ if !happens => false,
             What::Unlink | What::Link => self.order(deed),
+            What::Send if deed.side == Side::ServiceNow => self.send(deed.incident),
             // Of what comes before the two are a pair, more than one thing may come.
             What::Merge(_) | What::Delete if !self.is_paired(deed.incident) => false,
             _ => self.people.act(&self.stage, &self.far_ends, line, deed),
@@ -278,12 +303,14 @@ impl<R: Runtime + Clone + 'static> World<R> {
             let besides = match deed.what {
                 What::Merge(_) => Some("incident merged"),
                 What::Delete => Some("incident deleted"),
+                What::Send => Some("incident sent by hand"),
                 _ => None,
             };
             if let Some(besides) = besides {
                 self.stage.report.borrow_mut().count(besides);
             }
             self.stage.report.borrow_mut().events += 1;
+            self.people.look_what_is_wanted(&self.far_ends);
             self.far_ends.look(deed.side);
             if self.times_changes {
                 self.time(deed.incident, self.stage.now_ms());
@@ -362,10 +389,14 @@ impl<R: Runtime + Clone + 'static> World<R> {
                 self.stage.report.borrow_mut().longest_ms_to_step = since_ms;
             }
             let is_refused = self.release_what_a_rule_refused();
-            if since_ms >= POLLS_MS && !is_refused && self.is_quiet() {
+            let polls_ms = match self.setup.conditions && !self.findings().is_empty() {
+                true => ALL_POLLS_MS,
+                false => POLLS_MS,
+            };
+            if since_ms >= polls_ms && !is_refused && self.is_quiet() {
                 return;
             }
-            if since_ms > PATIENCE_MS {
+            if since_ms > polls_ms + PATIENCE_MS {
                 let work = self.work().map(|(key, work)| format!("{key}: {work}"));
                 let work: Vec<String> = work.collect();
                 let what = format!("there is {}", work.join(", "));
@@ -400,25 +431,91 @@ impl<R: Runtime + Clone + 'static> World<R> {
             .map(|i| i.incident_id.clone())
             .collect();
         let servicenow = self.far_ends.servicenow.borrow();
-        let records: Vec<String> = servicenow
+        let records: Vec<(&Record, &String)> = servicenow
             .incidents()
-            .filter_map(|r| r.get("sys_id").cloned())
+            .filter_map(|record| Some((record, record.get("sys_id")?)))
             .collect();
         let chance = self.stage.chance().draw();
-        for id in incidents {
-            let body = json!({
-                "event_type": "i_comm",
-                "event_id": format!("{id}{chance}"),
-                "incident": { "incident_id": id },
-            });
-            self.post
-                .send(Side::Flashduty, reminder("flashduty", &body));
+        for (number, integration) in self.setup.integrations().iter().enumerate() {
+            for id in &incidents {
+                let body = json!({
+                    "event_type": "i_comm",
+                    "event_id": format!("{id}{chance}"),
+                    "incident": { "incident_id": id },
+                });
+                let push = reminder("flashduty", integration, &body);
+                self.post.send(Side::Flashduty, push);
+            }
+            for (record, id) in &records {
+                if self.setup.tells(number, record) {
+                    let body = json!({ "sys_id": id, "action_type": "update" });
+                    let push = reminder("servicenow", integration, &body);
+                    self.post.send(Side::ServiceNow, push);
+                }
+            }
         }
-        for id in records {
-            let body = json!({ "sys_id": id, "action_type": "update" });
-            self.post
-                .send(Side::ServiceNow, reminder("servicenow", &body));
+    }
+
+    /// A system sends a webhook; ServiceNow from the rule of each integration whose
+    /// filter lets the record pass.
+    fn push(self: &Rc<Self>, side: Side, push: Push) {
+        if side == Side::Flashduty {
+            self.post.send(side, push);
+            return;
         }
+        let body: Value = serde_json::from_slice(&push.body).unwrap_or_default();
+        let told: Vec<&str> = {
+            let servicenow = self.far_ends.servicenow.borrow();
+            let record = body["sys_id"]
+                .as_str()
+                .and_then(|id| servicenow.incident(id));
+            let all = self.setup.integrations().iter().enumerate();
+            let told = all.filter(|(n, _)| record.is_none_or(|r| self.setup.tells(*n, r)));
+            told.map(|(_, id)| *id).collect()
+        };
+        if told.is_empty() {
+            let (this, id) = (Rc::clone(self), push.id);
+            let nobody = Delivery::Failed("the rule's filter leaves it out".to_owned());
+            self.stage
+                .after(0, move || this.far_ends.delivered(side, id, &nobody));
+        }
+        for id in told {
+            let url = format!("{GATEWAY_URL}/servicenow/{id}");
+            self.post.send(
+                side,
+                Push {
+                    url,
+                    ..push.clone()
+                },
+            );
+        }
+    }
+
+    /// Somebody sends the record of a line to Flashduty, and sees whether that was
+    /// taken. True if there is a gateway.
+    fn send(self: &Rc<Self>, line: usize) -> bool {
+        let Some(id) = self.people.on(Side::ServiceNow, &self.far_ends, line) else {
+            return false;
+        };
+        let process = self.stage.chance().below(self.machines.len() as u64) as usize;
+        let gateway = self.machines.get(process).and_then(|m| m.gateway());
+        let Some(gateway) = gateway else {
+            return false;
+        };
+        self.stage
+            .note(format_args!("ServiceNow: Send #{line} {id}"));
+        self.people.set_sent(line, Sent::Perhaps);
+        let body = json!({ "sys_id": id, "action_type": "update" });
+        let push = reminder("servicenow", self.people.integration(line), &body);
+        let this = Rc::clone(self);
+        self.stage.spawn(process, async move {
+            let answered = |response: Response| {
+                let sent = Sent::of(response.status, &response.body);
+                this.people.set_sent(line, sent);
+            };
+            gateway.receive(incoming(&push), answered).await;
+        });
+        true
     }
 
     /// Takes apart what refers to itself.
@@ -431,10 +528,10 @@ impl<R: Runtime + Clone + 'static> World<R> {
     }
 }
 
-fn reminder(side: &str, body: &Value) -> Push {
+fn reminder(side: &str, integration: &str, body: &Value) -> Push {
     Push {
         id: REMINDER,
-        url: format!("https://gateway.example.com/{side}/{INTEGRATION}"),
+        url: format!("{GATEWAY_URL}/{side}/{integration}"),
         headers: vec![("authorization".to_owned(), format!("Bearer {side}-token"))],
         body: body.to_string().into_bytes(),
         timeout_ms: 2000,
