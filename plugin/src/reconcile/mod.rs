@@ -324,7 +324,7 @@ impl Poll<'_> {
                 Some(_) => &mut looks,
                 None => &mut strangers,
             };
-            let is_new = row.may_be_new && row.version.as_str() >= horizon;
+            let is_new = watch.is_none() && row.may_be_new && row.version.as_str() >= horizon;
             list.push(Look {
                 pair,
                 about: row.about,

@@ -132,7 +132,7 @@ impl Case<'_> {
         if last == 0
             && let Some(sys_id) = signed_with(&incident)
         {
-            match self.belongs_to(&sys_id, id).await? {
+            match self.belongs_to(&sys_id, &incident).await? {
                 Some(Birth::NotWanted(why)) => refusal = Some(why),
                 Some(elsewhere) => return Ok(elsewhere),
                 None => {}
@@ -636,8 +636,12 @@ impl Case<'_> {
 
     /// What becomes of an incident that is signed with a `sys_id` if it does belong
     /// to that record. The signature alone proves nothing.
-    async fn belongs_to(&mut self, sys_id: &SysId, id: &IncidentId) -> Result<Option<Birth>, Stop> {
-        let integration = &self.integration.id;
+    async fn belongs_to(
+        &mut self,
+        sys_id: &SysId,
+        incident: &Incident,
+    ) -> Result<Option<Birth>, Stop> {
+        let (integration, id) = (&self.integration.id, &incident.incident_id);
         let owner = Entity::ServiceNow(sys_id.clone());
         let (pair, member) = (
             keys::pair(integration, &owner),
@@ -662,8 +666,12 @@ impl Case<'_> {
                             }
                             Some(_) => true,
                             None if introduced => false,
-                            // Whoever made the incident came no further.
-                            None if self.integration.direction.from_servicenow() => true,
+                            // Whoever made the incident has come no further.
+                            None if self.integration.direction.from_servicenow()
+                                && !is_anothers(incident, integration) =>
+                            {
+                                true
+                            }
                             None => return Ok(Some(already_by("another integration"))),
                         }
                     }
@@ -873,6 +881,15 @@ fn signed_with(incident: &Incident) -> Option<SysId> {
 /// Why an incident is not created that another has brought across.
 fn already_by(owner: &str) -> Birth {
     Birth::NotWanted(format!("it is in ServiceNow already, by {owner}"))
+}
+
+/// Whether the signature of an incident names another integration. Those of before
+/// name none.
+fn is_anothers(incident: &Incident, integration: &str) -> bool {
+    let signature = text::rsplit_once(incident.text("description"), " [snow:");
+    signature.is_some_and(|(line, _)| {
+        line.ends_with(')') && !line.ends_with(&format!("({integration})"))
+    })
 }
 
 #[cfg(test)]

@@ -217,8 +217,9 @@ impl<'a> Case<'a> {
         }
         let number = self.pair.number.as_deref().unwrap_or("incident");
         Some(format!(
-            "ServiceNow {number} {} [snow:{id}]",
-            id.link(&self.integration.servicenow.url)
+            "ServiceNow {number} {} ({}) [snow:{id}]",
+            id.link(&self.integration.servicenow.url),
+            self.integration.id
         ))
     }
 

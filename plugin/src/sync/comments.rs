@@ -44,7 +44,7 @@ impl Case<'_> {
         {
             self.carry_to_servicenow().await?;
         }
-        if self.integration.direction.from_servicenow() && (both || self.hears_servicenow()) {
+        if both || self.hears_servicenow() {
             self.carry_to_flashduty().await?;
         }
         Ok(())
@@ -102,7 +102,7 @@ impl Case<'_> {
         Ok(())
     }
 
-    async fn carry_to_flashduty(&mut self) -> Result<(), Stop> {
+    pub(super) async fn carry_to_flashduty(&mut self) -> Result<(), Stop> {
         let (Some(id), Some(sys_id)) = (self.incident_id(), self.sys_id()) else {
             return Ok(());
         };
@@ -219,6 +219,7 @@ impl Case<'_> {
     /// The journals that are carried to Flashduty.
     fn journals(&self) -> &'static [&'static str] {
         match self.integration.comments.from_servicenow {
+            _ if !self.integration.direction.from_servicenow() => &[],
             Journals::AdditionalComments => &[COMMENTS],
             Journals::All => &[COMMENTS, WORK_NOTES],
             Journals::None => &[],

@@ -39,6 +39,8 @@ impl Case<'_> {
         };
         self.record = None;
         self.leave_note(note).await?;
+        // Nobody looks at the old one any more.
+        self.carry_to_flashduty().await?;
         let old = Entity::ServiceNow(old);
         if old != self.name {
             self.bury(&old, &format!("replaced by {number}")).await?;
