@@ -458,6 +458,19 @@ fn new_records_come_only_from_where_the_operator_says() {
 }
 
 #[test]
+fn a_change_of_a_pair_is_found_whatever_new_records_come() {
+    for records in ["none", "category=network"] {
+        let mut gateway = at_rest();
+        gateway.configure(&json!({ "reconcile": { "new-records": records } }));
+        gateway.record["state"] = json!("2");
+        gateway.record["sys_mod_count"] = json!("5");
+        gateway.record["sys_updated_on"] = json!(stamp(gateway.now_ms));
+        assert_eq!(gateway.poll("servicenow"), Verdict::Done);
+        assert_eq!(gateway.asked_for(), [PAIR], "{records}");
+    }
+}
+
+#[test]
 fn a_second_record_of_one_incident_gets_a_note_and_is_left_to_itself() {
     let mut gateway = at_rest();
     let ours = gateway.record.clone();

@@ -672,13 +672,23 @@ fn a_comment_of_servicenow_is_carried_once_even_if_its_copy_is_deleted() {
     assert!(texts[1].contains("still\n[snow:"), "{texts:?}");
 }
 
-/// Somebody asks in ServiceNow; how many such comments have been carried by now.
-fn asks(gateway: &mut Gateway, pair: &str) -> usize {
+/// Somebody asks in ServiceNow.
+fn ask(gateway: &mut Gateway) {
     let row = journal_row(gateway, 1, "Any news?");
     gateway.rows.insert("sys_journal_field", json!([row]));
     gateway.record["comments"] = json!(format!("1 comment at {}", gateway.now_ms));
+}
+
+/// Somebody asks in ServiceNow; how many such comments have been carried by now.
+fn asks(gateway: &mut Gateway, pair: &str) -> usize {
+    ask(gateway);
     gateway.servicenow(&nothing());
     assert_eq!(gateway.work_on(pair), Verdict::Done);
+    times_asked(gateway)
+}
+
+/// How many such comments have been carried.
+fn times_asked(gateway: &Gateway) -> usize {
     let carried = gateway.sent("comment").into_iter();
     let is_asked = |body: &&Value| body["comment"].as_str().unwrap().contains("Any news?");
     carried.filter(is_asked).count()
@@ -702,6 +712,20 @@ fn a_comment_on_a_record_that_took_anothers_place_is_carried_though_the_other_ha
     gateway.ignores_conditions = true;
     assert_eq!(asks(&mut gateway, &pair), 2, "with a lost store too");
     assert_eq!(gateway.pair()["generation"], 1);
+}
+
+#[test]
+fn a_comment_that_a_record_has_when_another_takes_its_place_is_carried() {
+    let mut gateway = Gateway::linked(&json!({ "closing": { "reopen": "new" } }));
+    gateway.record["state"] = json!("7");
+    gateway.servicenow(&nothing());
+    assert_eq!(gateway.work(), Verdict::Done);
+    ask(&mut gateway);
+    gateway.incident["progress"] = json!("Triggered");
+    gateway.flashduty("i_reopen");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.pair()["generation"], 1);
+    assert_eq!(times_asked(&gateway), 1);
 }
 
 /// The pair is taken apart, and the incident joined to this record.

@@ -86,6 +86,24 @@ fn an_incident_that_another_integration_made_of_a_record_gets_no_second_record()
 }
 
 #[test]
+fn an_incident_that_another_integration_has_just_made_of_a_record_is_left_to_it() {
+    for (maker, is_taken) in [("(in) ", false), ("(prod) ", true), ("", true)] {
+        let mut gateway = Gateway::new(&json!({}));
+        gateway.incident["creator_id"] = json!(7);
+        let signature = format!("ServiceNow INC0010007 https://x/{RECORD} {maker}[snow:{RECORD}]");
+        gateway.incident["description"] = json!(signature);
+        gateway.record = json!({
+            "sys_id": RECORD, "number": "INC0010007", "correlation_id": "",
+        });
+        gateway.flashduty("i_new");
+        assert_eq!(gateway.work(), Verdict::Done);
+        assert_eq!(gateway.sent("POST incident").len(), 0, "{maker}");
+        let pairs = gateway.stored("pair.");
+        assert_eq!(!pairs.is_empty(), is_taken, "{maker}: {pairs:?}");
+    }
+}
+
+#[test]
 fn a_record_of_its_own_counts_whatever_another_integration_says() {
     let mut gateway = Gateway::new(&json!({ "direction": "to-servicenow" }));
     gateway.incident["creator_id"] = json!(7);
