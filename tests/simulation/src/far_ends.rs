@@ -1,5 +1,6 @@
 //! Both systems, as state machines in virtual time.
 
+use crate::people::correlated;
 use crate::profile::Profile;
 use crate::setup::Setup;
 use crate::stage::Stage;
@@ -13,9 +14,11 @@ use simulators::flashduty::CustomAction;
 use simulators::flashduty::Flashduty;
 use simulators::servicenow;
 use simulators::servicenow::BusinessRule;
+use simulators::servicenow::Record;
 use simulators::servicenow::ServiceNow;
 use std::cell::Cell;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// Where Flashduty is.
@@ -25,6 +28,9 @@ pub const SERVICENOW_URL: &str = "https://servicenow.example.com";
 
 /// Where both systems find the gateways.
 pub(crate) const GATEWAY_URL: &str = "https://gateway.example.com";
+
+/// How long after a record was saved the business rule runs.
+const RULE_MS: u64 = 3000;
 
 /// One of the two systems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +52,8 @@ pub struct FarEnds {
     pub servicenow: RefCell<ServiceNow>,
     /// The custom action of each integration that sends an incident to ServiceNow.
     pub buttons: Vec<i64>,
+    /// Since when each record has a correlation, in virtual milliseconds.
+    correlated_ms: RefCell<BTreeMap<String, u64>>,
     on_push: RefCell<Option<OnPush>>,
     /// How far their clocks are ahead of what is right, in milliseconds.
     ahead_ms: [i64; 2],
@@ -74,6 +82,7 @@ impl FarEnds {
         }
         // Which integrations it tells is for the world to say.
         let mut rule = BusinessRule::to(GATEWAY_URL);
+        rule.delay_ms = RULE_MS;
         let bearer = "Bearer servicenow-token".to_owned();
         rule.headers = vec![("authorization".to_owned(), bearer)];
         let mut servicenow = ServiceNow::new(servicenow::Options {
@@ -91,6 +100,7 @@ impl FarEnds {
             servicenow: RefCell::new(servicenow),
             ahead_ms: [profile.flashduty_ahead_ms, profile.servicenow_ahead_ms],
             buttons,
+            correlated_ms: RefCell::default(),
             on_push: RefCell::default(),
             looks: [Cell::new(u64::MAX), Cell::new(u64::MAX)],
         })
@@ -119,8 +129,29 @@ impl FarEnds {
             Side::Flashduty => self.flashduty.borrow_mut().handle(request, now_ms),
             Side::ServiceNow => self.servicenow.borrow_mut().handle(request, now_ms),
         };
+        if side == Side::ServiceNow && request.method != "GET" {
+            self.note_correlations();
+        }
         self.look(side);
         response
+    }
+
+    fn note_correlations(&self) {
+        let mut correlated_ms = self.correlated_ms.borrow_mut();
+        for record in self.servicenow.borrow().incidents() {
+            if let (Some(_), Some(sys_id)) = (correlated(record), record.get("sys_id")) {
+                let known = correlated_ms.entry(sys_id.clone());
+                known.or_insert(self.stage.now_ms());
+            }
+        }
+    }
+
+    /// Whether a record had a correlation when it was saved of which the business
+    /// rule tells now.
+    pub(crate) fn was_correlated(&self, record: &Record) -> bool {
+        let correlated_ms = self.correlated_ms.borrow();
+        let since_ms = record.get("sys_id").and_then(|id| correlated_ms.get(id));
+        since_ms.is_some_and(|ms| ms + RULE_MS <= self.stage.now_ms())
     }
 
     /// Tells a system what came of a webhook.

@@ -59,8 +59,9 @@ impl<R: Runtime + Clone + 'static> World<R> {
         let most_writes = report.events + WRITES_TO_OPEN * opened + faults + refused;
         // A side is read when something may have happened there, and polled.
         let minutes = report.virtual_ms / 60_000;
+        let polls = self.setup.integrations().len() as u64;
         let most_reads = READS_EACH * (report.events + report.webhooks + faults + refused)
-            + minutes * (POLLS_A_MINUTE + opened / PAIRS_POLLED_A_MINUTE);
+            + minutes * polls * (POLLS_A_MINUTE + opened / PAIRS_POLLED_A_MINUTE);
         for (what, count, most) in [
             ("writes", report.writes, most_writes),
             ("reads", report.reads, most_reads),

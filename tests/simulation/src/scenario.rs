@@ -233,13 +233,15 @@ pub fn refusals(hours: u64, seed: u64) -> Summary {
 /// work, often below running gateways; where it does not notice, they are stopped
 /// for a while. Many a request arrives late, so some are on their way meanwhile.
 pub fn forgetful(seed: u64) -> Plan {
+    let setup = Setup::of(seed);
     let pace = Pace {
         deeds: 300,
         lines_per_incident: 3,
         gap_ms: 20_000,
-        habits: Habits::default(),
+        habits: setup.habits(),
     };
     let mut plan = calm(seed, script(seed, pace), Vec::new());
+    plan.setup = setup;
     plan.profile.amnesia = 4_000;
     plan.profile.network_loss = 200_000;
     plan.profile.list_lag_ms = 10_000;

@@ -5,6 +5,7 @@ use crate::chance::Chance;
 use crate::far_ends::FLASHDUTY_URL;
 use crate::far_ends::SERVICENOW_URL;
 use crate::far_ends::Side;
+use crate::people::Habits;
 use serde_json::Value;
 use serde_json::json;
 use simulators::flashduty::Incident;
@@ -89,6 +90,15 @@ impl Setup {
         }
     }
 
+    /// What people do because of it.
+    pub(crate) fn habits(&self) -> Habits {
+        Habits {
+            sends: self.manual,
+            cancels: self.replaces,
+            ..Habits::default()
+        }
+    }
+
     /// Which integration takes what is opened by a line.
     pub(crate) fn integration(&self, line: usize, born_in: Side, by_alert: bool) -> usize {
         match (self.split, born_in) {
@@ -117,13 +127,12 @@ impl Setup {
         !self.conditions || incident.severity != Severity::Info
     }
 
-    /// Whether the business rule of an integration tells of a record: of what came
-    /// from Flashduty always.
-    pub(crate) fn tells(&self, integration: usize, record: &Record) -> bool {
-        let value = |column: &str| record.get(column).map_or("", String::as_str);
+    /// Whether the business rule of an integration tells of a record: of one with a
+    /// correlation always.
+    pub(crate) fn tells(&self, integration: usize, record: &Record, correlated: bool) -> bool {
         let category = self.category(integration);
-        value("correlation_id").starts_with("flashduty:")
-            || !self.manual && category.is_none_or(|category| category == value("category"))
+        let is_its = category.is_none_or(|c| record.get("category").is_some_and(|held| held == c));
+        correlated || !self.manual && is_its
     }
 
     /// The plugin's configuration.

@@ -17,6 +17,7 @@ use crate::people::Pace;
 use crate::people::People;
 use crate::people::Sent;
 use crate::people::What;
+use crate::people::correlated;
 use crate::people::script;
 use crate::post::Post;
 use crate::post::REMINDER;
@@ -95,8 +96,7 @@ impl Plan {
                 merges: chance.below(4) == 0 && setup.split != Some(Split::Labels),
                 deletes: chance.below(4) == 0,
                 orders: chance.below(4) == 0,
-                sends: setup.manual,
-                cancels: setup.replaces,
+                ..setup.habits()
             },
         };
         Self {
@@ -447,7 +447,8 @@ impl<R: Runtime + Clone + 'static> World<R> {
                 self.post.send(Side::Flashduty, push);
             }
             for (record, id) in &records {
-                if self.setup.tells(number, record) {
+                let correlated = correlated(record).is_some();
+                if self.setup.tells(number, record, correlated) {
                     let body = json!({ "sys_id": id, "action_type": "update" });
                     let push = reminder("servicenow", integration, &body);
                     self.post.send(Side::ServiceNow, push);
@@ -470,7 +471,12 @@ impl<R: Runtime + Clone + 'static> World<R> {
                 .as_str()
                 .and_then(|id| servicenow.incident(id));
             let all = self.setup.integrations().iter().enumerate();
-            let told = all.filter(|(n, _)| record.is_none_or(|r| self.setup.tells(*n, r)));
+            let told = all.filter(|(number, _)| {
+                record.is_none_or(|record| {
+                    let correlated = self.far_ends.was_correlated(record);
+                    self.setup.tells(*number, record, correlated)
+                })
+            });
             told.map(|(_, id)| *id).collect()
         };
         if told.is_empty() {
