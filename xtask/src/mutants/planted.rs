@@ -123,4 +123,53 @@ pub(super) const PLANTED: &[Planted] = &[
         text: "let again = again?;",
         instead: "let again = again.filter(|again| !PLANTED || again.due > now_ms)?;",
     },
+    Planted {
+        name: "what nobody has sent is created too",
+        file: "plugin/src/sync/birth.rs",
+        text: "if refusal.is_none() && integration.trigger",
+        instead: "if !PLANTED && refusal.is_none() && integration.trigger",
+    },
+    Planted {
+        name: "no condition is looked at",
+        file: "plugin/src/sync/birth.rs",
+        text: "let refusal = condition::refusal(&integration.conditions, incident);",
+        instead: "let refusal = condition::refusal(&integration.conditions, incident).filter(|_| !PLANTED);",
+    },
+    Planted {
+        name: "conditions are not looked at again",
+        file: "plugin/src/reconcile/flashduty.rs",
+        text: "&& condition::refusal(&integration.conditions, incident).is_none()",
+        instead: "&& condition::refusal(&integration.conditions, incident).is_none()\n                \
+                  && !(PLANTED && incident.number(\"updated_at\") > incident.number(\"created_at\"))",
+    },
+    Planted {
+        name: "a record that took another's place is not looked for",
+        file: "plugin/src/sync/succession.rs",
+        text: "let record = match found.into_iter().next() {",
+        instead: "let record = match found.into_iter().next().filter(|_| !PLANTED) {",
+    },
+    Planted {
+        name: "what was said in a record whose place is taken is lost",
+        file: "plugin/src/sync/succession.rs",
+        text: "self.carry_to_flashduty().await?;",
+        instead: "if !PLANTED { self.carry_to_flashduty().await?; }",
+    },
+    Planted {
+        name: "an incident that another integration made is taken for its own",
+        file: "plugin/src/sync/birth.rs",
+        text: "&& !is_anothers(incident, integration)",
+        instead: "&& (PLANTED || !is_anothers(incident, integration))",
+    },
+    Planted {
+        name: "what another integration brought is brought back",
+        file: "plugin/src/sync/birth.rs",
+        text: "if owner != integration.id {",
+        instead: "if !PLANTED && owner != integration.id {",
+    },
+    Planted {
+        name: "a poll finds changes of new records only where they come from",
+        file: "plugin/src/reconcile/mod.rs",
+        text: "watch.is_none() && row.may_be_new",
+        instead: "(PLANTED || watch.is_none()) && row.may_be_new",
+    },
 ];
