@@ -554,6 +554,28 @@ fn a_copy_of_a_record_that_was_born_in_servicenow_gets_a_note_too() {
     }
 }
 
+/// The signature names the first record for ever.
+#[test]
+fn with_a_lost_store_the_signature_is_no_part_of_what_the_successor_is_told() {
+    let (mut gateway, pair) = born_in_servicenow();
+    gateway.configure(&json!({ "closing": { "reopen": "new" } }));
+    gateway.record["state"] = json!("7");
+    gateway.servicenow(&nothing());
+    assert_eq!(gateway.work_on(&pair), Verdict::Done);
+    gateway.incident["progress"] = json!("Triggered");
+    gateway.flashduty("i_reopen");
+    assert_eq!(gateway.work_on(&pair), Verdict::Done);
+    let second = format!("flashduty:prod:{INCIDENT}:2");
+    assert_eq!(gateway.record["correlation_id"], second);
+    gateway.lose_the_store();
+    gateway.ignores_conditions = true;
+    gateway.flashduty("i_comm");
+    gateway.work();
+    let described = gateway.record["description"].as_str().unwrap();
+    assert!(!described.contains("[snow:"), "{described}");
+    assert_eq!(gateway.pair()["generation"], 1);
+}
+
 #[test]
 fn a_pair_that_the_store_has_lost_is_made_again_of_the_way_to_it() {
     let (mut gateway, pair) = born_in_servicenow();

@@ -211,7 +211,10 @@ impl<'a> Case<'a> {
         let ending = format!("[snow:{id}]");
         let description =
             text::normal(self.incident.as_ref().map_or("", |i| i.text("description")));
-        let written = description.lines().find(|line| line.ends_with(&ending));
+        let is_replaced = self.pair.generation > 0;
+        let written = description
+            .lines()
+            .find(|line| line.ends_with(&ending) || is_replaced && text::contains(line, "[snow:"));
         if written.is_some() || !is_ours {
             return written.map(str::to_owned);
         }

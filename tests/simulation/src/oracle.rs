@@ -480,11 +480,25 @@ impl<R: Runtime + Clone + 'static> World<R> {
         }
     }
 
+    /// Whether a comment of Flashduty is in several records of its incident, once in
+    /// each: a lost store does not know what the first one was told.
+    fn is_told_again(&self, said: &Said, incident: &str) -> bool {
+        let records = self.far_ends.records_of(incident);
+        let times = |record: &String| self.times_said(Side::ServiceNow, record, &said.text);
+        self.setup.replaces
+            && self.amnesias.get() > 0
+            && said.side == Side::Flashduty
+            && records.iter().any(|record| times(record) > 0)
+            && records.iter().all(|record| times(record) <= 1)
+    }
+
     fn check_comment(&self, said: &Said, incident: &str, sys_id: &str, found: &mut Findings) {
         let in_flashduty = self.times_said(Side::Flashduty, incident, &said.text);
         let in_servicenow = self.times_told(incident, sys_id, &said.text);
         let is_right = match self.people.bond(said.incident) {
-            Bond::Natural | Bond::Linked => (in_flashduty, in_servicenow) == (1, 1),
+            Bond::Natural | Bond::Linked => {
+                in_flashduty == 1 && (in_servicenow == 1 || self.is_told_again(said, incident))
+            }
             // What was said while they were no pair stays where it was said.
             Bond::Unlinked | Bond::Unknown => in_flashduty <= 1 && in_servicenow <= 1,
         };

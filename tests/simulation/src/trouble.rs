@@ -46,6 +46,10 @@ const TICK_MS: u64 = 1000;
 /// does not notice.
 const STOPPED_MS: u64 = 180_000;
 
+/// For how long after an operator has told the gateways of everything a store that
+/// is set back may have forgotten it.
+const REMINDED_MS: u64 = 180_000;
+
 /// For how long it is there at least: until work is given up.
 const RULES_MS: u64 = 900_000;
 
@@ -208,6 +212,7 @@ impl<R: Runtime + Clone + 'static> World<R> {
         match kind {
             0 => {
                 self.store.wipe();
+                self.reminded_ms.set(Some(self.stage.now_ms()));
                 self.remind();
             }
             1 => {
@@ -220,8 +225,14 @@ impl<R: Runtime + Clone + 'static> World<R> {
                 self.stopped_until_ms.set(until_ms);
             }
         }
-        let is_new = self.store.all("p.poll.").len() < 2;
-        if is_new && self.stopped_until_ms.get() > self.stage.now_ms() {
+        let polls = 2 * self.setup.integrations().len();
+        let is_new = self.store.all("p.poll.").len() < polls;
+        let is_forgotten = kind != 0
+            && self
+                .reminded_ms
+                .get()
+                .is_some_and(|ms| self.stage.now_ms() < ms + REMINDED_MS);
+        if is_new && self.stopped_until_ms.get() > self.stage.now_ms() || is_forgotten {
             self.new_while_stopped.set(true);
         }
         self.network.store_lost_ms.set(Some(self.stage.now_ms()));

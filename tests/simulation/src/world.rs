@@ -142,8 +142,11 @@ pub struct World<R> {
     pub(crate) amnesias: Cell<u64>,
     /// Until when nobody starts a gateway.
     pub(crate) stopped_until_ms: Cell<u64>,
-    /// Whether the store was one meanwhile that had not asked both sides yet.
+    /// Whether the store was one meanwhile that had not asked both sides yet, or that
+    /// has forgotten what it was reminded of.
     pub(crate) new_while_stopped: Cell<bool>,
+    /// When an operator last told the gateways of every incident.
+    pub(crate) reminded_ms: Cell<Option<u64>>,
     is_at_peace: Cell<bool>,
     times_changes: bool,
 }
@@ -215,6 +218,7 @@ impl<R: Runtime + Clone + 'static> World<R> {
             amnesias: Cell::new(0),
             stopped_until_ms: Cell::new(0),
             new_while_stopped: Cell::new(false),
+            reminded_ms: Cell::new(None),
             is_at_peace: Cell::new(false),
             times_changes: plan.times_changes,
         })
