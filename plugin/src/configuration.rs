@@ -76,8 +76,8 @@ pub struct Integration {
     #[serde(default)]
     pub dry_run: bool,
     /// Which Flashduty incidents are sent to ServiceNow: groups of conditions in Flashduty's
-    /// filter language, of which one group must hold; every incident if there is none. They are
-    /// looked at whenever an incident changes, until it has been sent.
+    /// filter language, of which one must hold; all if there is none. They are looked at until the
+    /// incident has been sent.
     #[serde(default)]
     pub conditions: Vec<Vec<Condition>>,
     /// What each severity becomes in ServiceNow.
@@ -196,8 +196,8 @@ pub struct ServiceNowSide {
     /// problem, `4` vendor, `5` change.
     #[serde(default = "awaiting_vendor")]
     pub hold_reason: String,
-    /// Labels of states in other languages than English, or of the instance's own, and the
-    /// value of each. Needed only without a credential: with it, values are read.
+    /// Labels of states that are not ServiceNow's English ones, and the value of each. Needed
+    /// only without a credential.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "alloc::collections::BTreeMap<String, String>"))]
     pub state_labels: Texts,

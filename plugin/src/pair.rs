@@ -243,7 +243,7 @@ impl Pair {
     }
 
     /// Adds a line to the history.
-    pub fn note(&mut self, at_ms: u64, what: impl Into<String>) {
+    pub fn note(&mut self, at_ms: u64, what: &str) {
         self.history.push(Event {
             at_ms,
             what: what.into(),

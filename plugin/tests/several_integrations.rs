@@ -65,7 +65,7 @@ fn an_incident_that_another_integration_made_of_a_record_gets_no_second_record()
             "already, by integration in",
         ),
         // The other one has made the incident, and comes to that next.
-        (String::new(), "already, by another integration"),
+        (String::new(), "already, by integration (unknown)"),
         (format!("flashduty:in:{another}"), ""),
         ("another tool".into(), ""),
     ] {

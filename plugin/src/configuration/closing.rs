@@ -15,8 +15,8 @@ pub struct Closing {
     /// What an incident that is reopened in Flashduty does in ServiceNow. A closed or canceled
     /// record cannot be reopened: there, `reopen` leaves a note.
     pub reopen: Reopening,
-    /// A record that has been resolved for longer than so many days is not reopened; it gets a
-    /// note, or a new record if `reopen = "new"`. No limit unless given.
+    /// A record that was resolved longer ago is not reopened; it gets a note, or a new record if
+    /// `reopen = "new"`. No limit unless given.
     pub reopen_within_days: Option<u16>,
 }
 

@@ -143,23 +143,7 @@ impl<'a> FlashdutyApi<'a> {
 
     /// Creates an incident and returns its id. Asking twice makes two. Where
     /// nobody is assigned, the channel's escalation rules say who is called.
-    pub async fn create(
-        &self,
-        title: &str,
-        description: &str,
-        severity: Severity,
-        channel: i64,
-        assigned_to: Option<&Value>,
-    ) -> Result<IncidentId, Trouble> {
-        let mut body = object! {
-            "title": title,
-            "description": description,
-            "incident_severity": severity.as_str(),
-            "channel_id": channel,
-        };
-        if let Some(assigned_to) = assigned_to {
-            json::set(&mut body, "assigned_to", assigned_to.clone());
-        }
+    pub async fn create(&self, body: Object) -> Result<IncidentId, Trouble> {
         let data = self.call("/incident/create", body).await?;
         json::from_value(&data["incident_id"])
             .map_err(|e| Kind::Unknown.because(format!("Flashduty's /incident/create: {e}")))
@@ -205,11 +189,14 @@ impl<'a> FlashdutyApi<'a> {
         Ok(incidents(&data))
     }
 
-    /// Whether there is a member with that address. Others Flashduty ignores
+    /// Whether Flashduty shows a member with that address. Others it ignores
     /// where it is asked to assign them, and perhaps nobody is called then.
     pub(crate) async fn is_member(&self, email: &str) -> Result<bool, Trouble> {
         let query = object! { "query": email };
-        let data = self.call("/member/list", query).await?;
+        let data = match self.call("/member/list", query).await {
+            Err(trouble) if trouble.is_final() => return Ok(false),
+            answer => answer?,
+        };
         let is_theirs = |member: &Value| {
             let address = member["email"].as_str().unwrap_or_default();
             address.eq_ignore_ascii_case(email)
@@ -222,7 +209,7 @@ impl<'a> FlashdutyApi<'a> {
         if let Step::Assign { email } = step
             && !self.is_member(email).await?
         {
-            return Err(Kind::Refused.because("no member has that address".into()));
+            return Err(Kind::Refused.because("it shows no member with that address".into()));
         }
         let (path, body) = Self::request(id, step);
         self.call(path, body).await.map(drop)

@@ -252,16 +252,7 @@ impl Case<'_> {
             None if record.sys_id == derived => self.learn_that_sys_ids_are_honoured().await,
             _ => {}
         }
-        let number = record.number().to_owned();
-        self.pair.note(
-            self.effects.now_ms(),
-            format!("created {number} in ServiceNow"),
-        );
-        self.log(
-            Level::Info,
-            "created in ServiceNow",
-            &[("created", &number)],
-        );
+        self.tell_of_creation(record.number(), "ServiceNow");
         Ok(record)
     }
 
@@ -317,8 +308,7 @@ impl Case<'_> {
             && self.pair.creating.is_none()
         {
             if owner != integration.id {
-                let why = format!("it is in Flashduty already, by integration {owner}");
-                return Ok(Birth::NotWanted(why));
+                return Ok(already_in("Flashduty", owner));
             }
             // Our own record, announced before the link to it was stored.
             let about = Entity::Flashduty(incident.clone());
@@ -554,14 +544,18 @@ impl Case<'_> {
         let description = text::cut(view.description.as_deref().unwrap_or_default(), room);
         let description = plan::sign(&description, signature.as_deref());
         let title = text::cut(title, *flashduty::TITLE.end());
-        let channel = self.channel();
-        let people = self.wanted().await?;
-        let mut given = object! {
+        let given = object! {
             "title": title.as_str(),
             "description": description.as_str(),
             "incident_severity": severity.as_str(),
-            "channel_id": channel,
+            "channel_id": self.channel(),
         };
+        let mut asked = given.clone();
+        let people = self.wanted().await?;
+        let names_people = people.is_some();
+        if let Some(people) = people {
+            json::set(&mut asked, "assigned_to", people);
+        }
         if self.is_dry {
             let plan = plan::plan(Situation {
                 integration: self.integration,
@@ -574,33 +568,31 @@ impl Case<'_> {
                 explain: false,
             });
             self.report(&plan.decisions);
-            if let Some(people) = people {
-                json::set(&mut given, "assigned_to", people);
-            }
-            return Err(self.would_create("Flashduty", "POST /incident/create", given));
+            return Err(self.would_create("Flashduty", "POST /incident/create", asked));
         }
         self.about_to_create(Side::Flashduty).await?;
-        let flashduty = &self.flashduty;
-        let create = |to| flashduty.create(&title, &description, severity, channel, to);
-        let mut created = create(people.as_ref()).await;
+        let mut created = self.flashduty.create(asked).await;
         if let Err(trouble) = &created
             && trouble.is_final()
-            && people.is_some()
+            && names_people
         {
             let why = trouble.reason();
             self.log(Level::Warn, "nobody is assigned", &[("why", why)]);
-            created = create(None).await;
+            created = self.flashduty.create(given.clone()).await;
         }
         match created {
             Ok(id) => {
-                let url = id.to_string();
-                self.pair
-                    .note(self.effects.now_ms(), format!("created {id} in Flashduty"));
-                self.log(Level::Info, "created in Flashduty", &[("created", &url)]);
+                self.tell_of_creation(id.as_str(), "Flashduty");
                 Ok((id, given))
             }
             Err(trouble) => Err(self.not_created(trouble).await),
         }
+    }
+
+    fn tell_of_creation(&mut self, name: &str, system: &str) {
+        self.note(&format!("created {name} in {system}"));
+        let message = format!("created in {system}");
+        self.log(Level::Info, &message, &[("created", name)]);
     }
 
     /// Whom a webhook wants to be called: of the people the members, since
@@ -613,11 +605,10 @@ impl Case<'_> {
         };
         let mut members = Vec::new();
         for email in body.emails() {
-            match self.flashduty.is_member(email).await {
-                Ok(true) => members.push(email),
-                Err(trouble) if !trouble.is_final() => return Err(trouble.into()),
-                // Whom Flashduty does not tell of cannot be assigned either.
-                _ => self.log(Level::Warn, "not assigned: no member", &[("email", email)]),
+            if self.flashduty.is_member(email).await? {
+                members.push(email);
+            } else {
+                self.log(Level::Warn, "not assigned: no member", &[("email", email)]);
             }
         }
         Ok(body.assigned_to(&members))
@@ -659,21 +650,20 @@ impl Case<'_> {
                 match self.servicenow.record(sys_id).await {
                     Ok(record) => {
                         introduced = !record.raw("correlation_id").is_empty();
-                        match record.correlated() {
-                            Some((_, named)) if named != *id => false,
-                            Some((owner, _)) if owner != integration => {
-                                return Ok(Some(already_by(&format!("integration {owner}"))));
-                            }
-                            Some(_) => true,
-                            None if introduced => false,
+                        let takes = self.integration.direction.from_servicenow();
+                        let owner = match record.correlated() {
+                            Some((owner, named)) => (named == *id).then_some(owner),
+                            None if introduced => None,
                             // Whoever made the incident has come no further.
-                            None if self.integration.direction.from_servicenow()
-                                && !is_anothers(incident, integration) =>
-                            {
-                                true
-                            }
-                            None => return Ok(Some(already_by("another integration"))),
+                            None if takes => Some(maker_of(incident).unwrap_or(integration)),
+                            None => Some(maker_of(incident).unwrap_or("(unknown)")),
+                        };
+                        if let Some(owner) = owner
+                            && owner != integration
+                        {
+                            return Ok(Some(already_in("ServiceNow", owner)));
                         }
+                        owner.is_some()
                     }
                     Err(trouble) if trouble.missing().is_some() => false,
                     Err(trouble) => return Err(trouble.into()),
@@ -878,18 +868,16 @@ fn signed_with(incident: &Incident) -> Option<SysId> {
     SysId::parse(id)
 }
 
-/// Why an incident is not created that another has brought across.
-fn already_by(owner: &str) -> Birth {
-    Birth::NotWanted(format!("it is in ServiceNow already, by {owner}"))
+/// Why an incident is not created that another integration has brought there.
+fn already_in(system: &str, owner: &str) -> Birth {
+    Birth::NotWanted(format!("it is in {system} already, by integration {owner}"))
 }
 
-/// Whether the signature of an incident names another integration. Those of before
-/// name none.
-fn is_anothers(incident: &Incident, integration: &str) -> bool {
-    let signature = text::rsplit_once(incident.text("description"), " [snow:");
-    signature.is_some_and(|(line, _)| {
-        line.ends_with(')') && !line.ends_with(&format!("({integration})"))
-    })
+/// The integration that the signature of an incident names, as those of before do
+/// not.
+fn maker_of(incident: &Incident) -> Option<&str> {
+    let (line, _) = text::rsplit_once(incident.text("description"), ") [snow:")?;
+    text::rsplit_once(line, " (").map(|(_, maker)| maker)
 }
 
 #[cfg(test)]

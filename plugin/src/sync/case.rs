@@ -544,6 +544,11 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// Adds to what the pair remembers of its past.
+    pub(super) fn note(&mut self, what: &str) {
+        self.pair.note(self.effects.now_ms(), what);
+    }
+
     /// Logs with the names of the integration and both incidents.
     pub(super) fn log(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
         let name = self.name.to_string();

@@ -150,8 +150,7 @@ impl Case<'_> {
     }
 
     fn tell_of_comment(&mut self, mark: &str, to: &str) {
-        let now_ms = self.effects.now_ms();
-        self.pair.note(now_ms, format!("comment {mark} to {to}"));
+        self.note(&format!("comment {mark} to {to}"));
         let message = format!("comment carried to {to}");
         self.log(Level::Info, &message, &[("mark", mark)]);
     }

@@ -114,7 +114,7 @@ impl Case<'_> {
             self.pair.edition += 1;
             self.pair.snoozed_until_ms = snoozed_until_ms;
             for decision in decisions.iter().filter(|d| d.outcome != Outcome::InStep) {
-                self.pair.note(self.effects.now_ms(), decision.to_string());
+                self.note(&decision.to_string());
             }
             self.save().await?;
         }
@@ -168,9 +168,7 @@ impl Case<'_> {
 
     /// Tells of columns that ServiceNow dropped without a word, or changed.
     pub(super) fn did_not_take(&mut self, columns: &str) {
-        let now_ms = self.effects.now_ms();
-        self.pair
-            .note(now_ms, format!("ServiceNow did not take {columns}"));
+        self.note(&format!("ServiceNow did not take {columns}"));
         self.log(
             Level::Warn,
             "ServiceNow did not take a column as it was sent; may the user write it?",

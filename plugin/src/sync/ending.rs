@@ -41,7 +41,7 @@ impl Case<'_> {
         // What came of a creation whose answer was lost is known by it.
         self.pair.creating.take_if(|creating| creating.sent == 0);
         self.pair.ended = Some(why.to_owned());
-        self.pair.note(self.effects.now_ms(), why);
+        self.note(why);
         self.log(Level::Info, "pair ended", &[("reason", why)]);
         self.save().await
     }

@@ -86,9 +86,7 @@ impl Case<'_> {
 
     /// Leaves a column, or a field of Flashduty's, alone.
     pub(super) fn give_up(&mut self, field: &str, why: &str) {
-        let now_ms = self.effects.now_ms();
-        self.pair
-            .note(now_ms, format!("{field} is left alone: {why}"));
+        self.note(&format!("{field} is left alone: {why}"));
         let fields = [("field", field), ("why", why)];
         self.log(Level::Warn, "a field is left alone", &fields);
     }

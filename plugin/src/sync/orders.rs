@@ -64,7 +64,7 @@ impl Case<'_> {
     }
 
     async fn tell_who_asked(&mut self, why: &str) -> Result<(), Stop> {
-        self.pair.note(self.effects.now_ms(), why);
+        self.note(why);
         self.save().await
     }
 
@@ -122,7 +122,7 @@ impl Case<'_> {
                 .max(buried.servicenow_unsettled_ms),
             ..Pair::default()
         };
-        self.pair.note(self.effects.now_ms(), "joined by hand");
+        self.note("joined by hand");
         self.link(id, sys_id.clone(), Base::default()).await?;
         Ok(Ok(()))
     }
