@@ -170,6 +170,9 @@ async fn what_servicenow_pushes_is_explained_as_the_incident_that_would_be_creat
             _ => {
                 let comment = comments[0]["body"]["comment"].as_str().unwrap();
                 assert!(comment.contains("Still down"), "{comment}");
+                // Nobody is asked here whether that is a member.
+                let called = &body["assigned_to"]["emails"];
+                assert_eq!(*called, json!(["abel@example.com"]));
             }
         }
     }
