@@ -567,6 +567,8 @@ fn with_a_lost_store_the_signature_is_no_part_of_what_the_successor_is_told() {
     assert_eq!(gateway.work_on(&pair), Verdict::Done);
     let second = format!("flashduty:prod:{INCIDENT}:2");
     assert_eq!(gateway.record["correlation_id"], second);
+    let created = gateway.sent("POST incident").pop().unwrap().to_string();
+    assert!(!created.contains("[snow:"), "{created}");
     gateway.lose_the_store();
     gateway.ignores_conditions = true;
     gateway.flashduty("i_comm");

@@ -260,7 +260,9 @@ impl Case<'_> {
     /// follow once it is there.
     async fn columns_of_creation(&mut self, incident: &Incident) -> Result<Columns, Stop> {
         let now_ms = self.effects.now_ms();
-        let mut view = FlashdutyView::new(incident, self.integration, None, now_ms);
+        // Of a record whose place is taken.
+        let signature = self.signature();
+        let mut view = FlashdutyView::new(incident, self.integration, signature.as_deref(), now_ms);
         view.progress = None;
         if view.title.as_deref() == Some("") {
             view.title = Some("(no title)".into());
