@@ -161,8 +161,8 @@ pub struct FlashdutySide {
     /// Flashduty: incidents are then taken as the webhook shows them, without comments.
     #[serde(default)]
     pub credential: Option<String>,
-    /// Ids of the channels whose incidents take part; all of them if none is given. Incidents
-    /// from ServiceNow are created in the first.
+    /// Ids of the channels whose incidents take part; all if none is given. Incidents from
+    /// ServiceNow are created in the first.
     #[serde(default)]
     pub channels: Vec<i64>,
     /// What the resolution of an incident says that is over in ServiceNow.

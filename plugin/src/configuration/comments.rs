@@ -12,7 +12,7 @@ pub struct Comments {
     pub to_servicenow: Journal,
     /// Which of ServiceNow's comments go to Flashduty.
     pub from_servicenow: Journals,
-    /// Whether comments that are older than the link between the two incidents travel too.
+    /// Whether comments that are older than the link travel too.
     pub before_link: bool,
 }
 

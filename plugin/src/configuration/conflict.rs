@@ -3,8 +3,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-/// Who wins where both sides changed a field before the sync came to it. The losing value is kept
-/// as a note on its own side.
+/// Who wins where both sides changed a field. The losing value is kept as a note on its own side.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]

@@ -10,8 +10,7 @@ use serde::Serialize;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Reconcile {
-    /// How often, in seconds. Incidents that are linked are looked at in Flashduty at every
-    /// fifth time.
+    /// How often, in seconds. In Flashduty, linked incidents are looked at every fifth time.
     #[cfg_attr(test, schemars(range(min = 1, max = 3600)))]
     pub poll_seconds: u16,
     /// Whether Flashduty is asked.
