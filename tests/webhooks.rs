@@ -99,16 +99,20 @@ async fn the_ui_actions_body_without_a_state_is_as_good() {
         .unwrap();
 }
 
+/// The id of the channel's escalation rule, and the address of Bo, whom it does
+/// not call.
+fn rule_and_member(world: &World) -> (String, String) {
+    let flashduty = world.flashduty.simulator();
+    let account = flashduty.account();
+    let channel = &account.channels[&flashduty::PAYMENTS];
+    let rule = channel.escalation.as_ref().unwrap().rule_id.clone();
+    (rule, account.members[&flashduty::BO].email.clone())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_no_member_keeps_nobody_from_being_called() {
     let world = silent_servicenow().await;
-    let (rule, bo) = {
-        let flashduty = world.flashduty.simulator();
-        let account = flashduty.account();
-        let channel = &account.channels[&flashduty::PAYMENTS];
-        let rule = channel.escalation.as_ref().unwrap().rule_id.clone();
-        (rule, account.members[&flashduty::BO].email.clone())
-    };
+    let (rule, bo) = rule_and_member(&world);
     let stranger = "stranger@example.com";
     for (title, people, by_rule) in [
         ("VPN down", &[stranger][..], true),
@@ -134,14 +138,7 @@ async fn who_is_no_member_keeps_nobody_from_being_called() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_newer_kit_says_who_is_called_and_how() {
     let world = silent_servicenow().await;
-    let rule = {
-        let flashduty = world.flashduty.simulator();
-        let channel = &flashduty.account().channels[&flashduty::PAYMENTS];
-        channel.escalation.as_ref().unwrap().rule_id.clone()
-    };
-    let bo = world.flashduty.simulator().account().members[&flashduty::BO]
-        .email
-        .clone();
+    let (rule, bo) = rule_and_member(&world);
     let newer = |sys_id: &str, rule: &str| {
         json!({
             "action_type": "insert", "sys_id": sys_id, "description": "null", "impact": "1 - High",
