@@ -728,6 +728,40 @@ fn a_comment_that_a_record_has_when_another_takes_its_place_is_carried() {
     assert_eq!(times_asked(&gateway), 1);
 }
 
+#[test]
+fn a_comment_whose_answer_was_lost_is_in_the_record_or_in_its_successor() {
+    for has_arrived in [true, false] {
+        let mut gateway = Gateway::linked(&json!({ "closing": { "reopen": "new" } }));
+        gateway.record["state"] = json!("7");
+        gateway.servicenow(&nothing());
+        assert_eq!(gateway.work(), Verdict::Done);
+        let before = gateway.record["work_notes"].clone();
+        gateway.now_ms += 60_000;
+        gateway.comment("restarted the pool");
+        gateway.flashduty("i_comm");
+        gateway.loses_answers = true;
+        retried(gateway.work());
+        gateway.loses_answers = false;
+        if !has_arrived {
+            gateway.record["work_notes"] = before;
+        }
+        gateway.incident["progress"] = json!("Triggered");
+        gateway.flashduty("i_reopen");
+        let retry = retried(gateway.work());
+        assert_eq!(
+            retry.reason,
+            "a comment whose answer was lost may still appear"
+        );
+        gateway.now_ms = retry.not_before_ms.unwrap();
+        assert_eq!(gateway.work(), Verdict::Done);
+        assert_eq!(gateway.pair()["generation"], 1);
+        let records = gateway.records.iter().chain([&gateway.record]);
+        let holds = |record: &Value| record["work_notes"].to_string().contains("the pool");
+        let holding: Vec<bool> = records.map(holds).collect();
+        assert_eq!(holding, [has_arrived, !has_arrived]);
+    }
+}
+
 /// The pair is taken apart, and the incident joined to this record.
 fn join(gateway: &mut Gateway, pair: &str, record: &Value) {
     gateway.order("unlink", &json!({ "flashduty": INCIDENT }));

@@ -104,6 +104,23 @@ fn an_incident_that_another_integration_has_just_made_of_a_record_is_left_to_it(
 }
 
 #[test]
+fn an_incident_that_another_integration_made_of_a_record_is_its_own_though_that_was_deleted() {
+    for (maker, created) in [("(in) ", 0), ("(prod) ", 1), ("", 1)] {
+        let mut gateway = Gateway::new(&json!({ "direction": "to-servicenow" }));
+        gateway.incident["creator_id"] = json!(7);
+        let signature = format!("ServiceNow INC0010007 https://x/{RECORD} {maker}[snow:{RECORD}]");
+        gateway.incident["description"] = json!(signature);
+        gateway.record_is_gone = true;
+        gateway.flashduty("i_new");
+        gateway.work();
+        assert_eq!(gateway.sent("POST incident").len(), created, "{maker}");
+        let why = "it is in ServiceNow already, by integration in";
+        let is_told = gateway.logged.iter().any(|line| line.ends_with(why));
+        assert_eq!(is_told, created == 0, "{:?}", gateway.logged);
+    }
+}
+
+#[test]
 fn a_record_of_its_own_counts_whatever_another_integration_says() {
     let mut gateway = Gateway::new(&json!({ "direction": "to-servicenow" }));
     gateway.incident["creator_id"] = json!(7);

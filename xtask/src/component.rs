@@ -61,7 +61,9 @@ pub(crate) const PROBE: Source = Source {
 };
 
 /// What makes the component smaller beyond its profile.
-const SMALLER: [&str; 2] = [
+const SMALLER: [&str; 3] = [
+    // What is called from two places stands once, however short it is.
+    "-Cllvm-args=--inline-threshold=0",
     // The linker leaves room for the largest address at each place where one
     // stands, and this takes it away again.
     "-Clink-arg=--compress-relocations",

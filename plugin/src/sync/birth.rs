@@ -650,27 +650,33 @@ impl Case<'_> {
             Some(pair) => pair.flashduty.as_ref() == Some(id),
             // The store has lost the pair; the record in ServiceNow has not.
             None if member.is_none() && self.servicenow.is_available() => {
-                match self.servicenow.record(sys_id).await {
-                    Ok(record) => {
+                let record = match self.servicenow.record(sys_id).await {
+                    Ok(record) => Some(record),
+                    Err(trouble) if trouble.missing().is_some() => None,
+                    Err(trouble) => return Err(trouble.into()),
+                };
+                let maker = maker_of(incident);
+                let owner = match &record {
+                    Some(record) => {
                         introduced = !record.raw("correlation_id").is_empty();
                         let takes = self.integration.direction.from_servicenow();
-                        let owner = match record.correlated() {
+                        match record.correlated() {
                             Some((owner, named)) => (named == *id).then_some(owner),
                             None if introduced => None,
                             // Whoever made the incident has come no further.
-                            None if takes => Some(maker_of(incident).unwrap_or(integration)),
-                            None => Some(maker_of(incident).unwrap_or("(unknown)")),
-                        };
-                        if let Some(owner) = owner
-                            && owner != integration
-                        {
-                            return Ok(Some(already_in("ServiceNow", owner)));
+                            None if takes => Some(maker.unwrap_or(integration)),
+                            None => Some(maker.unwrap_or("(unknown)")),
                         }
-                        owner.is_some()
                     }
-                    Err(trouble) if trouble.missing().is_some() => false,
-                    Err(trouble) => return Err(trouble.into()),
+                    // What was made of it is still its maker's.
+                    None => maker.filter(|maker| maker != integration),
+                };
+                if let Some(owner) = owner
+                    && owner != integration
+                {
+                    return Ok(Some(already_in("ServiceNow", owner)));
                 }
+                owner.is_some()
             }
             None => false,
         };

@@ -38,11 +38,8 @@ impl Case<'_> {
     /// Carries what is new, in both directions that are configured.
     pub(super) async fn carry_comments(&mut self) -> Result<(), Stop> {
         let both = self.looks_at_both();
-        if self.integration.direction.to_servicenow()
-            && self.flashduty.is_available()
-            && (both || self.hears_flashduty())
-        {
-            self.carry_to_servicenow().await?;
+        if both || self.hears_flashduty() {
+            self.carry_to_servicenow(true).await?;
         }
         if both || self.hears_servicenow() {
             self.carry_to_flashduty().await?;
@@ -50,10 +47,15 @@ impl Case<'_> {
         Ok(())
     }
 
-    async fn carry_to_servicenow(&mut self) -> Result<(), Stop> {
+    /// Carries what is new, or merely takes note of what is there, where nobody is to
+    /// look any more.
+    pub(super) async fn carry_to_servicenow(&mut self, writes: bool) -> Result<(), Stop> {
         let (Some(id), Some(sys_id)) = (self.incident_id(), self.sys_id()) else {
             return Ok(());
         };
+        if !self.integration.direction.to_servicenow() || !self.flashduty.is_available() {
+            return Ok(());
+        }
         let column = match self.integration.comments.to_servicenow {
             Journal::WorkNotes => WORK_NOTES,
             Journal::AdditionalComments => COMMENTS,
@@ -79,6 +81,8 @@ impl Case<'_> {
                 .is_some_and(|r| r.journals_contain(&mark));
             if there {
                 self.has_arrived(Side::ServiceNow, &mark);
+            } else if !writes {
+                continue;
             } else {
                 let at_ms = u64::try_from(comment.created_at).ok();
                 self.wait_for_an_earlier_store(Side::Flashduty, at_ms)

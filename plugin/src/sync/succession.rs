@@ -39,7 +39,9 @@ impl Case<'_> {
         };
         self.record = None;
         self.leave_note(note).await?;
-        // Nobody looks at the old one any more.
+        // Nobody looks at the old one any more, and one whose answer was lost may
+        // have come to it: before that note such comments were waited for.
+        self.carry_to_servicenow(false).await?;
         self.carry_to_flashduty().await?;
         let old = Entity::ServiceNow(old);
         if old != self.name {
