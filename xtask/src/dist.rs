@@ -47,6 +47,7 @@ const GATEWAYS: [Gateway; 2] = [
             package: "servicenow-sync-spin",
             features: "",
             module: "servicenow_sync_spin.wasm",
+            flags: &[],
             component: "servicenow_sync_spin_gateway.wasm",
             most_bytes: 505_000,
         },
@@ -59,6 +60,7 @@ const GATEWAYS: [Gateway; 2] = [
             package: "servicenow-sync-spin",
             features: "p3",
             module: "servicenow_sync_spin.wasm",
+            flags: &[],
             component: "servicenow_sync_spin_p3_gateway.wasm",
             most_bytes: 593_000,
         },
@@ -72,6 +74,7 @@ const CRON: Source = Source {
     package: "servicenow-sync-spin-cron",
     features: "",
     module: "servicenow_sync_spin_cron.wasm",
+    flags: &[],
     component: "servicenow_sync_spin_cron.wasm",
     most_bytes: 60_000,
 };
