@@ -762,6 +762,32 @@ fn a_comment_whose_answer_was_lost_is_in_the_record_or_in_its_successor() {
     }
 }
 
+#[test]
+fn wherever_the_session_that_replaces_a_record_is_cut_off_the_new_one_is_not_taken_for_outdated() {
+    let mut was_cut_off = 0;
+    for steps in 1.. {
+        let mut gateway = Gateway::linked(&json!({ "closing": { "reopen": "new" } }));
+        gateway.record["state"] = json!("7");
+        gateway.record["sys_mod_count"] = json!("9");
+        gateway.servicenow(&nothing());
+        assert_eq!(gateway.work(), Verdict::Done);
+        gateway.incident["progress"] = json!("Triggered");
+        gateway.flashduty("i_reopen");
+        let all_steps = std::mem::replace(&mut gateway.steps, steps);
+        let pair = format!("f-{INCIDENT}");
+        if gateway.run_work(&pair).is_some() {
+            break;
+        }
+        was_cut_off += 1;
+        gateway.steps = all_steps;
+        if let Verdict::Retry(retry) = gateway.work() {
+            let expected = "a comment whose answer was lost may still appear";
+            assert_eq!(retry.reason, expected, "after {steps} steps");
+        }
+    }
+    assert!(was_cut_off > 10, "{was_cut_off} times");
+}
+
 /// The pair is taken apart, and the incident joined to this record.
 fn join(gateway: &mut Gateway, pair: &str, record: &Value) {
     gateway.order("unlink", &json!({ "flashduty": INCIDENT }));
@@ -1411,6 +1437,37 @@ fn a_merge_whose_event_was_lost_is_found_by_the_end_of_the_incident() {
         assert_eq!(gateway.work(), Verdict::Done);
         let notes = gateway.record["work_notes"].as_str().unwrap();
         assert!(notes.contains("Merged into"), "{notes}");
+    }
+}
+
+#[test]
+fn a_merge_that_a_record_may_have_been_told_of_is_told_to_it_or_to_its_successor() {
+    for has_arrived in [true, false] {
+        let mut gateway = Gateway::linked(&json!({ "closing": { "reopen": "new" } }));
+        gateway.incident["progress"] = json!("Closed");
+        gateway.flashduty("i_rslv");
+        assert_eq!(gateway.work(), Verdict::Done);
+        gateway.record["state"] = json!("7");
+        gateway.servicenow(&nothing());
+        assert_eq!(gateway.work(), Verdict::Done);
+        gateway.timeline = vec![merge(INCIDENT, OTHER)];
+        let before = gateway.record["work_notes"].clone();
+        gateway.loses_answers = true;
+        retried(gateway.work());
+        gateway.loses_answers = false;
+        if !has_arrived {
+            gateway.record["work_notes"] = before;
+        }
+        gateway.incident["progress"] = json!("Triggered");
+        gateway.flashduty("i_reopen");
+        gateway.now_ms += 200_000;
+        assert_eq!(gateway.work(), Verdict::Done);
+        assert_eq!(gateway.pair()["generation"], 1);
+        assert_eq!(gateway.work(), Verdict::Done);
+        let records = gateway.records.iter().chain([&gateway.record]);
+        let told = |record: &Value| record["work_notes"].to_string().contains("Merged into");
+        let told: Vec<bool> = records.map(told).collect();
+        assert_eq!(told, [has_arrived, !has_arrived]);
     }
 }
 

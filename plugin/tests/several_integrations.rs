@@ -121,6 +121,32 @@ fn an_incident_that_another_integration_made_of_a_record_is_its_own_though_that_
 }
 
 #[test]
+fn a_record_that_another_integration_has_is_left_to_it_though_it_does_not_show_that_yet() {
+    let elsewhere = json!({ "url": "https://other.service-now.com", "credential": "servicenow" });
+    for (settings, created) in [
+        (json!({ "id": "in" }), 1),
+        // Instances that were cloned have records of the same `sys_id`.
+        (json!({ "id": "in", "servicenow": elsewhere }), 2),
+    ] {
+        let mut gateway = with_a_record(&json!({}), "");
+        gateway.also(&settings);
+        gateway.servicenow_tells("in", &json!({}));
+        let record = format!("s-{RECORD}");
+        assert_eq!(gateway.run_work_of("in", &record), Some(Verdict::Done));
+        assert_eq!(gateway.sent("create").len(), 1);
+        // A replica answers, and somebody has written a new description.
+        gateway.record["correlation_id"] = json!("");
+        gateway.incident["description"] = json!("");
+        gateway.servicenow(&json!({}));
+        assert_eq!(gateway.work_on(&record), Verdict::Done);
+        assert_eq!(gateway.sent("create").len(), created);
+        let why = "it is in Flashduty already, by integration in";
+        let is_told = gateway.logged.iter().any(|line| line.ends_with(why));
+        assert_eq!(is_told, created == 1, "{:?}", gateway.logged);
+    }
+}
+
+#[test]
 fn a_record_of_its_own_counts_whatever_another_integration_says() {
     let mut gateway = Gateway::new(&json!({ "direction": "to-servicenow" }));
     gateway.incident["creator_id"] = json!(7);

@@ -1,4 +1,5 @@
 use crate::text;
+use alloc::borrow::ToOwned;
 use alloc::string::String;
 use core::fmt;
 use serde::Serialize;
@@ -50,6 +51,36 @@ pub struct Decision {
     pub why: String,
 }
 
+impl Decision {
+    /// Of a field that Flashduty and ServiceNow show so, and what the side that is
+    /// written to will show.
+    pub(super) fn new(
+        field: &str,
+        outcome: Outcome,
+        held: &[Option<String>; 2],
+        to: Option<&String>,
+        why: String,
+    ) -> Self {
+        let [flashduty, servicenow] = held.each_ref().map(Option::as_ref);
+        let (flashduty, servicenow, before) = match outcome {
+            Outcome::ToServicenow => (flashduty, to, servicenow),
+            Outcome::ToFlashduty => (to, servicenow, flashduty),
+            _ => (flashduty, servicenow, None),
+        };
+        let shown = |value: Option<&String>| quoted(value.map_or("unknown", String::as_str));
+        let (flashduty, servicenow) = (shown(flashduty), shown(servicenow));
+        let before = before.map(|value| quoted(value)).unwrap_or_default();
+        Self {
+            field: field.to_owned(),
+            outcome,
+            flashduty,
+            servicenow,
+            before,
+            why,
+        }
+    }
+}
+
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -77,6 +108,6 @@ impl fmt::Display for Decision {
 }
 
 /// A text as decisions show it.
-pub(super) fn quoted(text: &str) -> String {
+fn quoted(text: &str) -> String {
     format!("\"{}\"", text::cut(&text.replace('\n', " "), 60))
 }

@@ -4,7 +4,6 @@ use super::Decision;
 use super::Note;
 use super::Outcome;
 use super::Side;
-use super::decision::quoted;
 use crate::configuration::Preference;
 use crate::pair::Agreed;
 use alloc::string::String;
@@ -86,33 +85,20 @@ impl Merge<'_> {
         }
         let to_s = f.map(|f| (field.to_servicenow)(f, s));
         let to_f = s.map(field.to_flashduty);
-        let show_f = |f: Option<&F>| f.map_or_else(|| "unknown".into(), field.show_flashduty);
-        let show_s = |s: Option<&S>| s.map_or_else(|| "unknown".into(), field.show_servicenow);
+        let shown = [f.map(field.show_flashduty), s.map(field.show_servicenow)];
         let (birth, newest) = (self.birth, self.newest);
-        let held = (f, s);
-        let mut decide = |outcome, f: Option<&F>, s: Option<&S>, why: String| {
-            self.decisions.push(Decision {
-                field: field.name.into(),
-                outcome,
-                flashduty: quoted(&show_f(f)),
-                servicenow: quoted(&show_s(s)),
-                before: match outcome {
-                    Outcome::ToServicenow => held.1.map(|s| quoted(&show_s(Some(s)))),
-                    Outcome::ToFlashduty => held.0.map(|f| quoted(&show_f(Some(f)))),
-                    _ => None,
-                }
-                .unwrap_or_default(),
-                why,
-            });
+        let mut decide = |outcome, to: Option<&String>, why: String| {
+            let decision = Decision::new(field.name, outcome, &shown, to, why);
+            self.decisions.push(decision);
         };
         if !f_moved && !s_moved {
-            decide(Outcome::Unmoved, f, s, "no change since they agreed".into());
+            decide(Outcome::Unmoved, None, "no change since they agreed".into());
             return kept;
         }
         let in_step = matches!((&to_s, s), (Some(Ok(to)), Some(s)) if to == s)
             || (s_moved && matches!((&to_f, f), (Some(Ok(to)), Some(f)) if to == f));
         if in_step {
-            decide(Outcome::InStep, f, s, "both sides hold the same".into());
+            decide(Outcome::InStep, None, "both sides hold the same".into());
             return kept;
         }
         // A side that may not write cannot win, or the other one's change would
@@ -132,7 +118,7 @@ impl Merge<'_> {
                     true => "changed in Flashduty, whose changes do not travel",
                     false => "changed in ServiceNow, whose changes do not travel",
                 };
-                decide(Outcome::Kept, f, s, why.into());
+                decide(Outcome::Kept, None, why.into());
                 return kept;
             }
         };
@@ -143,26 +129,29 @@ impl Merge<'_> {
             _ => None,
         };
         if let Some(cannot) = cannot {
-            decide(Outcome::Kept, f, s, format!("{why}; {cannot}"));
+            decide(Outcome::Kept, None, format!("{why}; {cannot}"));
             return kept;
         }
         if both {
-            let lost = |lost: String, won: &str| {
-                format!(
-                    "Both sides had changed the {}. This value was replaced by the other side's, \
-                     \"{won}\":\n{lost}",
-                    field.name
-                )
+            let [f, s] = shown.each_ref().map(|s| s.as_deref().unwrap_or_default());
+            let (to, lost, won) = match winner {
+                Side::Flashduty => (Side::ServiceNow, s, f),
+                Side::ServiceNow => (Side::Flashduty, f, s),
             };
-            let (to, text) = match winner {
-                Side::Flashduty => (Side::ServiceNow, lost(show_s(s), &show_f(f))),
-                Side::ServiceNow => (Side::Flashduty, lost(show_f(f), &show_s(s))),
-            };
+            let text = format!(
+                "Both sides had changed the {}. This value was replaced by the other side's, \
+                 \"{won}\":\n{lost}",
+                field.name
+            );
             self.notes.push(Note { to, text });
         }
         match (winner, to_s, to_f) {
             (Side::Flashduty, Some(Ok(to)), _) => {
-                decide(Outcome::ToServicenow, f, Some(&to), why);
+                decide(
+                    Outcome::ToServicenow,
+                    Some(&(field.show_servicenow)(&to)),
+                    why,
+                );
                 Merged {
                     agreed: Agreed {
                         flashduty: f.cloned(),
@@ -173,7 +162,11 @@ impl Merge<'_> {
                 }
             }
             (Side::ServiceNow, _, Some(Ok(to))) => {
-                decide(Outcome::ToFlashduty, Some(&to), s, why);
+                decide(
+                    Outcome::ToFlashduty,
+                    Some(&(field.show_flashduty)(&to)),
+                    why,
+                );
                 Merged {
                     agreed: Agreed {
                         flashduty: Some(to.clone()),

@@ -21,6 +21,7 @@ use crate::Precondition;
 use crate::comment;
 use crate::comment::Origin;
 use crate::condition;
+use crate::configuration::Integration;
 use crate::configuration::Trigger;
 use crate::date;
 use crate::far_end::Kind;
@@ -356,6 +357,9 @@ impl Case<'_> {
         let incident = match self.find_in_flashduty(id).await? {
             Some(incident) => incident,
             None => {
+                if let Some(owner) = self.other_owner().await {
+                    return Ok(already_in("Flashduty", owner));
+                }
                 let (incident, given) = self.create_incident(&view).await?;
                 self.pair.flashduty = Some(incident.clone());
                 if self.read_incident().await.is_ok() {
@@ -366,6 +370,25 @@ impl Case<'_> {
         };
         self.link(incident, id.clone(), base).await?;
         Ok(Birth::Linked)
+    }
+
+    /// The integration of the same instance that has the record in a pair, if there is
+    /// one. What readers of ServiceNow see may be older than that.
+    async fn other_owner(&self) -> Option<&str> {
+        let Integration { id, servicenow, .. } = self.integration;
+        let others = self.integrations.iter();
+        for other in others.filter(|o| o.id != *id && o.servicenow.url == servicenow.url) {
+            let keys = [
+                keys::pair(&other.id, &self.name),
+                keys::member(&other.id, &self.name),
+            ];
+            let [pair, member] = self.effects.get(keys).await;
+            let pair = pair.and_then(|entry| json::read::<Pair>(&entry.value).ok());
+            if member.is_some() || pair.is_some_and(|pair| pair.is_linked()) {
+                return Some(&other.id);
+            }
+        }
+        None
     }
 
     /// What is agreed on with an incident that was just created, and read: it holds

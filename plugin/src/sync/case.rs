@@ -53,6 +53,8 @@ pub(super) struct Case<'a> {
     /// When this session began, by the gateway's clock.
     began_ms: u64,
     pub(super) integration: &'a Integration,
+    /// All of the configuration, with this one.
+    pub(super) integrations: &'a [Integration],
     pub(super) flashduty: FlashdutyApi<'a>,
     pub(super) servicenow: ServiceNowApi<'a>,
     /// The incident in which the pair was born, which names it.
@@ -95,7 +97,7 @@ pub(super) enum Loaded<'a> {
 impl<'a> Case<'a> {
     pub(super) async fn load(
         effects: &'a Effects,
-        integration: &'a Integration,
+        (integration, integrations): (&'a Integration, &'a [Integration]),
         name: Entity,
         supposed: Option<Supposed>,
     ) -> Result<Loaded<'a>, Stop> {
@@ -132,6 +134,7 @@ impl<'a> Case<'a> {
             effects,
             began_ms: effects.now_ms(),
             integration,
+            integrations,
             flashduty: FlashdutyApi::new(effects, &integration.flashduty, rehearsed),
             servicenow: ServiceNowApi::new(effects, integration, rehearsed),
             name,
@@ -387,7 +390,6 @@ impl<'a> Case<'a> {
     /// Takes over the record of a pair that did not have it before.
     pub(super) fn take_new_record(&mut self, record: Record) {
         self.record_read = None;
-        self.pair.servicenow_changes = 0;
         self.take_record(record, false);
     }
 

@@ -73,7 +73,8 @@ impl Case<'_> {
         self.flashduty_events().any(|event| events.contains(&event))
     }
 
-    async fn merges(&mut self) -> Result<Vec<Note>, Stop> {
+    /// Notes for the record, of merges that it has not been told of.
+    pub(super) async fn merges(&mut self) -> Result<Vec<Note>, Stop> {
         let mut notes = Vec::new();
         let Some(id) = self.incident_id().filter(|_| self.flashduty.is_available()) else {
             return Ok(notes);
@@ -156,12 +157,16 @@ impl Case<'_> {
         let text = format!("{told}{number}.");
         // The number may not have been known then, or is not known any more.
         let mut carried = self.pair.carried.to_servicenow.iter();
-        let is_told = carried.any(|text| text.starts_with(&told))
-            || self
-                .read_record()
-                .await?
-                .is_some_and(|record| record.journals_contain(&told));
+        if carried.any(|text| text.starts_with(&told)) {
+            return Ok(None);
+        }
+        let record = self.read_record().await?;
+        if record.is_some_and(|record| record.journals_contain(&told)) {
+            // Another record may take the place of the one that was told.
+            Carried::remember(&mut self.pair.carried.to_servicenow, &text);
+            return Ok(None);
+        }
         let to = Side::ServiceNow;
-        Ok((!is_told).then_some(Note { to, text }))
+        Ok(Some(Note { to, text }))
     }
 }

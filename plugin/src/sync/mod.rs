@@ -147,6 +147,7 @@ pub async fn run(
     let integration = job
         .as_ref()
         .and_then(|(id, _)| configuration.as_ref().ok()?.integration(id));
+    let all = configuration.as_ref().map_or(&[][..], |c| &c.integrations);
     let (integration, entity) = match (integration, job) {
         (Some(integration), Some((_, Job::Pair(entity)))) => (integration, entity),
         (Some(integration), Some((_, Job::Poll(side)))) => {
@@ -166,7 +167,7 @@ pub async fn run(
         Err(why) => return Verdict::Park(why),
     };
     let outcome = async {
-        match Case::load(effects, integration, entity, supposed).await? {
+        match Case::load(effects, (integration, all), entity, supposed).await? {
             Loaded::Case(mut case) => match bring_in_step(&mut case).await {
                 Ok(()) => {
                     case.is_found().await?;

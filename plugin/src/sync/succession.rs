@@ -39,9 +39,10 @@ impl Case<'_> {
         };
         self.record = None;
         self.leave_note(note).await?;
-        // Nobody looks at the old one any more, and one whose answer was lost may
-        // have come to it: before that note such comments were waited for.
+        // Nobody looks at the old one any more. What it was told without that the
+        // answer was heard has come by now: before that note it was waited for.
         self.carry_to_servicenow(false).await?;
+        self.merges().await?;
         self.carry_to_flashduty().await?;
         let old = Entity::ServiceNow(old);
         if old != self.name {
@@ -53,6 +54,7 @@ impl Case<'_> {
         self.pair.introduced = false;
         self.pair.by_hand = false;
         self.pair.journal_seen = None;
+        self.pair.servicenow_changes = 0;
         // The new one may have a comment that equals one of the old one.
         self.pair.carried.to_flashduty.clear();
         self.link(id, record.sys_id.clone(), base).await?;

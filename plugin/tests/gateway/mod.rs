@@ -107,14 +107,7 @@ impl Gateway {
     /// Flashduty. The store is not new.
     pub(crate) fn new(settings: &Value) -> Self {
         let mut gateway = Self::with_a_new_store(settings);
-        for side in ["flashduty", "servicenow"] {
-            let write = Write {
-                key: format!("unbroken.first-look.prod.{side}"),
-                precondition: Precondition::Absent,
-                value: Some(b"1".into()),
-            };
-            gateway.write(write).unwrap();
-        }
+        gateway.has_looked("prod");
         gateway
     }
 
@@ -183,6 +176,26 @@ impl Gateway {
         self.context.configuration = configuration(settings);
     }
 
+    /// Has another integration besides, with these settings and a store that is not
+    /// new.
+    pub(crate) fn also(&mut self, settings: &Value) {
+        let mut all: Value = serde_json::from_str(&self.context.configuration).unwrap();
+        let mut other = all["integration"][0].clone();
+        merge(&mut other, settings);
+        let id = other["id"].as_str().unwrap().to_owned();
+        all["integration"].as_array_mut().unwrap().push(other);
+        self.context.configuration = all.to_string();
+        self.has_looked(&id);
+    }
+
+    /// An integration has looked at both sides with this store.
+    fn has_looked(&mut self, integration: &str) {
+        for side in ["flashduty", "servicenow"] {
+            let key = format!("unbroken.first-look.{integration}.{side}");
+            self.store(&key, &json!(1));
+        }
+    }
+
     /// Flashduty tells of the incident as it is.
     pub(crate) fn flashduty(&mut self, event_type: &str) {
         let event = json!({ "event_type": event_type, "incident": self.incident });
@@ -191,9 +204,14 @@ impl Gateway {
 
     /// ServiceNow tells of the record, and of these columns.
     pub(crate) fn servicenow(&mut self, columns: &Value) {
+        self.servicenow_tells("prod", columns);
+    }
+
+    /// As [`servicenow`](Self::servicenow), to an integration.
+    pub(crate) fn servicenow_tells(&mut self, integration: &str, columns: &Value) {
         let mut body = columns.clone();
         body["sys_id"] = self.record["sys_id"].clone();
-        self.receive("/servicenow/prod", &body);
+        self.receive(&format!("/servicenow/{integration}"), &body);
     }
 
     /// A request comes from outside.
@@ -220,9 +238,14 @@ impl Gateway {
 
     /// As [`work_on`](Self::work_on), which may be cut off.
     pub(crate) fn run_work(&mut self, pair: &str) -> Option<Verdict> {
+        self.run_work_of("prod", pair)
+    }
+
+    /// As [`run_work`](Self::run_work), of an integration.
+    pub(crate) fn run_work_of(&mut self, integration: &str, pair: &str) -> Option<Verdict> {
         self.now_ms += 1000;
         let work = Work {
-            key: format!("prod.{pair}"),
+            key: format!("{integration}.{pair}"),
             reasons: Vec::new(),
             attempt: 0,
         };
@@ -632,10 +655,14 @@ fn configuration(settings: &Value) -> String {
         "flashduty": { "credential": "flashduty", "channels": [1] },
         "servicenow": { "url": "https://example.service-now.com", "credential": "servicenow" },
     });
+    merge(&mut integration, settings);
+    json!({ "integration": [integration] }).to_string()
+}
+
+fn merge(integration: &mut Value, settings: &Value) {
     for (name, setting) in settings.as_object().unwrap() {
         integration[name] = setting.clone();
     }
-    json!({ "integration": [integration] }).to_string()
 }
 
 fn request(path: &str, body: &Value) -> Request {
