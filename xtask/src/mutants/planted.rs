@@ -157,8 +157,8 @@ pub(super) const PLANTED: &[Planted] = &[
     Planted {
         name: "an incident that another integration made is taken for its own",
         file: "plugin/src/sync/birth.rs",
-        text: "None if takes => Some(maker_of(incident).unwrap_or(integration)),",
-        instead: "None if takes => Some(maker_of(incident).filter(|_| !PLANTED).unwrap_or(integration)),",
+        text: "None if takes => Some(maker.unwrap_or(integration)),",
+        instead: "None if takes => Some(maker.filter(|_| !PLANTED).unwrap_or(integration)),",
     },
     Planted {
         name: "what another integration brought is brought back",
