@@ -574,8 +574,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "comments wait for an event of theirs",
         file: "sync/comments.rs",
-        text: "            && (both || self.hears_flashduty())\n",
-        instead: "            && (both || self.flashduty_events().any(|e| e == \"i_comm\"))\n",
+        text: "if both || self.hears_flashduty() {",
+        instead: "if both || self.flashduty_events().any(|e| e == \"i_comm\") {",
         noticed_by: Tests::In("reconcile"),
     },
     Bug {
