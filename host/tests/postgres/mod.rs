@@ -224,6 +224,8 @@ fn serve(programs: &Path, folder: &Path, port: u16, settings: &[&str]) -> Child 
         .arg(folder.join("data"))
         .args(["-h", "127.0.0.1", "-p", &port.to_string()])
         .args(["-c", "unix_socket_directories="])
+        // Two processes of Spin may open 64 each, which are more than are usual.
+        .args(["-c", "max_connections=200"])
         .args(settings.iter().flat_map(|setting| ["-c", *setting]))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
