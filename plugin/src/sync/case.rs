@@ -530,10 +530,14 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Comes back when a snooze ends, since no event is certain to tell.
-    pub(super) fn watch_snooze(&self) {
+    /// Comes back when a snooze ends, since no event is certain to tell: by the clock
+    /// of Flashduty, which is asked for it if it was not asked anything yet.
+    pub(super) async fn watch_snooze(&mut self) {
         if self.pair.base.state.flashduty != Some(Progress::Snoozed) {
             return;
+        }
+        if self.flashduty.clock_ms().is_none() {
+            let _ = self.read_incident().await;
         }
         let left_ms = self
             .pair

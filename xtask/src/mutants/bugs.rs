@@ -385,7 +385,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "the end of a snooze not waited for",
         file: "sync/mod.rs",
-        text: "    case.watch_snooze();\n",
+        text: "    case.watch_snooze().await;\n",
         instead: "",
         noticed_by: Tests::In("sessions"),
     },
