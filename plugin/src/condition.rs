@@ -314,7 +314,11 @@ fn attribute(incident: &Incident, key: &str) -> Option<String> {
         "title" => text(incident.text("title")),
         "description" => text(incident.text("description")),
         "dedup_key" => text(incident.text("dedup_key")).filter(|key| !key.is_empty()),
-        "data_source_id" | "integration_id" => id(incident.number("data_source_id")),
+        // Webhooks and the Open API call it differently.
+        "data_source_id" | "integration_id" => id(match incident.number("integration_id") {
+            0 => incident.number("data_source_id"),
+            number => number,
+        }),
         "channel_id" => id(incident.number("channel_id")),
         _ => incident
             .label(key.strip_prefix("labels.")?)
@@ -395,6 +399,17 @@ mod tests {
         assert!(!holds("labels.region", "IN", &["*"]));
         assert!(holds("labels.region", "NOTIN", &["*"]));
         assert!(!holds("integration_id", "IN", &["0"]));
+    }
+
+    #[test]
+    fn the_integration_of_an_incident_counts_whatever_it_is_called() {
+        for name in ["integration_id", "data_source_id"] {
+            let incident = json!({ "incident_id": "6a1d2f45c0ffee0123456789", name: 24905 });
+            let incident = Incident::try_from(incident).unwrap();
+            for key in ["integration_id", "data_source_id"] {
+                assert_eq!(attribute(&incident, key).as_deref(), Some("24905"));
+            }
+        }
     }
 
     #[test]

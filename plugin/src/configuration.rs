@@ -36,6 +36,7 @@ use crate::keys;
 use crate::plan::Side;
 use crate::severity::SeverityMap;
 use crate::template::Template;
+use crate::text;
 use crate::texts::Texts;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -378,6 +379,20 @@ impl Configuration {
 }
 
 impl Integration {
+    /// Whether what goes to ServiceNow tells who is on an incident.
+    pub(crate) fn names_people(&self) -> bool {
+        let names = |value: &Template| {
+            let value = value.as_str();
+            text::contains(value, "assignee") || text::contains(value, "responders")
+        };
+        let of_field = |field: &FieldRule| field.value.as_ref().is_some_and(names);
+        let side = &self.servicenow;
+        self.assignee
+            || names(&side.close_code)
+            || names(&side.close_notes)
+            || self.field.iter().any(of_field)
+    }
+
     /// Whether what changes on that side travels to the other.
     pub fn sends(&self, side: Side) -> bool {
         match side {

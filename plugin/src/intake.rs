@@ -117,7 +117,7 @@ async fn accept(
         hint.store(effects, id, &about, &name).await;
     }
     // Even if the hint was there: nobody knows whether that happened then.
-    effects.schedule(keys::work(id, &pair), 0, &notice.reason);
+    schedule(effects, id, &pair, 0, &notice.reason);
     if !is_trigger || rehearsed {
         return Ok(object! { "status": "accepted" }.into());
     }
@@ -129,6 +129,17 @@ async fn accept(
         patience_ms: PATIENCE_MS,
     };
     asked.outcome("synced", &Pair::is_linked).await
+}
+
+/// Has the work of a pair done at that time, in Unix milliseconds, or at once.
+pub(crate) fn schedule(
+    effects: &Effects,
+    integration: &str,
+    pair: &Entity,
+    due_ms: u64,
+    reason: &str,
+) {
+    effects.schedule(keys::work(integration, pair), due_ms, reason);
 }
 
 /// The pair that an incident belongs to: one of its own name unless another is

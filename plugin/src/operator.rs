@@ -20,9 +20,9 @@ use crate::flashduty::IncidentId;
 use crate::hint::Hint;
 use crate::hint::Kept;
 use crate::intake::answer;
+use crate::intake::schedule;
 use crate::json;
 use crate::json::object;
-use crate::keys;
 use crate::keys::Entity;
 use crate::outcome::Asked;
 use crate::outcome::Refusal;
@@ -168,8 +168,8 @@ async fn order(asked: &Asked<'_>, hint: Option<Hint>) -> Result<(), Refusal> {
         let name = format!("-order-{received_ms}");
         kept.store(asked.effects, id, &asked.about, &name).await;
     }
-    let work = keys::work(id, &asked.pair().await);
-    asked.effects.schedule(work, 0, "asked for by an operator");
+    let pair = asked.pair().await;
+    schedule(asked.effects, id, &pair, 0, "asked for by an operator");
     Ok(())
 }
 

@@ -227,6 +227,12 @@ impl Pair {
         self.flashduty.is_some() && self.servicenow.is_some()
     }
 
+    /// Whether a creation was sent that is not known to have failed.
+    pub fn may_be_created(&self) -> bool {
+        let creating = self.creating.as_ref();
+        creating.is_some_and(|creating| creating.sent > 0)
+    }
+
     /// Whether a creation may still be carried out at a time by the clock of the
     /// side that does that. By one that is far away nobody knows, so nobody waits.
     pub fn is_in_doubt(&self, now_ms: u64) -> bool {

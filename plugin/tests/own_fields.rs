@@ -378,6 +378,65 @@ fn a_value_that_lost_a_conflict_is_kept_as_a_note_on_its_own_side() {
 }
 
 #[test]
+fn a_note_of_a_long_value_that_won_still_holds_the_one_that_lost() {
+    let setting = json!({ "conflict": { "description": "servicenow" } });
+    let integration = configured("two-way", &setting).unwrap();
+    let agreed = decide(&integration, &Base::default(), &json!({}), &json!({})).base;
+    let f = json!({ "description": "restart the pool" });
+    let s = json!({ "description": "x".repeat(1500) });
+    let plan = decide(&integration, &agreed, &f, &s);
+    let text = &plan.notes[0].text;
+    assert!(text.chars().count() < 300, "{text}");
+    assert!(text.ends_with("\nrestart the pool"), "{text}");
+}
+
+#[test]
+fn what_the_other_side_cannot_take_does_not_compete() {
+    let field = json!({ "custom-field": "f", "column": "u_x" });
+    let integration = with_field("two-way", &field).unwrap();
+    let at = |f: &str, s: &str| (json!({ "fields": { "f": f } }), json!({ "u_x": s }));
+    // Flashduty's wins, but it is empty.
+    let (f, s) = at("", "gold");
+    let plan = decide(&integration, &Base::default(), &f, &s);
+    let step = Step::Field {
+        name: "f".into(),
+        value: Some(json!("gold")),
+    };
+    assert_eq!(plan.steps, [step]);
+    assert_eq!(plan.notes, []);
+
+    let setting = json!({ "conflict": { "state": "servicenow" } });
+    let integration = configured("two-way", &setting).unwrap();
+    let agreed = decide(&integration, &Base::default(), &json!({}), &json!({})).base;
+    // ServiceNow's wins, but what is over in Flashduty stays so.
+    let f = json!({ "progress": "Closed" });
+    let plan = decide(&integration, &agreed, &f, &json!({ "state": "2" }));
+    assert_eq!(plan.columns["state"], "6");
+    assert_eq!(plan.steps, []);
+}
+
+#[test]
+fn a_choice_is_mapped_by_its_values_or_by_its_labels() {
+    for (gold, silver) in [("1", "2"), ("Gold", "Silver")] {
+        let field = json!({
+            "custom-field": "tier", "column": "u_tier", "type": "choice",
+            "map": { "gold": gold, "silver": silver },
+        });
+        let integration = with_field("two-way", &field).unwrap();
+        let f = json!({ "fields": { "tier": "gold" } });
+        let s = |value: &str, label: &str| json!({ "u_tier": { "value": value, "display_value": label } });
+        let plan = decide(&integration, &Base::default(), &f, &s("1", "Gold"));
+        assert_eq!((plan.steps, plan.columns.len()), (Vec::new(), 0), "{gold}");
+        let plan = decide(&integration, &plan.base, &f, &s("2", "Silver"));
+        let step = Step::Field {
+            name: "tier".into(),
+            value: Some(json!("silver")),
+        };
+        assert_eq!(plan.steps, [step]);
+    }
+}
+
+#[test]
 fn the_newest_change_wins_where_the_operator_wants_that() {
     let integration = configured("two-way", &json!({ "conflict": { "title": "newest" } })).unwrap();
     let agreed = decide(&integration, &Base::default(), &json!({}), &json!({})).base;

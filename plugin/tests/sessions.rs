@@ -560,6 +560,89 @@ fn a_webhook_that_was_kept_is_not_believed_once_there_is_a_credential() {
 }
 
 #[test]
+fn without_a_user_in_servicenow_all_that_webhooks_say_counts_and_the_newest_most() {
+    let side = json!({ "url": "https://example.service-now.com" });
+    let settings = json!({ "direction": "from-servicenow", "servicenow": side });
+    let mut gateway = Gateway::new(&settings);
+    gateway.incident = Value::Null;
+    let sys_id = "00000000000000000000000000000007";
+    gateway.record = json!({ "sys_id": sys_id });
+    let body = json!({
+        "number": "INC0010007", "short_description": "disk full", "urgency": "1 - High",
+        "impact": "1 - High", "state": "New",
+    });
+    gateway.servicenow(&body);
+    let pair = format!("s-{sys_id}");
+    assert_eq!(gateway.work_on(&pair), Verdict::Done);
+    gateway.servicenow(&json!({ "short_description": "a disk", "state": "In Progress" }));
+    gateway.now_ms += 1000;
+    gateway.servicenow(&json!({ "short_description": "two disks" }));
+    assert_eq!(gateway.work_on(&pair), Verdict::Done);
+    assert_eq!(gateway.incident["title"], "two disks");
+    assert_eq!(gateway.incident["progress"], "Processing");
+}
+
+#[test]
+fn what_a_rule_of_the_instance_makes_of_a_write_is_carried_though_nobody_tells() {
+    let field = json!({ "custom-field": "priority", "value": "{{priority}}" });
+    let mut gateway = Gateway::linked(&json!({ "field": [field] }));
+    gateway.incident["fields"] = json!({ "priority": "" });
+    gateway.incident["incident_severity"] = json!("Info");
+    gateway.by_rule = json!({ "priority": { "value": "4", "display_value": "4 - Low" } });
+    gateway.flashduty("i_r_severity");
+    gateway.scheduled.clear();
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.asked_for(), [format!("prod.f-{INCIDENT}")]);
+    assert_eq!(gateway.work(), Verdict::Done);
+    let written = gateway.sent("field/reset");
+    assert_eq!(written.len(), 1, "{written:?}");
+    assert_eq!(gateway.asked_for(), [""; 0], "it is in step now");
+}
+
+#[test]
+fn people_are_named_in_a_field_though_the_api_tells_their_ids_only() {
+    for (value, expected) in [
+        ("{{responders}}", "Ana, Bob"),
+        ("{{assignee}}", "bob@example.com"),
+    ] {
+        let field = json!({ "column": "u_oncall", "value": value });
+        let mut gateway = Gateway::new(&json!({ "field": [field] }));
+        gateway.incident["responders"] = json!([
+            { "person_id": 1, "assigned_at": 5, "acknowledged_at": 0 },
+            { "person_id": 2, "assigned_at": 5, "acknowledged_at": 6 },
+        ]);
+        let person = |id: u32, name: &str, email: &str| json!({ "person_id": id, "person_name": name, "email": email });
+        gateway.people = vec![
+            person(2, "Bob", "bob@example.com"),
+            person(1, "Ana", "ana@example.com"),
+        ];
+        gateway.flashduty("i_new");
+        assert_eq!(gateway.work(), Verdict::Done);
+        assert_eq!(gateway.record["u_oncall"], expected);
+    }
+}
+
+#[test]
+fn a_creation_that_was_refused_is_not_begun() {
+    let mut gateway = Gateway::new(&nothing());
+    gateway.incident = Value::Null;
+    let sys_id = "00000000000000000000000000000007";
+    gateway.record = json!({
+        "sys_id": sys_id, "number": "INC0010007", "state": "1", "impact": "1", "urgency": "1",
+        "short_description": "disk full", "description": "", "sys_mod_count": "1",
+    });
+    gateway.servicenow(&nothing());
+    gateway.refused = Some("/incident/create");
+    let pair = format!("s-{sys_id}");
+    retried(gateway.work_on(&pair));
+    gateway.refused = None;
+    // It is over before Flashduty has heard of it.
+    gateway.record["state"] = json!("6");
+    assert_eq!(gateway.work_on(&pair), Verdict::Done);
+    assert_eq!(gateway.sent("create").len(), 0);
+}
+
+#[test]
 fn a_change_on_the_side_that_no_webhook_told_of_yet_is_not_written_over() {
     let mut gateway = Gateway::linked(&nothing());
     gateway.incident["title"] = json!("here");
@@ -786,6 +869,47 @@ fn wherever_the_session_that_replaces_a_record_is_cut_off_the_new_one_is_not_tak
         }
     }
     assert!(was_cut_off > 10, "{was_cut_off} times");
+}
+
+/// As if the incident had been reopened after its record was closed for good.
+fn reopen(gateway: &mut Gateway) {
+    gateway.record["state"] = json!("7");
+    gateway.incident["progress"] = json!("Closed");
+    gateway.servicenow(&nothing());
+    assert_eq!(gateway.work(), Verdict::Done);
+    gateway.incident["progress"] = json!("Triggered");
+    gateway.flashduty("i_reopen");
+}
+
+#[test]
+fn what_is_said_before_a_record_takes_anothers_place_is_not_older_than_the_pair() {
+    let settings = json!({
+        "closing": { "reopen": "new" }, "comments": { "before-link": false },
+    });
+    let mut gateway = Gateway::linked(&settings);
+    gateway.now_ms += 60_000;
+    reopen(&mut gateway);
+    gateway.comment("it is back");
+    gateway.flashduty("i_comm");
+    gateway.now_ms += 60_000;
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.pair()["generation"], 1);
+    let notes = gateway.record["work_notes"].as_str().unwrap();
+    assert!(notes.contains("it is back"), "{notes}");
+}
+
+#[test]
+fn a_record_that_is_joined_again_is_never_its_own_successor() {
+    let mut gateway = Gateway::linked(&json!({ "closing": { "reopen": "new" } }));
+    reopen(&mut gateway);
+    assert_eq!(gateway.work(), Verdict::Done);
+    let second = gateway.record.clone();
+    join(&mut gateway, &format!("f-{INCIDENT}"), &second);
+    reopen(&mut gateway);
+    assert_eq!(gateway.work(), Verdict::Done);
+    let correlation = format!("flashduty:prod:{INCIDENT}:3");
+    assert_eq!(gateway.record["correlation_id"], correlation);
+    assert_eq!(gateway.incident["progress"], "Triggered");
 }
 
 /// The pair is taken apart, and the incident joined to this record.

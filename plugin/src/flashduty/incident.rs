@@ -176,20 +176,24 @@ impl Incident {
         who["email"].as_str().filter(|email| !email.is_empty())
     }
 
-    /// Who is on it, where the address does not come along: the Open API tells
-    /// the member's id only.
-    pub(crate) fn unknown_assignee(&self) -> Option<i64> {
-        match self.assignee() {
-            Some(_) => None,
-            None => self.on_it()?["person_id"].as_i64(),
+    /// The ids of those on it of whom nothing else comes along: the Open API tells no
+    /// more.
+    pub(crate) fn unknown_people(&self) -> Vec<i64> {
+        let mut unknown = Vec::new();
+        for responder in list(&self.values["responders"]) {
+            if responder["email"].as_str().is_none_or(str::is_empty) {
+                unknown.extend(responder["person_id"].as_i64());
+            }
         }
+        unknown
     }
 
-    /// Takes over who is on it.
-    pub(crate) fn know_assignee(&mut self, person: &Person) {
+    /// Takes over who somebody is.
+    pub(crate) fn know(&mut self, person: &Person) {
         let responders = self.values["responders"].as_array_mut();
         for responder in responders.into_iter().flatten() {
             if responder["person_id"] == person.person_id {
+                responder["person_name"] = person.person_name.as_str().into();
                 responder["email"] = person.email.as_str().into();
             }
         }

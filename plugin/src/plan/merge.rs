@@ -6,8 +6,13 @@ use super::Outcome;
 use super::Side;
 use crate::configuration::Preference;
 use crate::pair::Agreed;
+use crate::text;
 use alloc::string::String;
 use alloc::vec::Vec;
+
+/// How much a note shows of the value that won, which stands in the field: it is
+/// there for the one that lost.
+const WON: usize = 100;
 
 /// What Flashduty's value becomes in a record that holds the second argument,
 /// or why it cannot be there.
@@ -103,8 +108,14 @@ impl Merge<'_> {
         }
         // A side that may not write cannot win, or the other one's change would
         // be lost with it.
-        let f_sends = f_moved && field.sends.0;
-        let s_sends = s_moved && field.sends.1;
+        let mut f_sends = f_moved && field.sends.0;
+        let mut s_sends = s_moved && field.sends.1;
+        // Nor can a value that the other side does not take, as long as that one's own
+        // is taken.
+        if f_sends && s_sends {
+            f_sends = !matches!(to_s, Some(Err(_)));
+            s_sends = !f_sends || !matches!(to_f, Some(Err(_)));
+        }
         let both = f_sends && s_sends;
         let (winner, why) = match (f_sends, s_sends, f, s) {
             (true, true, Some(f), Some(s)) => {
@@ -140,8 +151,9 @@ impl Merge<'_> {
             };
             let text = format!(
                 "Both sides had changed the {}. This value was replaced by the other side's, \
-                 \"{won}\":\n{lost}",
-                field.name
+                 \"{}\":\n{lost}",
+                field.name,
+                text::cut(won, WON)
             );
             self.notes.push(Note { to, text });
         }

@@ -44,9 +44,12 @@ impl FieldRule {
             let value = self.value.as_ref()?;
             return Some(value.render(&|name| record.value(name, instance)));
         };
+        let stored = record.stored(&column);
+        let is_meant = |(_, to): (&String, &String)| Some(to.as_str()) == stored;
         let value = match self.kind {
-            ColumnType::Choice if self.map.is_empty() => record.shown(&column),
-            _ => record.stored(&column),
+            // Values and labels are understood.
+            ColumnType::Choice if !self.map.iter().any(is_meant) => record.shown(&column),
+            _ => stored,
         };
         value.map(|value| self.canonical(value))
     }

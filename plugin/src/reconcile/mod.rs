@@ -30,6 +30,7 @@ use crate::flashduty::FlashdutyApi;
 use crate::flashduty::short_hash;
 use crate::hint::Hint;
 use crate::hint::Kept;
+use crate::intake::schedule;
 use crate::json;
 use crate::keys;
 use crate::keys::Entity;
@@ -368,7 +369,7 @@ impl Poll<'_> {
             };
             let name = format!("{POLL}-{}", short_hash(look.version.as_bytes()));
             kept.store(self.effects, id, &look.about, &name).await;
-            self.effects.schedule(keys::work(id, &look.pair), 0, reason);
+            schedule(self.effects, id, &look.pair, 0, reason);
         }
         if looks.is_empty() {
             return Ok(());

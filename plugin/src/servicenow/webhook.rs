@@ -100,17 +100,21 @@ impl Body {
         Some(assigned_to.into())
     }
 
-    /// What a record would show that holds just this. Labels stand for values,
-    /// since nothing else is known of them.
-    pub fn as_record(&self) -> Record {
-        // Extended: to collect a map would bring a sort.
-        let mut columns = Columns::new();
-        columns.extend(self.values.iter().map(|(name, value)| {
-            let value = value.as_str();
-            let both = object! { "value": value, "display_value": value };
-            (name.clone(), both.into())
-        }));
-        Record::new(self.sys_id.clone(), Value::Object(columns))
+    /// What a record would show that holds just what these say, of which a newer one
+    /// comes later; none if there are none. Labels stand for values, since nothing else
+    /// is known of them.
+    pub fn as_record<'a>(bodies: impl Iterator<Item = &'a Self>) -> Option<Record> {
+        let (mut sys_id, mut columns) = (None, Columns::new());
+        for body in bodies {
+            sys_id = Some(&body.sys_id);
+            // Extended: to collect a map would bring a sort.
+            columns.extend(body.values.iter().map(|(name, value)| {
+                let value = value.as_str();
+                let both = object! { "value": value, "display_value": value };
+                (name.clone(), both.into())
+            }));
+        }
+        Some(Record::new(sys_id?.clone(), Value::Object(columns)))
     }
 }
 

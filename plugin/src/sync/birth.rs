@@ -32,6 +32,7 @@ use crate::flashduty::Incident;
 use crate::flashduty::IncidentId;
 use crate::flashduty::short_hash;
 use crate::intake::pair_of;
+use crate::intake::schedule;
 use crate::json;
 use crate::json::Object;
 use crate::json::object;
@@ -119,7 +120,7 @@ impl Case<'_> {
         let mut refusal = self.refusal(&incident);
         // A creation that was begun is finished, and what an earlier store may have
         // known is found again, whatever the incident is now.
-        let is_begun = self.pair.creating.is_some();
+        let is_begun = self.pair.may_be_created();
         let is_looked_for = refusal.is_none() || is_begun || self.may_be_known(&incident).await;
         let mut found = Vec::new();
         // In a rehearsal nothing is looked for.
@@ -324,8 +325,8 @@ impl Case<'_> {
             if let Some(number) = self.other_record(&pair, id).await {
                 return self.turn_away(&number).await.map(Birth::NotWanted);
             }
-            let work = keys::work(&integration.id, &pair);
-            self.effects.schedule(work, 0, &format!("about s-{id}"));
+            let why = format!("about s-{id}");
+            schedule(self.effects, &integration.id, &pair, 0, &why);
             return Ok(Birth::Elsewhere);
         }
         if !integration.direction.from_servicenow() {
@@ -337,7 +338,7 @@ impl Case<'_> {
         if view
             .state
             .is_some_and(|state| state.progress() == Progress::Closed)
-            && self.pair.creating.is_none()
+            && !self.pair.may_be_created()
         {
             return Ok(Birth::NotWanted(
                 "it was over before Flashduty heard of it".into(),
@@ -372,19 +373,24 @@ impl Case<'_> {
         Ok(Birth::Linked)
     }
 
+    /// What an integration knows of an incident: the pair of its name, and whether it
+    /// belongs to one of another name.
+    async fn known(&self, integration: &str, about: &Entity) -> (Option<Pair>, bool) {
+        let pair = keys::pair(integration, about);
+        let member = keys::member(integration, about);
+        let [entry, member] = self.effects.get([pair, member]).await;
+        let pair = entry.and_then(|entry| json::read(&entry.value).ok());
+        (pair, member.is_some())
+    }
+
     /// The integration of the same instance that has the record in a pair, if there is
     /// one. What readers of ServiceNow see may be older than that.
     async fn other_owner(&self) -> Option<&str> {
         let Integration { id, servicenow, .. } = self.integration;
         let others = self.integrations.iter();
         for other in others.filter(|o| o.id != *id && o.servicenow.url == servicenow.url) {
-            let keys = [
-                keys::pair(&other.id, &self.name),
-                keys::member(&other.id, &self.name),
-            ];
-            let [pair, member] = self.effects.get(keys).await;
-            let pair = pair.and_then(|entry| json::read::<Pair>(&entry.value).ok());
-            if member.is_some() || pair.is_some_and(|pair| pair.is_linked()) {
+            let (pair, is_member) = self.known(&other.id, &self.name).await;
+            if is_member || pair.is_some_and(|pair| pair.is_linked()) {
                 return Some(&other.id);
             }
         }
@@ -660,19 +666,14 @@ impl Case<'_> {
     ) -> Result<Option<Birth>, Stop> {
         let (integration, id) = (&self.integration.id, &incident.incident_id);
         let owner = Entity::ServiceNow(sys_id.clone());
-        let (pair, member) = (
-            keys::pair(integration, &owner),
-            keys::member(integration, &owner),
-        );
-        let [entry, member] = self.effects.get([pair, member]).await;
-        let pair = entry.and_then(|entry| json::read::<Pair>(&entry.value).ok());
+        let (pair, is_member) = self.known(integration, &owner).await;
         let mut introduced = true;
         let belongs = match &pair {
             // Its own session will look for it.
             Some(pair) if pair.flashduty.is_none() => pair.creating.is_some(),
             Some(pair) => pair.flashduty.as_ref() == Some(id),
             // The store has lost the pair; the record in ServiceNow has not.
-            None if member.is_none() && self.servicenow.is_available() => {
+            None if !is_member && self.servicenow.is_available() => {
                 let record = match self.servicenow.record(sys_id).await {
                     Ok(record) => Some(record),
                     Err(trouble) if trouble.missing().is_some() => None,
@@ -728,8 +729,8 @@ impl Case<'_> {
                 .write(member, Precondition::Absent, Some(value))
                 .await;
         }
-        self.effects
-            .schedule(keys::work(integration, &owner), 0, &format!("about f-{id}"));
+        let why = format!("about f-{id}");
+        schedule(self.effects, integration, &owner, 0, &why);
         Ok(Some(Birth::Elsewhere))
     }
 
@@ -828,7 +829,10 @@ impl Case<'_> {
         }
         self.forget_watch();
         self.pair.creating = None;
-        self.pair.linked_ms = self.clock_of(Side::Flashduty);
+        // A record that takes another's place makes no new pair.
+        if self.pair.linked_ms == 0 {
+            self.pair.linked_ms = self.clock_of(Side::Flashduty);
+        }
         self.pair.base = base;
         self.save().await
     }
@@ -853,7 +857,7 @@ fn began_ms(incident: &Incident) -> Option<u64> {
 }
 
 /// How many records were before this one in the place of the first.
-fn generation(record: &Record, correlation: &str) -> u16 {
+pub(super) fn generation(record: &Record, correlation: &str) -> u16 {
     let rest = record.raw("correlation_id").strip_prefix(correlation);
     let number = rest.and_then(|rest| text::number(rest.strip_prefix(':')?));
     let number = number

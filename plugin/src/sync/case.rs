@@ -13,6 +13,7 @@ use crate::flashduty::IncidentId;
 use crate::flashduty::Person;
 use crate::hint::Hint;
 use crate::hint::Kept;
+use crate::intake::schedule;
 use crate::json;
 use crate::keys;
 use crate::keys::Entity;
@@ -123,7 +124,7 @@ impl<'a> Case<'a> {
                     "the record of where {name} belongs is unreadable: \"{text}\""
                 ))
             })?;
-            effects.schedule(keys::work(id, &other), 0, &format!("about {name}"));
+            schedule(effects, id, &other, 0, &format!("about {name}"));
             return Ok(Loaded::Elsewhere);
         }
         // One that was closed for long has none any more.
@@ -216,7 +217,7 @@ impl<'a> Case<'a> {
             text::normal(self.incident.as_ref().map_or("", |i| i.text("description")));
         let is_replaced = self.pair.generation > 0;
         let written = description
-            .lines()
+            .split('\n')
             .find(|line| line.ends_with(&ending) || is_replaced && text::contains(line, "[snow:"));
         if written.is_some() || !is_ours {
             return written.map(str::to_owned);
@@ -334,11 +335,10 @@ impl<'a> Case<'a> {
                     let version = is_over.then(|| incident.version());
                     self.incident_read
                         .get_or_insert(version.unwrap_or_default());
-                    if self.integration.assignee
-                        && let Some(id) = incident.unknown_assignee()
-                        && let Some(person) = self.flashduty.people(&[id]).await?.pop()
-                    {
-                        incident.know_assignee(&person);
+                    let unknown = incident.unknown_people();
+                    if !unknown.is_empty() && self.integration.names_people() {
+                        let people = self.flashduty.people(&unknown).await?;
+                        people.iter().for_each(|person| incident.know(person));
                     }
                     Some(incident)
                 }
@@ -484,8 +484,7 @@ impl<'a> Case<'a> {
             .collect();
         self.effects.delete(keys);
         if self.more_hints {
-            let work = keys::work(&self.integration.id, &self.name);
-            self.effects.schedule(work, 0, "more hints");
+            self.come_back(0, "more hints");
         }
     }
 
@@ -544,10 +543,15 @@ impl<'a> Case<'a> {
             .snoozed_until_ms
             .saturating_sub(self.clock_of(Side::Flashduty));
         if left_ms > 0 {
-            let work = keys::work(&self.integration.id, &self.name);
             let until_ms = self.effects.now_ms() + left_ms + SNOOZE_MARGIN_MS;
-            self.effects.schedule(work, until_ms, "snooze ends");
+            self.come_back(until_ms, "snooze ends");
         }
+    }
+
+    /// Has this pair looked at again at that time, or at once.
+    pub(super) fn come_back(&self, due_ms: u64, reason: &str) {
+        let id = &self.integration.id;
+        schedule(self.effects, id, &self.name, due_ms, reason);
     }
 
     /// Adds to what the pair remembers of its past.

@@ -25,6 +25,7 @@ use crate::plan::Situation;
 use crate::plan::confirm;
 use crate::plan::confirm_step;
 use crate::plan::plan;
+use crate::servicenow::Body;
 use crate::servicenow::Columns;
 use crate::text;
 use alloc::string::ToString;
@@ -117,6 +118,11 @@ impl Case<'_> {
                 self.note(&decision.to_string());
             }
             self.save().await?;
+            // A rule of the instance may have changed more than was written, and
+            // nobody tells of that.
+            if !self.plan().decisions.is_empty() {
+                self.come_back(0, "changed by a write");
+            }
         }
         self.report(&decisions);
         Ok(false)
@@ -225,14 +231,15 @@ impl Case<'_> {
         Err(Stop::wait(a.min(b), reason))
     }
 
-    /// What ServiceNow holds: as read, else as the newest webhook shows it.
+    /// What ServiceNow holds: as read, else as webhooks show it, the newest of those
+    /// that show a field.
     pub(super) fn servicenow_view(&self) -> Option<ServiceNowView> {
         match &self.record {
             Some(record) => Some(ServiceNowView::new(record, self.integration)),
             None if self.servicenow.is_available() => None,
             None => {
-                let body = self.servicenow_bodies().last()?;
-                Some(ServiceNowView::new(&body.as_record(), self.integration))
+                let record = Body::as_record(self.servicenow_bodies())?;
+                Some(ServiceNowView::new(&record, self.integration))
             }
         }
     }

@@ -10,6 +10,7 @@ use crate::flashduty::IncidentId;
 use crate::hint::Hint;
 use crate::hint::Kept;
 use crate::intake::pair_of;
+use crate::intake::schedule;
 use crate::json;
 use crate::keys;
 use crate::keys::Entity;
@@ -118,8 +119,7 @@ impl Case<'_> {
         };
         let name = format!("{MERGED}-{target}");
         kept.store(self.effects, integration, source, &name).await;
-        let work = keys::work(integration, source);
-        self.effects.schedule(work, 0, "it was merged");
+        schedule(self.effects, integration, source, 0, "it was merged");
     }
 
     /// Remembers that the record has been told of merges. Its journal would tell,

@@ -44,15 +44,22 @@ impl Case<'_> {
         let Some(record) = self.read_record().await? else {
             return Ok(None);
         };
-        let (there, missing): (Vec<_>, Vec<_>) = marked
-            .into_iter()
-            .partition(|(mark, _)| record.journals_contain(mark));
-        for (mark, _) in there {
+        let mut there = Vec::new();
+        let mut told: Option<(String, String)> = None;
+        for (mark, text) in marked {
+            if record.journals_contain(&mark) {
+                there.push(mark);
+            } else if let Some((_, all)) = &mut told {
+                all.push('\n');
+                all.push_str(&text);
+            } else {
+                told = Some((mark, text));
+            }
+        }
+        for mark in there {
             self.has_arrived(Side::ServiceNow, &mark);
         }
-        Ok(missing
-            .into_iter()
-            .reduce(|(mark, all), (_, text)| (mark, format!("{all}\n{text}"))))
+        Ok(told)
     }
 
     /// The notes for one side, each with the mark that it ends in.

@@ -3,6 +3,7 @@
 //! outcome finds it.
 
 use super::Stop;
+use super::birth;
 use super::case::Case;
 use super::case::HINTS;
 use crate::Level;
@@ -87,13 +88,16 @@ impl Case<'_> {
         {
             return Ok(Err(why.into()));
         }
-        let number = match self.servicenow.record(sys_id).await {
-            Ok(record) => record.number().into(),
+        let found = match self.servicenow.record(sys_id).await {
+            Ok(record) => record,
             Err(trouble) if trouble.missing().is_some() => {
                 return Ok(Err(trouble.reason().into()));
             }
             Err(trouble) => return Err(trouble.into()),
         };
+        let number = String::from(found.number());
+        let first = birth::correlation(&self.integration.id, &id);
+        let generation = birth::generation(&found, &first);
         if self.pair.is_in_doubt(self.clock_of(Side::ServiceNow)) {
             return Ok(Err(IN_DOUBT.into()));
         }
@@ -111,6 +115,8 @@ impl Case<'_> {
         *pair = Pair {
             number: Some(number),
             by_hand: true,
+            // The next one that takes its place is none of those before.
+            generation: pair.generation.max(generation),
             edition: pair.edition + 1,
             history: core::mem::take(&mut pair.history),
             // A comment may be on its way since they were a pair.

@@ -90,6 +90,10 @@ pub(crate) struct Gateway {
     pub(crate) changed_at_once: Value,
     /// Whether somebody else has acknowledged the incident too.
     pub(crate) others_acknowledged: bool,
+    /// What Flashduty tells of people who are asked for by id.
+    pub(crate) people: Vec<Value>,
+    /// What a rule of the instance makes of a record whenever it is written.
+    pub(crate) by_rule: Value,
     /// The addresses of the members whom Flashduty knows.
     pub(crate) members: Vec<&'static str>,
     /// Whether the instance drops what is written to a journal.
@@ -152,6 +156,8 @@ impl Gateway {
             incident_is_gone: false,
             record_is_gone: false,
             others_acknowledged: false,
+            people: Vec::new(),
+            by_rule: json!({}),
             members: Vec::new(),
             drops_journals: false,
             changed_at_once: json!({}),
@@ -563,6 +569,7 @@ impl Gateway {
                 _ => value.clone(),
             };
         }
+        merge(&mut self.record, &self.by_rule);
         if let Some((count, changed)) = self.stamps.take() {
             self.record["sys_mod_count"] = json!(count);
             self.record["sys_updated_on"] = json!(changed);
@@ -580,8 +587,7 @@ impl Gateway {
                 let items: Vec<_> = self.timeline.iter().filter(wanted).collect();
                 return json!({ "items": items });
             }
-            // Names of people, which nobody here has.
-            "" => return json!({ "items": [] }),
+            "" => return json!({ "items": self.people }),
             "members" => {
                 let members = self.members.iter().map(|email| json!({ "email": email }));
                 return json!({ "items": members.collect::<Vec<_>>() });

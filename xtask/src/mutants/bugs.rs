@@ -418,10 +418,31 @@ pub(super) const BUGS: &[Bug] = &[
         noticed_by: Tests::In("sessions"),
     },
     Bug {
+        name: "nobody comes back for what a rule made of a write",
+        file: "sync/converge.rs",
+        text: "if !self.plan().decisions.is_empty() {\n                self",
+        instead: "if false {\n                self",
+        noticed_by: Tests::In("sessions"),
+    },
+    Bug {
+        name: "a value wins that the other side cannot take",
+        file: "plan/merge.rs",
+        text: "f_sends = !matches!(to_s, Some(Err(_)));",
+        instead: "",
+        noticed_by: Tests::In("own_fields"),
+    },
+    Bug {
+        name: "what was refused counts as begun",
+        file: "sync/birth.rs",
+        text: "&& !self.pair.may_be_created()",
+        instead: "&& self.pair.creating.is_none()",
+        noticed_by: Tests::In("sessions"),
+    },
+    Bug {
         name: "a note written again",
         file: "sync/notes.rs",
-        text: ".partition(|(mark, _)| record.journals_contain(mark));",
-        instead: ".partition(|(mark, _)| record.journals_contain(mark) && false);",
+        text: "if record.journals_contain(&mark) {",
+        instead: "if record.journals_contain(&mark) && false {",
         noticed_by: Tests::In("sessions"),
     },
     Bug {
