@@ -393,14 +393,18 @@ impl<R: Runtime + Clone + 'static> World<R> {
                 self.stage.report.borrow_mut().longest_ms_to_step = since_ms;
             }
             let is_refused = self.release_what_a_rule_refused();
-            let polls_ms = match self.setup.conditions && !self.findings().is_empty() {
+            let longest_ms = match self.setup.conditions {
                 true => ALL_POLLS_MS,
                 false => POLLS_MS,
+            };
+            let polls_ms = match self.findings().is_empty() {
+                true => POLLS_MS,
+                false => longest_ms,
             };
             if since_ms >= polls_ms && !is_refused && self.is_quiet() {
                 return;
             }
-            if since_ms > polls_ms + PATIENCE_MS {
+            if since_ms > longest_ms + PATIENCE_MS {
                 let work = self.work().map(|(key, work)| format!("{key}: {work}"));
                 let work: Vec<String> = work.collect();
                 let what = format!("there is {}", work.join(", "));
