@@ -25,6 +25,7 @@ mod client;
 pub mod conformance;
 pub mod contract;
 mod credential;
+pub mod document;
 mod egress;
 mod environment;
 mod exchange;
@@ -53,6 +54,7 @@ pub mod sql;
 mod standard_webhooks;
 mod store;
 mod suggestion;
+mod toml;
 mod versioned;
 
 pub use address::AddressPolicy;

@@ -4,7 +4,6 @@
 //! What is about a process of its own means nothing here and is not looked at:
 //! `[server]`, `[plugin]`, and some [keys](OF_A_PROCESS) of other sections.
 
-use crate::document;
 use crate::handler::TICK;
 use crate::log::Level;
 use crate::store::Location;
@@ -16,14 +15,13 @@ use integration_gateway::Secret;
 use integration_gateway::contract::Manifest;
 use integration_gateway::contract::Problem;
 use integration_gateway::contract::Requirements;
+use integration_gateway::document::Document;
+use integration_gateway::document::in_words;
+use integration_gateway::document::key;
 use integration_gateway::settings::SECTIONS;
 use integration_gateway::settings::SecretRef;
-use integration_gateway::settings::Settings;
-use integration_json::Error;
 use integration_json::from_document;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::Map;
 use serde_json::Value;
 
 /// The variable that holds the document.
@@ -42,7 +40,7 @@ pub(crate) struct Configuration {
 }
 
 /// The text of a document, taken apart.
-pub(crate) struct Draft(Map<String, Value>);
+pub(crate) struct Draft(Document);
 
 /// Who takes part in checking a configuration.
 pub(crate) struct Sources<'a> {
@@ -73,8 +71,8 @@ impl Draft {
                  instance by SPIN_VARIABLE_SYNC_CONFIG=\"$(cat sync.toml)\""
             )]);
         }
-        let root = document::parse(text).map_err(|why| vec![format!("{VARIABLE}: {why}")])?;
-        Ok(Self(root))
+        let document = Document::parse(text).map_err(|why| vec![format!("{VARIABLE}: {why}")])?;
+        Ok(Self(document))
     }
 
     /// The variables that hold its secrets. They are looked up before anything
@@ -88,7 +86,7 @@ impl Draft {
     fn references(&self) -> Vec<(String, SecretRef)> {
         let mut found = Vec::new();
         for section in SECTIONS {
-            if let Some(value) = self.0.get(section) {
+            if let Some(value) = self.0.value(section) {
                 collect(value, &format!("/{section}"), &mut found);
             }
         }
@@ -99,40 +97,16 @@ impl Draft {
     /// each.
     pub(crate) fn check(self, sources: &Sources<'_>) -> Result<Configuration, Vec<String>> {
         let mut problems = confused(&self.references());
-        let mut root = self.0;
+        let mut document = self.0;
         for (section, key) in OF_A_PROCESS {
-            let section = root.get_mut(section);
-            if let Some(value) = section.and_then(|section| section.get_mut(key)) {
-                *value = Value::Null;
-            }
+            document.ignore(section, key);
         }
-        let store: StoreSection = section(&root, "store", &mut problems);
-        let log: LogSection = section(&root, "log", &mut problems);
-        let settings = Settings {
-            webhook: section(&root, "webhook", &mut problems),
-            credential: section(&root, "credential", &mut problems),
-            egress: section(&root, "egress", &mut problems),
-            limits: section(&root, "limits", &mut problems),
-            admin: section(&root, "admin", &mut problems),
-        };
+        let store: StoreSection = document.section("store", &mut problems);
+        let log: LogSection = document.section("log", &mut problems);
+        let settings = document.settings(&mut problems);
         problems.extend(settings.webhook.iter().filter_map(|w| taken(&w.path)));
-        let plugins = root
-            .into_iter()
-            .filter(|(key, _)| !SECTIONS.contains(&key.as_str()));
-        let mut document = Map::new();
-        document.extend(plugins);
-        // No value can fail to serialise.
-        let document = serde_json::to_string(&document).unwrap_or_default();
-        let requirements = match (sources.configure)(&document) {
-            Ok(requirements) if problems.is_empty() => requirements,
-            // Whoever refers to a section that could not be read would be
-            // blamed for it.
-            Ok(_) => return Err(problems),
-            Err(found) => {
-                problems.extend(found.iter().map(shown));
-                return Err(problems);
-            }
-        };
+        let asked = document.ask(sources.configure, problems);
+        let (document, requirements) = asked.map_err(|found| all(&found))?;
         let secret = |reference: &SecretRef| {
             let name = Name::of(reference);
             let known = sources.secrets.iter().find(|(known, _)| *known == name);
@@ -162,7 +136,7 @@ impl Draft {
             (location, policy) => {
                 let url = location.err().map(|why| format!("store.url: {why}"));
                 let others = policy.err().unwrap_or_default();
-                Err(url.into_iter().chain(others.iter().map(shown)).collect())
+                Err(url.into_iter().chain(all(&others)).collect())
             }
         }
     }
@@ -189,7 +163,7 @@ fn collect(value: &Value, pointer: &str, found: &mut Vec<(String, SecretRef)>) {
 }
 
 /// Tells of secrets that are two in another gateway and one variable here.
-fn confused(references: &[(String, SecretRef)]) -> Vec<String> {
+fn confused(references: &[(String, SecretRef)]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (at, (pointer, reference)) in references.iter().enumerate() {
         let name = Name::of(reference);
@@ -203,52 +177,28 @@ fn confused(references: &[(String, SecretRef)]) -> Vec<String> {
              in {}; rename one of them: of a path only the last part counts",
             key(first)
         );
-        problems.push(shown(&Problem {
+        problems.push(Problem {
             pointer: pointer.clone(),
             message,
-        }));
+        });
     }
     problems
 }
 
-/// Reads a section, or its default if there is none.
-fn section<T: DeserializeOwned + Default>(
-    root: &Map<String, Value>,
-    name: &str,
-    problems: &mut Vec<String>,
-) -> T {
-    let Some(value) = root.get(name) else {
-        return T::default();
-    };
-    from_document(value).unwrap_or_else(|error: Error| {
-        let (inside, message) = error.into_parts();
-        let pointer = format!("/{name}{inside}");
-        problems.push(shown(&Problem { pointer, message }));
-        T::default()
-    })
-}
-
 /// Why a webhook cannot have this path, if the gateway itself answers there.
-fn taken(path: &str) -> Option<String> {
+fn taken(path: &str) -> Option<Problem> {
     let with_token = format!("{path}/token");
     let is_ours = |path: &str| path == TICK || OPERATOR_ROUTES.iter().any(|r| r.leads_to(path));
-    (is_ours(path) || is_ours(&with_token)).then(|| {
-        format!("{VARIABLE}: webhook: the path {path:?} is the gateway's own; choose another")
+    (is_ours(path) || is_ours(&with_token)).then(|| Problem {
+        pointer: "/webhook".to_owned(),
+        message: format!("the path {path:?} is the gateway's own; choose another"),
     })
 }
 
-/// A problem with its key.
-fn shown(problem: &Problem) -> String {
-    match key(&problem.pointer).as_str() {
-        "" => format!("{VARIABLE}: {}", problem.message),
-        key => format!("{VARIABLE}: {key}: {}", problem.message),
-    }
-}
-
-/// A pointer as one would write the key: `credential.servicenow.kind`.
-fn key(pointer: &str) -> String {
-    let key = pointer.trim_start_matches('/').replace('/', ".");
-    key.replace("~1", "/").replace("~0", "~")
+/// Each problem with its key.
+fn all(problems: &[Problem]) -> Vec<String> {
+    let told = problems.iter().map(|problem| in_words(VARIABLE, problem));
+    told.collect()
 }
 
 #[cfg(test)]

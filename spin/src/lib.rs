@@ -18,7 +18,6 @@
 
 mod client;
 mod configuration;
-mod document;
 mod environment;
 mod handler;
 mod log;
@@ -29,7 +28,6 @@ mod p2;
 mod p3;
 mod runtime;
 mod store;
-mod toml;
 mod variables;
 mod work;
 

@@ -1,10 +1,10 @@
-//! Reads TOML, into JSON.
+//! Reads TOML, into JSON, for gateways that are components.
 //!
-//! The crate that does this elsewhere is half as large as all the rest of this
-//! gateway's own code. This reader takes what TOML 1.1 has and gives the same
-//! values; of mistakes it finds those that change a meaning, such as a key that
-//! stands twice, and lets others pass. What it says shows no value, since that
-//! may be a secret that somebody forgot to quote.
+//! The crate that does this elsewhere is half as large as all the rest of the
+//! Spin gateway's own code. This reader takes what TOML 1.1 has and gives the
+//! same values; of mistakes it finds those that change a meaning, such as a key
+//! that stands twice, and lets others pass. What it says shows no value, since
+//! that may be a secret that somebody forgot to quote.
 
 use serde_json::Map;
 use serde_json::Number;
