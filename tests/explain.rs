@@ -2,11 +2,11 @@
 //! live traffic with `dry-run`.
 #![allow(clippy::unwrap_used)]
 
+use integration_gateway::explain::Event;
+use integration_gateway::explain::Explanation;
 use serde_json::Value;
 use serde_json::json;
 use servicenow_sync::config::Draft;
-use servicenow_sync::explain::Event;
-use servicenow_sync::explain::Explanation;
 use servicenow_sync::runtime::RuntimeOptions;
 use servicenow_sync::runtime::WasmRuntime;
 use simulators::flashduty::Action;

@@ -29,6 +29,7 @@ pub mod document;
 mod egress;
 mod environment;
 mod exchange;
+pub mod explain;
 mod gate;
 mod gates;
 mod gateway;

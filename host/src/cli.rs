@@ -10,7 +10,6 @@ use crate::config::schema;
 use crate::config::usual_plugin;
 use crate::descriptors;
 use crate::environment::SystemEnvironment;
-use crate::explain::Event;
 use crate::host::Host;
 use crate::loader::Loader;
 use crate::pair::Pair;
@@ -23,6 +22,7 @@ use clap::Args;
 use clap::Parser;
 use clap::Subcommand;
 use integration_gateway::Environment as _;
+use integration_gateway::explain::Event;
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
@@ -241,7 +241,7 @@ fn print_explanation(explain: &Explain) -> anyhow::Result<()> {
         .build()?
         .block_on(draft.explain(&plugin.runtime, &event))?;
     match explain.json {
-        true => writeln!(io::stdout(), "{:#}", explanation.json())?,
+        true => write!(io::stdout(), "{}", explanation.document())?,
         false => write!(io::stdout(), "{explanation}")?,
     }
     Ok(())

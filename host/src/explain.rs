@@ -1,46 +1,13 @@
-//! `explain`: what would be done with a captured event, and why.
-//!
-//! The plugin rehearses on each path that the configuration gives it, and the
-//! path on which it takes the event tells whose it is. So this program needs
-//! no idea of the systems that send events. No secret is looked up, nothing is
-//! sent, and neither the store nor any other file is touched.
-//!
-//! What is shown are the plugin's log records. Three kinds have a place of
-//! their own, see `docs/contract.md`: `trigger`, `decided` and `would send`.
+//! `explain`: what would be done with a captured event, and why, by a
+//! configuration of which no secret is looked up.
 
 use crate::config::Draft;
 use crate::runtime::WasmRuntime;
-use anyhow::bail;
-use integration_gateway::Rehearsal;
-use integration_gateway::Rehearsed;
-use integration_gateway::contract::Level;
-use integration_gateway::contract::LogRecord;
-use integration_gateway::contract::Request;
-use integration_gateway::contract::Verdict;
-use serde_json::Map;
-use serde_json::Value;
-use serde_json::json;
-use std::fmt;
-
-/// What shall be explained.
-#[derive(Clone, Debug, Default)]
-pub struct Event {
-    /// The body of the webhook, as it was captured.
-    pub body: Vec<u8>,
-    /// The path on which it arrives; found out if it is not given.
-    pub path: Option<String>,
-    /// What the plugin shall take both systems to hold, in its own terms.
-    pub pair: String,
-    /// When it arrives, in Unix milliseconds.
-    pub now_ms: u64,
-}
-
-/// What would be done with an event. It is displayed for people, and
-/// [`json`](Self::json) is for machines.
-pub struct Explanation {
-    path: String,
-    rehearsed: Rehearsed,
-}
+use anyhow::anyhow;
+use integration_gateway::explain::Event;
+use integration_gateway::explain::ExplainError;
+use integration_gateway::explain::Explainer;
+use integration_gateway::explain::Explanation;
 
 impl Draft {
     /// Checks the configuration as far as that goes without secrets, and lets
@@ -51,264 +18,19 @@ impl Draft {
         event: &Event,
     ) -> anyhow::Result<Explanation> {
         let (asked, limits) = self.check_without_secrets(runtime)?;
-        let known: Vec<&str> = asked
-            .requirements
-            .routes
-            .iter()
-            .map(|r| r.path.as_str())
-            .collect();
-        let paths: Vec<&str> = match &event.path {
-            Some(path) => known
-                .iter()
-                .copied()
-                .filter(|known| known == path)
-                .collect(),
-            None => known.clone(),
-        };
-        if let (Some(path), true) = (&event.path, paths.is_empty()) {
-            bail!(
-                "no integration receives on {path}; expected one of {}",
-                known.join(", ")
-            );
-        }
-        let rehearsal = Rehearsal {
+        let explainer = Explainer {
             runtime,
             configuration: &asked.configuration,
+            requirements: &asked.requirements,
             limits: &limits,
-            supposed: &event.pair,
-            now_ms: event.now_ms,
         };
-        let (mut taken, mut refusals) = (Vec::new(), Vec::new());
-        for path in paths {
-            let rehearsed = rehearsal.run(request(path, &event.body)).await;
-            match refusal(&rehearsed) {
-                None => taken.push(Explanation {
-                    path: path.to_owned(),
-                    rehearsed,
-                }),
-                Some(why) => refusals.push(format!("{path}: {why}")),
-            }
-        }
-        match taken.len() {
-            0 => bail!("no path takes the event:\n  {}", refusals.join("\n  ")),
-            1 => {}
-            _ => {
-                let paths: Vec<&str> = taken.iter().map(|t| t.path.as_str()).collect();
-                bail!(
-                    "several paths take the event; name one with --path: {}",
-                    paths.join(", ")
-                );
-            }
-        }
-        let explanation = taken.remove(0);
-        for work in &explanation.rehearsed.work {
-            match &work.ended {
-                Err(why) => bail!("the plugin failed on {}: {why}", work.key),
-                Ok(Verdict::Park(why)) => bail!("{why}"),
-                Ok(Verdict::Done | Verdict::Retry(_)) => {}
-            }
-        }
-        Ok(explanation)
-    }
-}
-
-fn request(path: &str, body: &[u8]) -> Request {
-    Request {
-        method: "POST".into(),
-        path: path.into(),
-        query: String::new(),
-        headers: vec![("content-type".into(), "application/json".into())],
-        body: body.to_vec(),
-    }
-}
-
-/// Why the event was not taken, if it was not.
-fn refusal(rehearsed: &Rehearsed) -> Option<String> {
-    if let Some(failure) = &rehearsed.failure {
-        return Some(failure.clone());
-    }
-    match &rehearsed.response {
-        Some(response) if (200..300).contains(&response.status) => None,
-        Some(response) => {
-            let body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
-            let error = body["error"].as_str().map(str::to_owned);
-            Some(error.unwrap_or_else(|| format!("answered {}", response.status)))
-        }
-        None => Some("the plugin gave no answer".into()),
-    }
-}
-
-impl Explanation {
-    /// The explanation as one JSON document.
-    pub fn json(&self) -> Value {
-        let of = |message: &str| -> Vec<Value> {
-            let records = self
-                .rehearsed
-                .logged
-                .iter()
-                .filter(|r| r.message == message);
-            records.map(fields).collect()
-        };
-        let is_other =
-            |r: &&LogRecord| !["trigger", "decided", "would send"].contains(&&*r.message);
-        let notes = self.rehearsed.logged.iter().filter(is_other);
-        let notes: Vec<Value> = notes
-            .map(|record| {
-                let level = level(record.level);
-                json!({ "level": level, "message": record.message, "fields": fields(record) })
-            })
-            .collect();
-        json!({
-            "path": self.path,
-            "trigger": of("trigger").into_iter().next(),
-            "decisions": of("decided"),
-            "requests": of("would send"),
-            "notes": notes,
-            "outcome": self.outcome(),
+        let explained = explainer.explain(event).await;
+        explained.map_err(|error| match error {
+            ExplainError::Ambiguous(paths) => anyhow!(
+                "several paths take the event; name one with --path: {}",
+                paths.join(", ")
+            ),
+            error => error.into(),
         })
-    }
-
-    fn outcome(&self) -> Value {
-        let waits = self
-            .rehearsed
-            .work
-            .iter()
-            .find_map(|work| match &work.ended {
-                Ok(Verdict::Retry(retry)) => Some(retry.reason.as_str()),
-                _ => None,
-            });
-        let sends = self
-            .rehearsed
-            .logged
-            .iter()
-            .any(|r| r.message == "would send");
-        match (waits, sends) {
-            (Some(reason), _) => json!({ "kind": "waits", "reason": reason }),
-            (None, true) => json!({ "kind": "sends" }),
-            (None, false) => json!({ "kind": "nothing" }),
-        }
-    }
-}
-
-impl fmt::Display for Explanation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "event on {}", self.path)?;
-        let decisions: Vec<[&str; 2]> = self
-            .rehearsed
-            .logged
-            .iter()
-            .filter(|r| r.message == "decided")
-            .map(|r| [field(r, "field"), field(r, "outcome")])
-            .collect();
-        let width = |at: usize| {
-            decisions
-                .iter()
-                .map(|d| d[at].chars().count())
-                .max()
-                .unwrap_or(0)
-        };
-        let widths = (width(0), width(1));
-        for record in &self.rehearsed.logged {
-            match record.message.as_str() {
-                "decided" => decision(f, record, widths)?,
-                "would send" => sending(f, record)?,
-                message => {
-                    write!(f, "{message}")?;
-                    for (name, value) in own_fields(record) {
-                        write!(f, "  {name}: {value}")?;
-                    }
-                    writeln!(f)?;
-                }
-            }
-        }
-        match self.outcome() {
-            outcome if outcome["kind"] == "nothing" => writeln!(f, "nothing would be sent"),
-            outcome if outcome["kind"] == "waits" => {
-                writeln!(
-                    f,
-                    "would wait  {}",
-                    outcome["reason"].as_str().unwrap_or_default()
-                )
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// One line: the field, what happens to it, its values, and why.
-fn decision(
-    f: &mut fmt::Formatter<'_>,
-    record: &LogRecord,
-    (names, outcomes): (usize, usize),
-) -> fmt::Result {
-    let (name, outcome) = (field(record, "field"), field(record, "outcome"));
-    write!(f, "  {name:names$}  {outcome:outcomes$}  ")?;
-    // What is written somewhere is under the name of the place.
-    let place = outcome.strip_prefix("to-").unwrap_or_default();
-    match (field(record, "before"), field(record, place)) {
-        (_, "") => {
-            let values: Vec<String> = own_fields(record)
-                .filter(|(name, _)| !["field", "outcome", "why", "source"].contains(name))
-                .map(|(name, value)| format!("{name} {value}"))
-                .collect();
-            write!(f, "{}", values.join(", "))?;
-        }
-        ("", after) => write!(f, "{after}")?,
-        (before, after) => write!(f, "{before} -> {after}")?,
-    }
-    match field(record, "source") {
-        "" => {}
-        source => write!(f, "  from {source}")?,
-    }
-    writeln!(f, "  {}", field(record, "why"))
-}
-
-/// What is sent, with its body on lines of its own.
-fn sending(f: &mut fmt::Formatter<'_>, record: &LogRecord) -> fmt::Result {
-    writeln!(
-        f,
-        "would send  {} {}",
-        field(record, "to"),
-        field(record, "request")
-    )?;
-    let body = field(record, "body");
-    let body = serde_json::from_str(body).map_or(body.to_owned(), |v: Value| format!("{v:#}"));
-    for line in body.lines() {
-        writeln!(f, "    {line}")?;
-    }
-    Ok(())
-}
-
-fn field<'a>(record: &'a LogRecord, name: &str) -> &'a str {
-    let found = record.fields.iter().find(|(known, _)| known == name);
-    found.map_or("", |(_, value)| value)
-}
-
-/// The fields that are not the same in all records of one event.
-fn own_fields(record: &LogRecord) -> impl Iterator<Item = (&str, &str)> {
-    let fields = record
-        .fields
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()));
-    fields.filter(|(name, _)| !["integration", "pair", "number"].contains(name))
-}
-
-/// The fields of a record; a body that is JSON is shown as what it is.
-fn fields(record: &LogRecord) -> Value {
-    let fields = record.fields.iter().map(|(name, value)| {
-        let parsed = (name == "body")
-            .then(|| serde_json::from_str(value).ok())
-            .flatten();
-        (name.clone(), parsed.unwrap_or_else(|| json!(value)))
-    });
-    Value::Object(fields.collect::<Map<_, _>>())
-}
-
-fn level(level: Level) -> &'static str {
-    match level {
-        Level::Debug => "debug",
-        Level::Info => "info",
-        Level::Warn => "warn",
-        Level::Error => "error",
     }
 }

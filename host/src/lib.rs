@@ -14,7 +14,7 @@ pub mod client;
 pub mod config;
 mod descriptors;
 pub mod environment;
-pub mod explain;
+mod explain;
 mod host;
 mod loader;
 pub mod pair;
