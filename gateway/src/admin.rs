@@ -29,6 +29,7 @@ use crate::authentication::header;
 use crate::authentication::json_response;
 use crate::contract::Request;
 use crate::contract::Response;
+use crate::proof::Accepted;
 use crate::proof::bearer;
 use serde_json::json;
 use url::form_urlencoded;
@@ -117,6 +118,28 @@ fn health() -> Response {
     json_response(200, &json!({ "alive": true }))
 }
 
+/// The answer to a request that holds none of the accepted tokens in its header
+/// `authorization`: 401, and the remedy. For routes of an embedder that has no
+/// gateway.
+pub fn unauthorized(request: &Incoming, accepted: &Accepted, remedy: &str) -> Option<Response> {
+    let token = header(&request.headers, "authorization").and_then(bearer);
+    if bool::from(accepted.matches(token)) {
+        return None;
+    }
+    let mut response = error_response(401, remedy);
+    let challenge = ("www-authenticate".to_owned(), "Bearer".to_owned());
+    response.headers.push(challenge);
+    Some(response)
+}
+
+/// The answer to a request on a path that takes another method: 405, and which.
+pub fn expected_method(method: &str) -> Response {
+    let mut response = error_response(405, &format!("expected {method}"));
+    let allow = ("allow".to_owned(), method.to_owned());
+    response.headers.push(allow);
+    response
+}
+
 impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
     /// The route of a request on the operator's surface, or the answer if there
     /// is none for whoever sent it. Nothing is looked up for that.
@@ -135,10 +158,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         };
         let expected = route.method;
         if expected != "*" && request.method != expected {
-            let mut response = error_response(405, &format!("expected {expected}"));
-            let allow = ("allow".to_owned(), expected.to_owned());
-            response.headers.push(allow);
-            return Err(response);
+            return Err(expected_method(expected));
         }
         Ok(route)
     }
@@ -185,21 +205,15 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
     /// The answer to a request that does not hold the operator's token, which
     /// is for a route of the embedder's own.
     pub fn without_token(&self, request: &Incoming) -> Option<Response> {
-        let token = header(&request.headers, "authorization").and_then(bearer);
         let setup = self.setup();
-        if bool::from(setup.policy.admin.matches(token)) {
-            return None;
-        }
-        let remedy = if setup.policy.admin.is_empty() {
+        let accepted = &setup.policy.admin;
+        let remedy = if accepted.is_empty() {
             "no token opens this; set admin.token in the gateway's settings"
         } else {
             "expected the header authorization: Bearer <token>, with the token of admin.token in \
              the gateway's settings"
         };
-        let mut response = error_response(401, remedy);
-        let challenge = ("www-authenticate".to_owned(), "Bearer".to_owned());
-        response.headers.push(challenge);
-        Some(response)
+        unauthorized(request, accepted, remedy)
     }
 
     /// Costs the same however much work there is, since whoever asks may be

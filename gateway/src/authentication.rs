@@ -297,7 +297,7 @@ impl Refusal {
 }
 
 /// An answer of the gateway's own: `{"error":"…"}` in one line.
-pub(crate) fn error_response(status: u16, error: &str) -> Response {
+pub fn error_response(status: u16, error: &str) -> Response {
     json_response(status, &serde_json::json!({ "error": error }))
 }
 

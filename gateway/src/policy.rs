@@ -29,10 +29,10 @@ use std::net::Ipv6Addr;
 use url::Host;
 use url::Url;
 
-/// What a plugin makes of a body must fit into the memory of its session, which
-/// is usually 64 MiB: a list of small JSON objects grows to sixty times its length
-/// when it is read.
-const MOST_BODY_BYTES: usize = 512 << 10;
+/// The longest body that a gateway hands to a plugin, in bytes. What a plugin
+/// makes of it must fit into the memory of its session, which is usually 64 MiB:
+/// a list of small JSON objects grows to sixty times its length when it is read.
+pub const MOST_BODY_BYTES: usize = 512 << 10;
 
 /// Settings that were checked against what the plugin needs, with every
 /// secret in place.

@@ -10,14 +10,16 @@ use subtle::ConstantTimeEq;
 /// Only digests are kept, and digests are compared, so that neither the length
 /// nor a common beginning of a guess shows in the time it takes.
 #[derive(Clone, Default)]
-pub(crate) struct Accepted(Vec<[u8; 32]>);
+pub struct Accepted(Vec<[u8; 32]>);
 
 impl Accepted {
-    pub(crate) fn new(secrets: &[Secret]) -> Self {
+    /// Accepts these and nothing else.
+    pub fn new(secrets: &[Secret]) -> Self {
         Self(secrets.iter().map(|s| digest(s.reveal())).collect())
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether nothing is accepted.
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
