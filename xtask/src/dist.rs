@@ -2,8 +2,9 @@
 //! file is.
 //!
 //! The plugin's bytes are the same everywhere. The Spin gateway is a component
-//! of its own; composed with the plugin it is the one file that Spin loads, and
-//! holds the plugin's bytes as they are, which is checked here.
+//! of its own, and so is the explain service; composed with the plugin each is
+//! the one file that a runtime loads, and holds the plugin's bytes as they are,
+//! which is checked here.
 
 use crate::checkout;
 use crate::command::output;
@@ -78,6 +79,16 @@ const CRON: Source = Source {
     component: "servicenow_sync_spin_cron.wasm",
     most_bytes: 60_000,
 };
+/// What explains and does nothing. Its size is that with the plugin in it, since
+/// it is handed out in no other form.
+const EXPLAIN: Source = Source {
+    package: "servicenow-sync-explain",
+    features: "",
+    module: "servicenow_sync_explain.wasm",
+    flags: &[],
+    component: "servicenow_sync_explain.wasm",
+    most_bytes: 598_000,
+};
 const CHECKSUMS: &str = "SHA256SUMS";
 
 /// A file of `dist`.
@@ -134,6 +145,8 @@ struct Parts {
     /// Those of [`GATEWAYS`], which tell nothing about themselves yet.
     gateways: Vec<Vec<u8>>,
     cron: Vec<u8>,
+    /// Without the plugin.
+    explain: Vec<u8>,
 }
 
 impl Parts {
@@ -153,12 +166,14 @@ impl Parts {
         let gateways = GATEWAYS.iter().map(|gateway| build(&gateway.source));
         let gateways = gateways.collect::<Result<_>>()?;
         let cron = build(&CRON)?;
+        let explain = build(&EXPLAIN)?;
         Ok(Self {
             toolchain,
             places,
             plugin,
             gateways,
             cron,
+            explain,
         })
     }
 
@@ -174,15 +189,16 @@ impl Parts {
             stamped(metadata::describe(component, package, compiler, cargo)?)
         };
         let mut artifacts = Vec::new();
-        let mut push_alone = |source: &Source, component: &[u8]| {
-            let alone = described(source.package, component)?;
-            component::check_size(source.component, alone.len(), source.most_bytes)?;
-            artifacts.push(artifact(source.component, alone));
+        let mut push = |source: &Source, component: &[u8]| {
+            let component = described(source.package, component)?;
+            component::check_size(source.component, component.len(), source.most_bytes)?;
+            artifacts.push(artifact(source.component, component));
             anyhow::Ok(())
         };
-        push_alone(&CRON, &self.cron)?;
+        push(&CRON, &self.cron)?;
+        push(&EXPLAIN, &compose(&plugin, &self.explain)?)?;
         for (gateway, alone) in GATEWAYS.iter().zip(&self.gateways) {
-            push_alone(&gateway.source, alone)?;
+            push(&gateway.source, alone)?;
         }
         for (gateway, alone) in GATEWAYS.iter().zip(&self.gateways) {
             let whole = compose(&plugin, alone)?;
@@ -211,7 +227,7 @@ fn write(artifacts: &[Artifact]) -> Result<()> {
     Ok(())
 }
 
-/// Gives the gateway the plugin that it imports.
+/// Gives a gateway, or the explain service, the plugin that it imports.
 fn compose(plugin: &[u8], gateway: &[u8]) -> Result<Vec<u8>> {
     let mut graph = CompositionGraph::new();
     let mut register = |name, bytes: &[u8]| {
@@ -220,7 +236,7 @@ fn compose(plugin: &[u8], gateway: &[u8]) -> Result<Vec<u8>> {
     };
     let part = register("integration:plugin-part", plugin)?;
     let socket = register("integration:gateway-part", gateway)?;
-    plug(&mut graph, vec![part], socket).context("the gateway does not import the plugin")?;
+    plug(&mut graph, vec![part], socket).context("the component does not import the plugin")?;
     let composed = graph.encode(EncodeOptions::default())?;
     if !holds(&composed, plugin) {
         bail!("the composed component does not hold the plugin's bytes as they are");

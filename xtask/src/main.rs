@@ -60,8 +60,9 @@ struct Cli {
 enum Task {
     /// Build the plugin as a component: dist/servicenow_sync.wasm.
     Build,
-    /// Build what is handed out: the plugin, and the Spin gateway alone and
-    /// composed with the plugin, with their checksums in dist/SHA256SUMS.
+    /// Build what is handed out: the plugin, the Spin gateway alone and composed
+    /// with the plugin, and the explain service, with their checksums in
+    /// dist/SHA256SUMS.
     Dist,
     /// Build the component and run every test; install PostgreSQL, which some
     /// of them start for themselves, if it is missing.

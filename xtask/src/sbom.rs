@@ -1,5 +1,5 @@
-//! Bills of materials, in CycloneDX 1.5: what is in the gateways, and what is in
-//! the plugin.
+//! Bills of materials, in CycloneDX 1.5: what is in the gateways, in the explain
+//! service, and in the plugin.
 //!
 //! They are made from what cargo itself resolves, for one target, and list what
 //! the program is linked of: neither what only builds it (build scripts,
@@ -67,6 +67,13 @@ const CRON: Program = Program {
     file: "servicenow_sync_spin_cron.wasm.cdx.json",
 };
 
+const EXPLAIN: Program = Program {
+    package: "servicenow-sync-explain",
+    features: "",
+    target: "wasm32-unknown-unknown",
+    file: "servicenow_sync_explain.wasm.cdx.json",
+};
+
 pub(crate) fn run() -> Result<()> {
     let dist = checkout::dist();
     fs::create_dir_all(&dist)?;
@@ -79,7 +86,7 @@ pub(crate) fn run() -> Result<()> {
 
 /// All bills, with the names of their files.
 pub(crate) fn bills() -> Result<Vec<(&'static str, String)>> {
-    let programs = [GATEWAY, PLUGIN, SPIN, SPIN_P3, CRON].into_iter();
+    let programs = [GATEWAY, PLUGIN, SPIN, SPIN_P3, CRON, EXPLAIN].into_iter();
     programs
         .map(|program| {
             let text = serde_json::to_string_pretty(&bill(&program)?)?;
@@ -397,6 +404,19 @@ mod tests {
         }
         // JavaScript's clock, of which another feature of the SDK is made.
         for not_linked in ["servicenow-sync-plugin", "chrono", "js-sys"] {
+            assert!(!names.contains(not_linked), "{not_linked} is no part of it");
+        }
+    }
+
+    #[test]
+    fn the_explain_services_bill_is_without_the_plugin_and_without_a_store() {
+        let bill = bill(&EXPLAIN).expect("a bill");
+        keeps_the_rules(&bill);
+        let names = names(&bill);
+        for linked in ["integration-gateway", "wit-bindgen", "url"] {
+            assert!(names.contains(linked), "{linked} is missing");
+        }
+        for not_linked in ["servicenow-sync-plugin", "servicenow-sync-spin", "redb"] {
             assert!(!names.contains(not_linked), "{not_linked} is no part of it");
         }
     }

@@ -8,9 +8,15 @@ use std::path::PathBuf;
 /// All sources of the gateways, without the tests in them.
 fn sources() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut folders = ["gateway/src", "host/src", "spin/src", "spin/cron/src"]
-        .map(|folder| root.join(folder))
-        .to_vec();
+    let mut folders = [
+        "explain/src",
+        "gateway/src",
+        "host/src",
+        "spin/src",
+        "spin/cron/src",
+    ]
+    .map(|folder| root.join(folder))
+    .to_vec();
     let mut sources = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
@@ -99,7 +105,8 @@ fn no_secret_is_compared_in_a_time_that_tells() {
 
 /// Where `unsafe` may be, and nowhere else: what wit-bindgen generates to read
 /// and write the memory of a component, and how libFuzzer finds its function.
-const UNSAFE: [&str; 9] = [
+const UNSAFE: [&str; 10] = [
+    "explain/src/bindings.rs",
     "fuzz/libfuzzer.rs",
     "gateway/src/contract.rs",
     "plugin/src/component.rs",
@@ -166,6 +173,7 @@ fn unsafe_code_is_where_bindings_are_generated_and_nowhere_else() {
     assert_eq!(files, UNSAFE);
     for folder in [
         "examples/embed-rust",
+        "explain",
         "fuzz",
         "gateway",
         "host",

@@ -10,7 +10,7 @@ use wit_component::DecodedWasm;
 use wit_parser::Resolve;
 
 /// What is handed out: its file in `dist`, and what it is called.
-const ARTIFACTS: [(&str, &str); 6] = [
+const ARTIFACTS: [(&str, &str); 7] = [
     ("servicenow_sync.wasm", "the plugin"),
     (
         "servicenow_sync_spin.wasm",
@@ -31,6 +31,10 @@ const ARTIFACTS: [(&str, &str); 6] = [
     (
         "servicenow_sync_spin_cron.wasm",
         "the component for the cron trigger",
+    ),
+    (
+        "servicenow_sync_explain.wasm",
+        "the explain service with the plugin in it",
     ),
 ];
 
@@ -198,6 +202,24 @@ fn the_table_of_runtimes_is_what_the_artifacts_say() {
 #[test]
 fn the_plugin_asks_for_nothing() {
     assert_eq!(interface(&artifact("servicenow_sync.wasm"))[0], [""; 0]);
+}
+
+/// It can send nothing, keep nothing and open nothing.
+#[test]
+fn the_explain_service_asks_for_requests_a_clock_variables_and_standard_error_only() {
+    let [mut imports, exports] = interface(&artifact("servicenow_sync_explain.wasm"));
+    imports.sort();
+    let expected = [
+        "wasi:cli/environment@0.2.0",
+        "wasi:cli/stderr@0.2.0",
+        "wasi:clocks/wall-clock@0.2.0",
+        "wasi:http/types@0.2.0",
+        "wasi:io/error@0.2.0",
+        "wasi:io/poll@0.2.0",
+        "wasi:io/streams@0.2.0",
+    ];
+    assert_eq!(imports, expected);
+    assert_eq!(exports, ["wasi:http/incoming-handler@0.2.0"]);
 }
 
 #[test]

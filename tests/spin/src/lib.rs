@@ -16,6 +16,9 @@
 //! * what an instance traps on ends that instance, and whoever waits for it gets
 //!   500.
 //!
+//! It can also link WASI 0.2 alone, for a component that is to run in other
+//! runtimes too.
+//!
 //! Of the other triggers it knows that for the clock, as far as calling what it
 //! calls. It knows no other store and no TLS.
 

@@ -55,15 +55,19 @@ struct Component {
     sqlite_databases: Vec<String>,
     #[serde(default)]
     variables: BTreeMap<String, String>,
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
 }
 
 /// An application of one component.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Application {
     /// The component's file.
     pub source: PathBuf,
     /// The component's variables, with their values.
     pub variables: BTreeMap<String, String>,
+    /// Its environment variables, which are nothing of Spin's own.
+    pub environment: BTreeMap<String, String>,
     /// Where it may send.
     pub allowed: Vec<Allowed>,
     /// The databases that it may open.
@@ -122,6 +126,7 @@ impl Application {
         Ok(Self {
             source: file.with_file_name("").join(source),
             variables: variables.collect::<anyhow::Result<_>>()?,
+            environment: component.environment.clone(),
             allowed: allowed
                 .map(|entry| Allowed::parse(&fill(entry)?))
                 .collect::<anyhow::Result<_>>()?,

@@ -54,6 +54,16 @@ impl Loaded {
     /// Compiles the component and links it; what Spin does not offer is an error.
     /// Compiled code is kept in the folder.
     pub fn new(application: Application, cache: &Path) -> anyhow::Result<Self> {
+        Self::linked(application, cache, link)
+    }
+
+    /// The same in a runtime that has WASI 0.2 with HTTP and environment
+    /// variables, and nothing else.
+    pub fn on_wasi_alone(application: Application, cache: &Path) -> anyhow::Result<Self> {
+        Self::linked(application, cache, link_wasi_alone)
+    }
+
+    fn linked(application: Application, cache: &Path, link: Link) -> anyhow::Result<Self> {
         let component = compile(&application.source, cache)?;
         let engine = component.engine().clone();
         let component = link(&engine, &component).map_err(anyhow_of)?;
@@ -63,6 +73,16 @@ impl Loaded {
             component: Arc::new(component),
         })
     }
+}
+
+type Link = fn(&Engine, &Component) -> wasmtime::Result<ProxyPre<State>>;
+
+fn link_wasi_alone(engine: &Engine, component: &Component) -> wasmtime::Result<ProxyPre<State>> {
+    let mut linker = Linker::new(engine);
+    State::link_wasi_alone(&mut linker)?;
+    Ok(ProxyPre::P2(p2::ProxyPre::new(
+        linker.instantiate_pre(component)?,
+    )?))
 }
 
 /// Links a component with what Spin has for the WASI of its handler.
