@@ -205,6 +205,9 @@ async fn a_body_without_end_is_cut_short() {
         413,
         "",
     );
+    let metrics = world.admin("/metrics", Some(ADMIN_TOKEN)).await.text;
+    let count = "gateway_webhooks_total{path=\"/flashduty/demo\",outcome=\"too_large\"} 2";
+    assert!(metrics.contains(count), "{metrics}");
     nothing_happened(world, writes).await;
 }
 

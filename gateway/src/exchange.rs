@@ -27,6 +27,7 @@ use crate::gates::Patience;
 use crate::gates::Place;
 use crate::origin::Origin;
 use crate::redaction::without_queries;
+use crate::retry_after::retry_after;
 use crate::retry_after::retry_at;
 use crate::session::LAPSED;
 use crate::session::Run;
@@ -118,14 +119,16 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Run<'_, R, S, C, E> {
             token = Some(self.token(name, oauth, token.as_ref(), false).await?);
             result = self.send(outgoing(token.as_ref())?).await;
         }
-        let now_ms = self.gateway.environment.now_ms();
-        if let Some(lesson) = lesson(&request, &result, now_ms)
-            && !(lesson == Lesson::Rejects && self.is_outdated(&request))
-        {
-            self.learn(gate, &place, &lesson).await;
-        }
+        // First: what it teaches may name what is in it.
         if let (Some(credential), Ok(response)) = (credential, &mut result) {
             credential.conceal(response, token.as_ref().map(|token| &token.access));
+        }
+        let now_ms = self.gateway.environment.now_ms();
+        let name = request.credential.as_deref().unwrap_or_default();
+        if let Some(lesson) = lesson(&request, &result, now_ms)
+            && !(lesson == Lesson::Rejects && self.is_outdated(name))
+        {
+            self.learn(gate, &place, &lesson).await;
         }
         result
     }
@@ -174,8 +177,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Run<'_, R, S, C, E> {
     }
 
     /// Whether the credential that was used has been replaced meanwhile.
-    fn is_outdated(&self, request: &HttpRequest) -> bool {
-        let name = request.credential.as_deref().unwrap_or_default();
+    fn is_outdated(&self, name: &str) -> bool {
         let now = self.gateway.setup();
         let used = self.setup.policy.credential(name);
         let current = now.policy.credential(name);
@@ -340,7 +342,10 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Run<'_, R, S, C, E> {
         // whatever went wrong here, the request is only held back.
         let reason = format!("no token for the credential {name:?}: the token endpoint {why}");
         tracing::warn!(credential = name, reason, "no OAuth token");
-        let closed = self.learn(gate, &place, &lesson).await;
+        let closed = match lesson {
+            Lesson::Rejects if self.is_outdated(name) => None,
+            lesson => self.learn(gate, &place, &lesson).await,
+        };
         Err(HttpFailure::Held(Hold {
             until_ms: closed.map_or(now_ms + 1000, |hold| hold.until_ms),
             reason,
@@ -361,7 +366,11 @@ fn lesson(
         }
         Err(HttpFailure::Refused(_) | HttpFailure::Held(_)) => return None,
     };
-    let until_ms = retry_at(&response.headers, now_ms);
+    let until_ms = match response.status {
+        // When the quota is full again, which some tell always, says nothing of that.
+        503 => retry_after(&response.headers, now_ms),
+        _ => retry_at(&response.headers, now_ms),
+    };
     let with_credential = request.credential.is_some();
     Some(match (response.status, until_ms) {
         (429, until_ms) => Lesson::Limits { until_ms },
@@ -370,7 +379,8 @@ fn lesson(
         (403, _) if with_credential => Lesson::Forbids,
         (status @ 300..=399, _) => {
             let to = header(&response.headers, "location").unwrap_or("nowhere");
-            let to = without_queries(to);
+            // Some far ends take their key in the query.
+            let to = to.split(['?', '#']).next().unwrap_or_default();
             Lesson::Fails(format!(
                 "it answered {status}, a redirect to {to}, and none is followed"
             ))

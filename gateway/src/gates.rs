@@ -438,11 +438,11 @@ impl Gates {
         Ok(())
     }
 
-    /// Forgets the gates of origins that are not used any more, and opens those
+    /// Forgets the gates of places that are not used any more, and opens those
     /// that are closed because of a credential that has been replaced.
     pub(crate) async fn forget(
         &self,
-        used: impl Fn(&str) -> bool,
+        used: impl Fn(&Place) -> bool,
         replaced: impl Fn(&str) -> bool,
         store: &impl Store,
     ) {
@@ -451,7 +451,7 @@ impl Gates {
             let concerned = all.iter_mut().filter_map(|guarded| {
                 let why = guarded.gate.closed.as_ref()?.why;
                 let replaced = guarded.place.credential.as_deref().is_some_and(&replaced);
-                let unused = !used(&guarded.place.origin);
+                let unused = !used(&guarded.place);
                 (unused || replaced && why.is_about_the_credential()).then(|| {
                     guarded.gate.open();
                     guarded.id.clone()
@@ -462,7 +462,7 @@ impl Gates {
         for id in opened {
             self.keep(&id, store).await;
         }
-        self.all().retain(|guarded| used(&guarded.place.origin));
+        self.all().retain(|guarded| used(&guarded.place));
     }
 
     /// Writes down how a gate stands now.

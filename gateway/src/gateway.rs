@@ -19,6 +19,7 @@ use crate::contract::Work;
 use crate::gate::Why;
 use crate::gates::ClosedGate;
 use crate::gates::Gates;
+use crate::gates::Place;
 use crate::queue;
 use crate::queue::Finished;
 use crate::queue::Outcome;
@@ -212,7 +213,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         if let Err(error) = self.gates.look(&self.store, &self.environment, false).await {
             tracing::warn!(%error, "cannot look which gates are closed");
         }
-        let used = |origin: &str| setup.policy.egress.names(origin);
+        let used = |place: &Place| setup.policy.leads_to(place);
         let replaced = |name: &str| replaced.iter().any(|replaced| replaced == name);
         self.gates.forget(used, replaced, &self.store).await;
         self.begin_standing_work("the configuration changed")
@@ -241,6 +242,20 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             .map_or(UNKNOWN_BODY_BYTES, |(webhook, _)| webhook.max_body_bytes)
     }
 
+    /// Takes down that a caller's body was longer than [`body_limit`](Self::body_limit)
+    /// and was not read: for whoever answers that before the gateway sees it.
+    pub fn refused_a_long_body(&self, path: &str) {
+        let setup = self.setup();
+        let path = route(&setup.policy.webhooks, path)
+            .map_or("unknown", |(webhook, _)| webhook.path.as_str());
+        self.refused(path, "too_large");
+    }
+
+    fn refused(&self, path: &str, outcome: &str) {
+        tracing::info!(path, outcome, "refused a request");
+        self.metrics.count_webhook(path, outcome);
+    }
+
     /// Receives a request: authenticates it, runs the plugin's session, and
     /// calls `answer` exactly once.
     ///
@@ -261,8 +276,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         };
         match self.admit(policy, path, request, started_ms) {
             Err(refusal) => {
-                tracing::info!(path, outcome = refusal.outcome(), "refused a request");
-                self.metrics.count_webhook(path, refusal.outcome());
+                self.refused(path, refusal.outcome());
                 answer(refusal.response());
             }
             Ok(Authentic { request, once }) => {
@@ -361,6 +375,10 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         self.gates
             .look(&self.store, &self.environment, starting)
             .await?;
+        // The configuration may be another one than when they were closed.
+        let setup = self.setup();
+        let used = |place: &Place| setup.policy.leads_to(place);
+        self.gates.forget(used, |_| false, &self.store).await;
         self.queue.recover(&self.store, &self.environment).await
     }
 

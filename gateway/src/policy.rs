@@ -11,6 +11,7 @@ use crate::egress::Egress;
 use crate::egress::is_header_name;
 use crate::egress::is_header_value;
 use crate::egress::is_reserved;
+use crate::gates::Place;
 use crate::origin::Origin;
 use crate::origin::parse_url;
 use crate::proof::Accepted;
@@ -95,6 +96,21 @@ impl Policy {
     /// The credential of this name.
     pub(crate) fn credential(&self, name: &str) -> Option<&Credential> {
         named(&self.credentials, name)
+    }
+
+    /// Whether anything may be sent to a place with what is configured.
+    pub(crate) fn leads_to(&self, place: &Place) -> bool {
+        let Some(name) = &place.credential else {
+            return self.egress.names(&place.origin);
+        };
+        let origin = self.credential(name).and_then(|credential| {
+            match (&credential.kind, place.token_endpoint) {
+                (Kind::OAuth2(oauth), true) => Some(Origin::of(&oauth.token_url)),
+                (_, true) => None,
+                (_, false) => Some(credential.origin.clone()),
+            }
+        });
+        origin.is_some_and(|origin| origin.as_str() == place.origin)
     }
 
     /// The addresses that a [`Client`](crate::Client) may connect to.

@@ -5,29 +5,12 @@ use crate::contract::Headers;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
-/// Reads, in Unix milliseconds, the header `retry-after` in seconds or as a
-/// date, else `x-ratelimit-reset`, which is Unix time in seconds or
-/// milliseconds at some far ends and seconds from now at others.
-///
-/// A date is meant on the far end's clock. If the answer tells what that shows,
-/// the difference counts, so that a clock which is wrong shortens no wait.
+/// Reads, in Unix milliseconds, the header `retry-after`, else `x-ratelimit-reset`,
+/// which is Unix time in seconds or milliseconds at some far ends and seconds from now
+/// at others.
 pub(crate) fn retry_at(headers: &Headers, now_ms: u64) -> Option<u64> {
-    let after = |seconds: u64| now_ms.saturating_add(seconds.saturating_mul(1000));
-    if let Some(value) = header(headers, "retry-after") {
-        let value = value.trim();
-        if let Ok(seconds) = value.parse() {
-            return Some(after(seconds));
-        }
-        if let Ok(date) = httpdate::parse_http_date(value) {
-            let theirs = header(headers, "date").and_then(|d| httpdate::parse_http_date(d).ok());
-            return Some(match theirs {
-                Some(theirs) => {
-                    let left = date.duration_since(theirs).unwrap_or_default();
-                    after(left.as_secs())
-                }
-                None => unix_ms(date),
-            });
-        }
+    if let Some(until_ms) = retry_after(headers, now_ms) {
+        return Some(until_ms);
     }
     let reset: u64 = header(headers, "x-ratelimit-reset")?.trim().parse().ok()?;
     const EARLIEST_SECONDS: u64 = 1_000_000_000;
@@ -35,8 +18,32 @@ pub(crate) fn retry_at(headers: &Headers, now_ms: u64) -> Option<u64> {
     Some(match reset {
         EARLIEST_MILLISECONDS.. => reset,
         EARLIEST_SECONDS.. => reset * 1000,
-        _ => after(reset),
+        _ => after(now_ms, reset),
     })
+}
+
+/// Reads, in Unix milliseconds, the header `retry-after` in seconds or as a date.
+///
+/// A date is meant on the far end's clock. If the answer tells what that shows,
+/// the difference counts, so that a clock which is wrong shortens no wait.
+pub(crate) fn retry_after(headers: &Headers, now_ms: u64) -> Option<u64> {
+    let value = header(headers, "retry-after")?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(after(now_ms, seconds));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    let theirs = header(headers, "date").and_then(|d| httpdate::parse_http_date(d).ok());
+    Some(match theirs {
+        Some(theirs) => {
+            let left = date.duration_since(theirs).unwrap_or_default();
+            after(now_ms, left.as_secs())
+        }
+        None => unix_ms(date),
+    })
+}
+
+fn after(now_ms: u64, seconds: u64) -> u64 {
+    now_ms.saturating_add(seconds.saturating_mul(1000))
 }
 
 fn unix_ms(date: SystemTime) -> u64 {

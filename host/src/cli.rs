@@ -272,6 +272,7 @@ fn serve(files: &Files) -> anyhow::Result<()> {
             let mut signals = Signals::new()?;
             let manifest = &config.manifest;
             let name = format!("{} {}", manifest.name, manifest.version);
+            let store = config.store.clone();
             let host = Host::start(config, plugin.runtime.clone()).await?;
             let (webhooks, admin) = (host.webhook_addr(), host.admin_addr());
             writeln!(
@@ -283,6 +284,7 @@ fn serve(files: &Files) -> anyhow::Result<()> {
                 loader,
                 watch,
                 settled,
+                store,
                 plugin,
                 gateway: Arc::clone(host.gateway()),
                 set_level,

@@ -195,6 +195,10 @@ impl Handler for Webhooks {
         self.gateway.body_limit(path)
     }
 
+    fn refused_a_long_body(&self, path: &str) {
+        self.gateway.refused_a_long_body(path);
+    }
+
     async fn handle(&self, request: Request<Bytes>, _peer: SocketAddr) -> Option<Response<Bytes>> {
         let (answer, answered) = oneshot::channel();
         let gateway = Arc::clone(&self.gateway);

@@ -32,7 +32,6 @@ pub(crate) struct Plugin {
 impl Loader {
     /// Reads the configuration, as far as that goes without the plugin.
     pub(crate) fn read(&self, watch: &Watch) -> Result<Draft, Problems> {
-        watch.begin();
         watch.note(&self.file);
         Draft::read(&self.file)
     }

@@ -10,6 +10,7 @@ use crate::config::Settled;
 use crate::host::HostGateway;
 use crate::loader::Loader;
 use crate::loader::Plugin;
+use crate::store::Location;
 use crate::watch::Looks;
 use crate::watch::Watch;
 use std::io;
@@ -31,6 +32,8 @@ pub(crate) struct Reload {
     pub(crate) watch: Watch,
     /// What cannot change while the process runs.
     pub(crate) settled: Settled,
+    /// Where the store was when it was opened.
+    pub(crate) store: Location,
     /// The plugin in force.
     pub(crate) plugin: Plugin,
     pub(crate) gateway: Arc<HostGateway>,
@@ -79,6 +82,7 @@ impl Reload {
                 }
             }
             unsettled = None;
+            let before = self.watch.begin();
             match self.reload() {
                 Ok(()) => tracing::info!("the new configuration is in force"),
                 Err(error) => {
@@ -86,6 +90,8 @@ impl Reload {
                         tracing::error!("{line}");
                     }
                     tracing::error!("the old configuration stays in force");
+                    // And so do its secrets, which may change.
+                    self.watch.keep(&before);
                     // Last: whoever sees it counted finds the reason in the log.
                     self.gateway.count_refused_configuration();
                 }
@@ -100,6 +106,12 @@ impl Reload {
         let (config, plugin) = self
             .loader
             .complete(draft, &self.watch, Some(&self.plugin))?;
+        if self.store.is_elsewhere(&config.store) {
+            tracing::warn!(
+                "the URL of the store is another one; it is used from the next start on, and the \
+                 old one till then"
+            );
+        }
         let client = HttpClient::new(config.policy.addresses().clone())?;
         let runtime = plugin.runtime.clone();
         (self.set_level)(level);

@@ -55,6 +55,9 @@ pub trait Handler: Send + Sync + 'static {
     /// A longer body on this path is answered 413 before it has been read.
     fn body_limit(&self, path: &str) -> usize;
 
+    /// Told of each body that was longer than that.
+    fn refused_a_long_body(&self, _path: &str) {}
+
     /// Answers one request, whose body is within the limits; or closes the
     /// connection without an answer, which makes some senders try again where
     /// an error would not.
@@ -267,6 +270,7 @@ impl<H: Handler> Service<H> {
         let body = match tokio::time::timeout(self.limits.body_timeout, reading).await {
             Ok(Ok(body)) => body,
             Ok(Err(ReadError::TooLong)) => {
+                self.handler.refused_a_long_body(head.uri.path());
                 return Ok(refusal(
                     StatusCode::PAYLOAD_TOO_LARGE,
                     &format!("the body is longer than {limit} bytes"),

@@ -49,6 +49,14 @@ pub enum OpenError {
 }
 
 impl Location {
+    /// Whether another one is meant by the same words: a secret may have changed.
+    pub(crate) fn is_elsewhere(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Postgres(one), Self::Postgres(other)) => one.reveal() != other.reveal(),
+            _ => false,
+        }
+    }
+
     /// Opens the store, and creates it if there is none.
     pub async fn open(&self) -> Result<HostStore, OpenError> {
         Ok(match self {

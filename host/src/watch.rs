@@ -44,9 +44,20 @@ impl Look {
 }
 
 impl Watch {
-    /// Forgets all files: those that are read next are the ones that count.
-    pub(crate) fn begin(&self) {
-        self.read.borrow_mut().clear();
+    /// Forgets all files: those that are read next are the ones that count. Returns
+    /// those that counted before.
+    pub(crate) fn begin(&self) -> Looks {
+        self.read.take()
+    }
+
+    /// Lets files count that were read before, as they look now, beside those that
+    /// have been read since.
+    pub(crate) fn keep(&self, before: &Looks) {
+        let mut read = self.read.borrow_mut();
+        for path in before.keys() {
+            let look = || Look::at(path);
+            read.entry(path.clone()).or_insert_with(look);
+        }
     }
 
     /// Looks at a file that is about to be read. In this order, so that a
@@ -91,6 +102,22 @@ mod tests {
         watch.note(&folder.join("link"));
         watch.note(&folder.join("none"));
         assert_eq!(watch.changes(), None);
+    }
+
+    #[test]
+    fn what_was_read_before_may_go_on_to_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = folder.path().join("secret");
+        fs::write(&secret, "1").unwrap();
+        let watch = Watch::default();
+        watch.note(&secret);
+        let before = watch.begin();
+        fs::write(&secret, "22").unwrap();
+        assert_eq!(watch.changes(), None);
+        watch.keep(&before);
+        assert_eq!(watch.changes(), None, "as it looks now");
+        fs::write(&secret, "333").unwrap();
+        assert!(watch.changes().is_some());
     }
 
     #[test]

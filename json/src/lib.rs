@@ -136,8 +136,12 @@ impl de::Error for Error {
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let expected = expected.to_string();
+        let expected = in_words(&expected);
         // To let it print itself would bring code that prints fractions.
         let found = match found {
+            // Perhaps a secret, in the place of a list of where secrets stand.
+            Unexpected::Str(_) if expected == "a list" => "a string".into(),
             Unexpected::Bool(yes) => format!("boolean {yes}"),
             Unexpected::Signed(integer) => format!("integer {integer}"),
             Unexpected::Unsigned(integer) => format!("integer {integer}"),
@@ -145,8 +149,7 @@ impl de::Error for Error {
             Unexpected::Other(what) => what.into(),
             _ => "something else".into(),
         };
-        let expected = expected.to_string();
-        Self::new(format!("expected {}, found {found}", in_words(&expected)))
+        Self::new(format!("expected {expected}, found {found}"))
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -628,6 +631,11 @@ mod tests {
         assert_eq!(
             shape(json!({ "circle": { "radius": 1.5 } })),
             "/shapes/1/radius: expected an integer from 0 to 65535, found a fraction"
+        );
+        // It may be a secret, where a list of secrets belongs.
+        assert_eq!(
+            problem(&json!({ "visible": true, "shapes": "canary" })),
+            "/shapes: expected a list, found a string"
         );
         assert_eq!(
             shape(json!({ "point": 1 })),

@@ -1571,6 +1571,22 @@ fn a_merge_whose_event_was_lost_is_found_by_the_end_of_the_incident() {
 }
 
 #[test]
+fn a_merge_of_what_was_closed_before_is_told_when_servicenow_opens_it_again() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.incident["progress"] = json!("Closed");
+    gateway.flashduty("i_rslv");
+    assert_eq!(gateway.work(), Verdict::Done);
+    // No event tells of it, and the next look is at an incident that is open.
+    gateway.timeline = vec![merge(INCIDENT, OTHER)];
+    gateway.record["state"] = json!("2");
+    gateway.servicenow(&nothing());
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.sent("reopen").len(), 1);
+    let notes = gateway.record["work_notes"].as_str().unwrap();
+    assert!(notes.contains("Merged into"), "{notes}");
+}
+
+#[test]
 fn a_merge_that_a_record_may_have_been_told_of_is_told_to_it_or_to_its_successor() {
     for has_arrived in [true, false] {
         let mut gateway = Gateway::linked(&json!({ "closing": { "reopen": "new" } }));

@@ -101,6 +101,27 @@ async fn a_gate_that_a_rejected_credential_closed_opens_when_it_is_replaced() {
 }
 
 #[tokio::test]
+async fn a_gate_of_a_credential_that_is_no_more_is_forgotten_at_a_reload_and_at_a_start() {
+    let without = SETTINGS.replace("[credential.snow]", "[credential.other]");
+    for is_started_anew in [false, true] {
+        let scene = Scene::new();
+        scene.far.next_status(401);
+        scene
+            .exchange(vec![get("https://snow.example.com/x", Some("snow"))])
+            .await;
+        assert_eq!(scene.gateway.status().closed_gates.len(), 1);
+        let scene = match is_started_anew {
+            true => scene.with_policy(policy(&without)).await,
+            false => {
+                scene.reconfigure(&without).await;
+                scene
+            }
+        };
+        assert_eq!(scene.gateway.status().closed_gates, []);
+    }
+}
+
+#[tokio::test]
 async fn a_rate_limit_is_obeyed_whatever_the_configuration() {
     let scene = Scene::new();
     let ask = || vec![get(API, Some("key"))];

@@ -160,6 +160,8 @@ async fn one_record_that_always_fails_holds_up_nothing_else() {
 async fn pages_and_redirects_are_failures_with_a_remedy_in_the_reason() {
     let page = with_header(200, "content-type", "text/html; charset=utf-8");
     let redirect = with_header(302, "location", "https://login.example.com/?back=CANARY");
+    // The secret of the credential, wherever it stands.
+    let relative = with_header(307, "location", "/CANARY_KEY/login?app_key=CANARY_KEY");
     for (answer, remedy) in [
         (
             page,
@@ -169,6 +171,7 @@ async fn pages_and_redirects_are_failures_with_a_remedy_in_the_reason() {
             redirect,
             "it answered 302, a redirect to https://login.example.com/",
         ),
+        (relative, "it answered 307, a redirect to /"),
     ] {
         let scene = Scene::new();
         scene.far.always(answer);
@@ -219,6 +222,14 @@ async fn a_far_end_that_is_unavailable_and_says_until_when_is_obeyed_at_once() {
     let results = scene.exchange(vec![get(API, Some("key")); 2]).await;
     assert_eq!(results[0].as_ref().unwrap().status, 503);
     assert_eq!(held_ms(&results[1]), 3_600_000);
+    // Some tell with every answer when the quota is full again.
+    let scene = Scene::new();
+    scene
+        .far
+        .next(Ok(with_header(503, "x-ratelimit-reset", "3600")));
+    let results = scene.exchange(vec![get(API, Some("key")); 2]).await;
+    assert_eq!(results[0].as_ref().unwrap().status, 503);
+    assert_eq!(results[1].as_ref().unwrap().status, 200);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use super::Stop;
 use super::case::Case;
 use crate::configuration::Ending;
 use crate::flashduty::IncidentId;
+use crate::flashduty::Step;
 use crate::hint::Hint;
 use crate::hint::Kept;
 use crate::intake::pair_of;
@@ -44,15 +45,17 @@ impl Case<'_> {
         }
     }
 
-    /// The same notes, if the incident is seen to have ended and no event of that
-    /// says why: the event of the merge may be late, or lost.
-    pub(super) async fn merges_of_an_end(&mut self) -> Result<Vec<Note>, Stop> {
+    /// The same notes, if the incident is seen to have ended, or is about to be opened
+    /// again by these steps, and no event of the end says why: that of the merge may be
+    /// late, or lost.
+    pub(super) async fn merges_of_an_end(&mut self, steps: &[Step]) -> Result<Vec<Note>, Stop> {
         let now_ms = self.clock_of(Side::Flashduty);
         let incident = self.incident.as_ref();
         let progress = incident.and_then(|incident| incident.progress(now_ms));
         let closed = Some(Progress::Closed);
+        let opens = steps.iter().any(|s| matches!(s, Step::Reopen { .. }));
         if progress != closed
-            || self.pair.base.state.flashduty == closed
+            || self.pair.base.state.flashduty == closed && !opens
             || self.hears_of_merges()
             || self.flashduty_events().any(|event| event == RESOLVED)
         {
