@@ -348,6 +348,10 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
     /// work due. Call it once, before the workers.
     pub async fn recover(&self) -> Result<(), RecoverError> {
         self.load(true).await?;
+        // The configuration may be another one than when gates were closed.
+        let setup = self.setup();
+        let used = |place: &Place| setup.policy.leads_to(place);
+        self.gates.forget(used, |_| false, &self.store).await;
         self.begin_standing_work("the gateway started").await?;
         self.recovered.store(true, Ordering::Release);
         Ok(())
@@ -375,10 +379,6 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         self.gates
             .look(&self.store, &self.environment, starting)
             .await?;
-        // The configuration may be another one than when they were closed.
-        let setup = self.setup();
-        let used = |place: &Place| setup.policy.leads_to(place);
-        self.gates.forget(used, |_| false, &self.store).await;
         self.queue.recover(&self.store, &self.environment).await
     }
 

@@ -899,6 +899,37 @@ fn what_is_said_before_a_record_takes_anothers_place_is_not_older_than_the_pair(
 }
 
 #[test]
+fn a_comment_that_readers_do_not_see_yet_is_waited_for_before_its_record_is_replaced() {
+    for appears in [true, false] {
+        let mut gateway = Gateway::linked(&json!({ "closing": { "reopen": "new" } }));
+        gateway.record["sys_mod_count"] = json!("9");
+        reopen(&mut gateway);
+        // What a write is answered shows both, and the rows one of them.
+        gateway.record["comments"] = json!(
+            "2026-06-01 09:00:02 - Bo (Additional comments)\nAny news?\n\n\
+             2026-06-01 09:00:01 - Bo (Additional comments)\nthe users wait\n\n"
+        );
+        let [first, second] = [(1, "the users wait"), (2, "Any news?")]
+            .map(|(number, text)| journal_row(&gateway, number, text));
+        gateway.rows.insert("sys_journal_field", json!([first]));
+        let retry = retried(gateway.work());
+        let expected = "ServiceNow shows the record as it was before its last change";
+        assert_eq!(retry.reason, expected);
+        if appears {
+            gateway
+                .rows
+                .insert("sys_journal_field", json!([first, second]));
+        } else {
+            // Then it is something else.
+            gateway.now_ms += 30_000;
+        }
+        assert_eq!(gateway.work(), Verdict::Done);
+        assert_eq!(gateway.pair()["generation"], 1);
+        assert_eq!(times_asked(&gateway), usize::from(appears));
+    }
+}
+
+#[test]
 fn a_record_that_is_joined_again_is_never_its_own_successor() {
     let mut gateway = Gateway::linked(&json!({ "closing": { "reopen": "new" } }));
     reopen(&mut gateway);

@@ -377,9 +377,16 @@ impl<'a> Case<'a> {
     /// written since would pass for taken back. Not for long, since an instance
     /// may have been restored.
     fn must_be_fresh(&self, record: &Record) -> Result<(), Stop> {
-        let is_older = record.changes() < self.pair.servicenow_changes;
+        match record.changes() < self.pair.servicenow_changes {
+            true => self.await_readers(),
+            false => Ok(()),
+        }
+    }
+
+    /// Waits until readers of the record must see its last change.
+    pub(super) fn await_readers(&self) -> Result<(), Stop> {
         let since_ms = self.pair.servicenow_changes_ms;
-        if is_older && self.clock_of(Side::ServiceNow).saturating_sub(since_ms) < LAG_MS {
+        if self.clock_of(Side::ServiceNow).saturating_sub(since_ms) < LAG_MS {
             let until_ms = self.effects.now_ms() + FRESHER_MS;
             let reason = "ServiceNow shows the record as it was before its last change";
             return Err(Stop::wait(until_ms, reason));

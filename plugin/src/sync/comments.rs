@@ -193,8 +193,13 @@ impl Case<'_> {
             listed.append(&mut Entry::from_display(shown, *journal == WORK_NOTES));
         }
         let mut entries = self.servicenow.entries(sys_id, journals).await?;
-        // An answer to a write shows what readers of the rows see a while later.
-        let seen = match entries.len() < listed.len() {
+        // An answer to a write shows what readers of the rows see a while later. Once
+        // another record has taken its place, nobody looks at this one.
+        let is_behind = entries.len() < listed.len();
+        if is_behind && !entries.is_empty() && self.pair.creating.is_some() {
+            self.await_readers()?;
+        }
+        let seen = match is_behind {
             true => looked_at.clone(),
             false => seen,
         };

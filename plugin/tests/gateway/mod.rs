@@ -517,13 +517,17 @@ impl Gateway {
 
     fn table(&mut self, method: &str, path: &str, columns: &Value) -> Value {
         let (table, query) = path.split_once('?').unwrap_or((path, ""));
-        let is_asked_for = |record: &&Value| {
+        let is_asked_for = |record: &Value| {
             let id = record["sys_id"].as_str().unwrap_or_default();
             table == format!("incident/{id}")
         };
-        if !is_asked_for(&&self.record)
-            && let Some(other) = self.records.iter().find(is_asked_for)
+        if !is_asked_for(&self.record)
+            && let Some(other) = self.records.iter_mut().find(|other| is_asked_for(other))
         {
+            if let Some(told) = columns["work_notes"].as_str().filter(|_| method == "PATCH") {
+                let held = other["work_notes"].as_str().unwrap_or_default();
+                other["work_notes"] = json!(format!("{told}\n{held}"));
+            }
             return other.clone();
         }
         if method == "GET" {
