@@ -52,7 +52,7 @@ impl Location {
     /// Whether another one is meant by the same words: a secret may have changed.
     pub(crate) fn is_elsewhere(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Postgres(one), Self::Postgres(other)) => one.reveal() != other.reveal(),
+            (Self::Postgres(one), Self::Postgres(other)) => !one.is(other),
             _ => false,
         }
     }
@@ -122,5 +122,18 @@ impl Store for HostStore {
             Self::File(store) => store.write(write).await,
             Self::Postgres(store) => store.write(write).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_elsewhere_if_its_secret_is_another_one() {
+        let database = |url: &str| Location::Postgres(Secret::new(url));
+        let here = database("postgresql://a:old@db/sync");
+        assert!(!here.is_elsewhere(&database("postgresql://a:old@db/sync")));
+        assert!(here.is_elsewhere(&database("postgresql://a:new@db/sync")));
     }
 }
