@@ -246,9 +246,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
     /// and was not read: for whoever answers that before the gateway sees it.
     pub fn refused_a_long_body(&self, path: &str) {
         let setup = self.setup();
-        let path = route(&setup.policy.webhooks, path)
-            .map_or("unknown", |(webhook, _)| webhook.path.as_str());
-        self.refused(path, "too_large");
+        self.refused(label(&setup.policy, path), "too_large");
     }
 
     fn refused(&self, path: &str, outcome: &str) {
@@ -267,8 +265,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         let started_ms = self.environment.now_ms();
         let setup = self.setup();
         let policy = &setup.policy;
-        let path = route(&policy.webhooks, &request.path)
-            .map_or("unknown", |(webhook, _)| webhook.path.as_str());
+        let path = label(policy, &request.path);
         let answer = |response: Response| {
             let waited_ms = self.environment.now_ms().saturating_sub(started_ms);
             self.metrics.observe_answer(waited_ms);
@@ -615,6 +612,11 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         let took_ms = self.environment.now_ms().saturating_sub(started_ms);
         self.metrics.observe_session(kind, verdict, took_ms);
     }
+}
+
+/// What metrics and logs call a path: never what a stranger made up.
+fn label<'p>(policy: &'p Policy, path: &str) -> &'p str {
+    route(&policy.webhooks, path).map_or("unknown", |(webhook, _)| webhook.path.as_str())
 }
 
 /// The answer to a caller whose session ended without one.

@@ -622,8 +622,8 @@ fn people_are_named_in_a_field_though_the_api_tells_their_ids_only() {
     }
 }
 
-#[test]
-fn a_creation_that_was_refused_is_not_begun() {
+/// ServiceNow has told of a record that Flashduty does not have yet; and its pair.
+fn opened_in_servicenow() -> (Gateway, String) {
     let mut gateway = Gateway::new(&nothing());
     gateway.incident = Value::Null;
     let sys_id = "00000000000000000000000000000007";
@@ -632,8 +632,13 @@ fn a_creation_that_was_refused_is_not_begun() {
         "short_description": "disk full", "description": "", "sys_mod_count": "1",
     });
     gateway.servicenow(&nothing());
+    (gateway, format!("s-{sys_id}"))
+}
+
+#[test]
+fn a_creation_that_was_refused_is_not_begun() {
+    let (mut gateway, pair) = opened_in_servicenow();
     gateway.refused = Some("/incident/create");
-    let pair = format!("s-{sys_id}");
     retried(gateway.work_on(&pair));
     gateway.refused = None;
     // It is over before Flashduty has heard of it.
@@ -976,15 +981,7 @@ fn a_comment_on_a_record_that_is_joined_is_carried_though_the_one_before_had_an_
 
 #[test]
 fn a_comment_on_a_record_that_is_joined_again_to_the_incident_made_of_it_is_not_carried_again() {
-    let mut gateway = Gateway::new(&nothing());
-    gateway.incident = Value::Null;
-    let sys_id = "00000000000000000000000000000007";
-    gateway.record = json!({
-        "sys_id": sys_id, "number": "INC0010007", "state": "1", "impact": "1", "urgency": "1",
-        "short_description": "disk full", "description": "", "sys_mod_count": "1",
-    });
-    gateway.servicenow(&nothing());
-    let born = format!("s-{sys_id}");
+    let (mut gateway, born) = opened_in_servicenow();
     assert_eq!(gateway.work_on(&born), Verdict::Done);
     assert_eq!(asks(&mut gateway, &born), 1);
     let record = gateway.record.clone();
