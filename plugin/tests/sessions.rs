@@ -1598,20 +1598,48 @@ fn a_merge_whose_event_was_lost_is_found_by_the_end_of_the_incident() {
     }
 }
 
-#[test]
-fn a_merge_of_what_was_closed_before_is_told_when_servicenow_opens_it_again() {
+/// A linked pair whose incident was closed a while ago.
+fn closed() -> Gateway {
     let mut gateway = Gateway::linked(&nothing());
+    let second = gateway.now_ms / 1000;
     gateway.incident["progress"] = json!("Closed");
+    gateway.incident["close_time"] = json!(second);
+    gateway.incident["updated_at"] = json!(second);
+    gateway.now_ms += 60_000;
     gateway.flashduty("i_rslv");
     assert_eq!(gateway.work(), Verdict::Done);
-    // No event tells of it, and the next look is at an incident that is open.
-    gateway.timeline = vec![merge(INCIDENT, OTHER)];
-    gateway.record["state"] = json!("2");
-    gateway.servicenow(&nothing());
+    gateway
+}
+
+#[test]
+fn an_end_that_its_event_explains_costs_no_look_at_the_timeline() {
+    let mut gateway = closed();
+    // Nor does another event, as long as nothing has changed since.
+    gateway.flashduty("i_assign");
     assert_eq!(gateway.work(), Verdict::Done);
-    assert_eq!(gateway.sent("reopen").len(), 1);
-    let notes = gateway.record["work_notes"].as_str().unwrap();
-    assert!(notes.contains("Merged into"), "{notes}");
+    let calls = &gateway.calls;
+    assert!(!calls.iter().any(|call| call.contains("/incident/feed")), "{calls:?}");
+}
+
+#[test]
+fn a_merge_of_what_was_closed_before_is_found_by_whoever_looks_next() {
+    let before = closed();
+    for event in ["i_assign", "i_rslv", "servicenow opens it again"] {
+        let mut gateway = before.clone();
+        gateway.incident["updated_at"] = json!(gateway.now_ms / 1000);
+        gateway.timeline = vec![merge(INCIDENT, OTHER)];
+        gateway.now_ms += 60_000;
+        if event.starts_with("i_") {
+            // It is late. That of the merge was lost.
+            gateway.flashduty(event);
+        } else {
+            gateway.record["state"] = json!("2");
+            gateway.servicenow(&nothing());
+        }
+        assert_eq!(gateway.work(), Verdict::Done);
+        let notes = gateway.record["work_notes"].as_str().unwrap();
+        assert!(notes.contains("Merged into"), "{event}: {notes}");
+    }
 }
 
 #[test]

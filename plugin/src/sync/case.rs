@@ -495,6 +495,13 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// Whether the incident was read in a version that was looked at before.
+    pub(super) fn is_as_looked_at(&self) -> bool {
+        let watch = self.watch.as_ref();
+        watch.is_some_and(|(_, watch)| Some(&watch.flashduty_read) == self.incident_read.as_ref())
+            && self.incident_read != Some(String::new())
+    }
+
     /// Takes down which versions were looked at. What the other side's hints led
     /// to was not looked at for comments.
     fn keep_watch(&mut self, incident: bool, record: bool) {

@@ -62,7 +62,7 @@ impl Case<'_> {
         if plan.successor {
             return Ok(true);
         }
-        more.append(&mut self.merges_of_an_end(&plan.steps).await?);
+        more.append(&mut self.merges_of_an_end().await?);
         plan.notes.extend_from_slice(more);
         self.brake(&plan)?;
         let unknown = self.look_up(&mut plan).await?;

@@ -7,7 +7,6 @@ use super::Stop;
 use super::case::Case;
 use crate::configuration::Ending;
 use crate::flashduty::IncidentId;
-use crate::flashduty::Step;
 use crate::hint::Hint;
 use crate::hint::Kept;
 use crate::intake::pair_of;
@@ -45,19 +44,20 @@ impl Case<'_> {
         }
     }
 
-    /// The same notes, if the incident is seen to have ended, or is about to be opened
-    /// again by these steps, and no event of the end says why: that of the merge may be
-    /// late, or lost.
-    pub(super) async fn merges_of_an_end(&mut self, steps: &[Step]) -> Result<Vec<Note>, Stop> {
-        let now_ms = self.clock_of(Side::Flashduty);
-        let incident = self.incident.as_ref();
-        let progress = incident.and_then(|incident| incident.progress(now_ms));
+    /// The same notes, if the incident is seen to be closed and not as it was looked at
+    /// before: the event of a merge may be late, or lost, and after this look no poll
+    /// finds anything new. Only one that has just been closed is not asked why.
+    pub(super) async fn merges_of_an_end(&mut self) -> Result<Vec<Note>, Stop> {
+        let Some(incident) = &self.incident else {
+            return Ok(Vec::new());
+        };
         let closed = Some(Progress::Closed);
-        let opens = steps.iter().any(|s| matches!(s, Step::Reopen { .. }));
-        if progress != closed
-            || self.pair.base.state.flashduty == closed && !opens
+        let was_closed = self.pair.base.state.flashduty == closed;
+        let is_as_closed = incident.number("updated_at") <= incident.number("close_time");
+        if incident.progress(self.clock_of(Side::Flashduty)) != closed
+            || was_closed && self.is_as_looked_at()
+            || is_as_closed && self.flashduty_events().any(|event| event == RESOLVED)
             || self.hears_of_merges()
-            || self.flashduty_events().any(|event| event == RESOLVED)
         {
             return Ok(Vec::new());
         }
