@@ -69,11 +69,9 @@ impl FieldRule {
         if value.is_empty() {
             return self.emptied("Flashduty");
         }
-        let mapped = match self.map.get(value).or(self.default.as_ref()) {
-            Some(mapped) => mapped,
-            None if self.map.is_empty() => value,
-            None => return Err(format!("map has no entry for \"{value}\", and no default")),
-        };
+        let mapped = self.mapped(value, &|part| self.map.get(part).or(self.default.as_ref()));
+        let mapped = &mapped
+            .map_err(|part| format!("map has no entry for \"{part}\", and no default"))?;
         match self.kind {
             ColumnType::Text => Ok(text::cut(mapped, usize::from(self.max_length))),
             ColumnType::Choice | ColumnType::Reference => Ok(mapped.trim().into()),
@@ -91,19 +89,39 @@ impl FieldRule {
         if value.is_empty() {
             return self.emptied("ServiceNow");
         }
-        let mapped = match self.map.iter().find(|(_, to)| *to == value) {
-            Some((from, _)) => from,
-            None if self.map.is_empty() => value,
-            None => return Err(format!("nothing in map leads to \"{value}\"")),
-        };
+        let from = |part: &str| Some(self.map.iter().find(|(_, to)| *to == part)?.0);
+        let mapped = self.mapped(value, &from);
+        let mapped = &mapped.map_err(|part| format!("nothing in map leads to \"{part}\""))?;
         match self.custom_field_type {
             CustomFieldType::Text => Ok(text::cut(mapped, CUSTOM_FIELD)),
-            CustomFieldType::SingleSelect => Ok(mapped.into()),
-            CustomFieldType::MultiSelect => {
-                Ok(text::joined(&options(mapped).collect::<Vec<_>>(), ","))
-            }
+            CustomFieldType::SingleSelect | CustomFieldType::MultiSelect => Ok(mapped.into()),
             CustomFieldType::Checkbox => truth(mapped).map(|yes| yes.to_string()),
         }
+    }
+
+    /// What the map makes of a value, of several options of each; or the part of which
+    /// it makes nothing.
+    fn mapped<'a>(
+        &'a self,
+        value: &'a str,
+        meant: &dyn Fn(&str) -> Option<&'a String>,
+    ) -> Result<String, &'a str> {
+        let parts = match self.custom_field_type {
+            CustomFieldType::MultiSelect => options(value).collect(),
+            _ => vec![value],
+        };
+        let mut mapped = Vec::new();
+        for part in parts {
+            let to = match meant(part) {
+                Some(to) => to,
+                None if self.map.is_empty() => part,
+                None => return Err(part),
+            };
+            if !mapped.contains(&to) {
+                mapped.push(to);
+            }
+        }
+        Ok(text::joined(&mapped, ","))
     }
 
     fn emptied(&self, where_to: &str) -> Result<String, String> {
