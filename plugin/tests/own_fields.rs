@@ -296,6 +296,41 @@ fn custom_fields_of_every_type_get_values_of_their_own_type() {
 }
 
 #[test]
+fn of_several_options_each_is_mapped() {
+    let field = json!({
+        "custom-field": "f",
+        "column": "u_x",
+        "custom-field-type": "multi-select",
+        "map": { "network": "NET", "db": "DB" },
+    });
+    let integration = with_field("two-way", &field).unwrap();
+    let both = json!({ "fields": { "f": ["network", "db"] } });
+    let empty = json!({ "u_x": "" });
+    let plan = decide(&integration, &Base::default(), &both, &empty);
+    assert_eq!(plan.columns["u_x"], "NET,DB");
+    let agreed = plan.base;
+    let there = json!({ "u_x": "DB, NET" });
+    let plan = decide(&integration, &agreed, &both, &there);
+    let step = Step::Field {
+        name: "f".into(),
+        value: Some(json!(["db", "network"])),
+    };
+    assert!(plan.steps.contains(&step), "{:?}", plan.steps);
+    // One without an entry holds up the whole: half of it would be another choice.
+    let unknown = json!({ "fields": { "f": ["db", "disk"] } });
+    let there = json!({ "u_x": "NET,DB" });
+    let plan = decide(&integration, &agreed, &unknown, &there);
+    assert!(!plan.columns.contains_key("u_x"), "{:?}", plan.columns);
+    assert!(
+        plan.decisions.iter().any(|decision| decision
+            .to_string()
+            .contains("map has no entry for \"disk\"")),
+        "{:?}",
+        plan.decisions
+    );
+}
+
+#[test]
 fn a_value_of_servicenow_fills_a_custom_field() {
     let field = json!({ "custom-field": "ticket", "value": "{{number}} {{link}}" });
     let integration = with_field("two-way", &field).unwrap();
@@ -475,7 +510,11 @@ fn what_cannot_be_meant_is_refused_with_its_place_and_remedy() {
     );
     assert_eq!(
         problem(json!([{ "value": "x", "column": "state" }])),
-        at("/0/column", "\"state\" is written by the sync itself")
+        at(
+            "/0/column",
+            "\"state\" is the sync's own, or read-only; to show it in Flashduty, put it into the \
+             value of a custom field"
+        )
     );
     assert_eq!(
         problem(json!([{ "value": "x", "column": "Service Name" }])),

@@ -117,9 +117,10 @@ impl Integration {
                 let message = "expected the name of a column, such as u_service, found";
                 report("/column", format!("{message} \"{column}\""));
             } else if OWN_COLUMNS.contains(&column.as_str()) {
+                let remedy = "to show it in Flashduty, put it into the value of a custom field";
                 report(
                     "/column",
-                    format!("\"{column}\" is written by the sync itself"),
+                    format!("\"{column}\" is the sync's own, or read-only; {remedy}"),
                 );
             }
         }
