@@ -524,10 +524,12 @@ fn has_code_tag(text: &str) -> bool {
 #[test]
 fn markup_never_reaches_a_journal_and_stays_text_elsewhere() {
     for markup in MARKUP {
-        // From Flashduty: title, description, a comment and its author.
+        // From Flashduty: title, description, its link and channel, a comment and its author.
         let mut gateway = Gateway::new(&json!({}));
         gateway.incident["title"] = json!(markup);
         gateway.incident["description"] = json!(markup);
+        gateway.incident["detail_url"] = json!(markup);
+        gateway.incident["channel_name"] = json!(markup);
         gateway.comment(markup);
         let person = json!({ "data": { "items": [{ "person_id": 7, "person_name": markup }] } });
         gateway

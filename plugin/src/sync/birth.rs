@@ -876,16 +876,11 @@ pub(super) fn introduction(incident: &Incident) -> String {
     };
     let channel = match incident.text("channel_name") {
         "" => String::new(),
-        name => format!(
-            " in channel {}",
-            text::without_markup(&text::single_line(name))
-        ),
+        name => format!(" in channel {name}"),
     };
     let mark = comment::mark(Origin::Flashduty, &short_hash(id.as_str().as_bytes()));
-    format!(
-        "Flashduty incident{channel}: {}\n{mark}",
-        text::single_line(link)
-    )
+    let told = text::single_line(&format!("Flashduty incident{channel}: {link}"));
+    text::without_markup(&told) + "\n" + &mark
 }
 
 /// The key under which other systems are told about a Flashduty incident.
