@@ -76,6 +76,18 @@ async fn sending_twice_and_twice_at_once_makes_one_record() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_sends_an_incident_in_a_dry_run_is_told_so() {
+    let world = manual("dry-run = true").await;
+    let incident = world.alert("disk full", Status::Critical);
+    let answer = world.ana_sends(&incident).await.unwrap().0;
+    assert_eq!(answer.status, 409, "{answer:?}");
+    assert_eq!(
+        answer.json()["error"],
+        "not synced: dry-run is on, so nothing is written"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_sends_what_takes_no_part_is_told_why() {
     let world =
         manual("conditions = [[{ key = \"severity\", oper = \"IN\", vals = [\"Critical\"] }]]")

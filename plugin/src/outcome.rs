@@ -57,6 +57,10 @@ impl Asked<'_> {
             Standing::UnderWay => return Ok(object! { "status": "under way" }.into()),
             Standing::Waiting(why) => (503, format!("not yet, it is tried again: {why}")),
             Standing::Parked(why) => (502, format!("given up: {why}")),
+            Standing::None if self.integration.dry_run => {
+                let why = "dry-run is on, so nothing is written";
+                (409, format!("not {status}: {why}"))
+            }
             Standing::None => {
                 let last = pair.history.last().filter(|line| line.at_ms >= self.at_ms);
                 let why = last.map_or("the log says why", |line| line.what.as_str());
