@@ -557,9 +557,12 @@ mod tests {
             problem(|i| i["servicenow"]["url"] = json!("example")),
             at(
                 "/servicenow/url",
-                "expected an origin such as https://example.service-now.com, found \"example\""
+                "expected an origin such as https://example.service-now.com, without a user or a \
+                 path, found \"example\""
             )
         );
+        let (_, message) = problem(|i| i["flashduty"]["url"] = json!("https://ana:pw@example"));
+        assert!(message.ends_with("found \"example\""), "{message}");
         assert_eq!(
             problem(|i| i["flashduty"]["channels"] = json!([])),
             at(

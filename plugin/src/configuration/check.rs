@@ -81,11 +81,14 @@ impl Integration {
             (&self.flashduty.url, "/flashduty/url"),
             (&self.servicenow.url, "/servicenow/url"),
         ] {
+            // Before an `@` a password may stand.
+            let shown = text::rsplit_once(url, "@").map_or(url.as_str(), |(_, host)| host);
             check(
                 is_origin(url),
                 pointer,
                 format!(
-                    "expected an origin such as https://example.service-now.com, found \"{url}\""
+                    "expected an origin such as https://example.service-now.com, without a user \
+                     or a path, found \"{shown}\""
                 ),
             );
         }
