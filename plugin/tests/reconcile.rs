@@ -26,7 +26,12 @@ fn touch(gateway: &mut Gateway) {
 
 /// With a pair that both polls know, and a minute later.
 fn at_rest() -> Gateway {
-    let mut gateway = Gateway::new(&nothing());
+    at_rest_with(&nothing())
+}
+
+/// As [`at_rest`], with these settings.
+fn at_rest_with(settings: &Value) -> Gateway {
+    let mut gateway = Gateway::new(settings);
     let now_s = gateway.now_ms / 1000;
     for name in ["created_at", "updated_at", "start_time"] {
         gateway.incident[name] = json!(now_s);
@@ -205,6 +210,50 @@ fn a_page_of_records_that_may_not_be_seen_is_stepped_over() {
     }
     assert_eq!(gateway.poll("servicenow"), Verdict::Done);
     assert_eq!(gateway.asked_for().len(), 20);
+}
+
+#[test]
+fn pairs_are_looked_at_however_much_is_new() {
+    // Nothing but the pair takes part.
+    let condition = json!({ "key": "title", "oper": "IN", "vals": ["disk full"] });
+    let mut gateway = at_rest_with(&json!({ "conditions": [[condition]] }));
+    gateway.incidents = (1..=999)
+        .map(|n| {
+            let mut incident = incident(n, gateway.now_ms);
+            incident["title"] = json!("another matter");
+            incident
+        })
+        .collect();
+    gateway.now_ms += 60_000;
+    for _ in 0..6 {
+        assert_eq!(gateway.poll("flashduty"), Verdict::Done);
+        gateway.now_ms += 60_000;
+    }
+    let pages = gateway.calls.iter().filter(|call| *call == "list").count();
+    assert_eq!(pages, 60, "ten each time, the most there may be");
+    assert!(gateway.calls.iter().any(|call| call == "list-by-ids"));
+}
+
+#[test]
+fn what_has_long_been_over_is_forgotten_bit_by_bit() {
+    let mut gateway = at_rest();
+    let long_ago_ms = gateway.now_ms - 32 * 24 * 3_600_000;
+    for n in 0..2500 {
+        let id = format!("{n:024x}");
+        let watch = json!({ "flashduty": id, "closed_ms": long_ago_ms });
+        gateway.store(&format!("watch.prod.f-{id}"), &watch);
+    }
+    let mut left = gateway.stored("watch.").len();
+    gateway.now_ms += 300_000;
+    for _ in 0..5 {
+        assert_eq!(gateway.poll("flashduty"), Verdict::Done);
+        let now = gateway.stored("watch.").len();
+        assert!(left - now <= 1000, "as many in one session: {}", left - now);
+        left = now;
+        gateway.now_ms += 5_000;
+    }
+    assert_eq!(left, 1);
+    assert!(gateway.calls.iter().any(|call| call == "list-by-ids"));
 }
 
 #[test]

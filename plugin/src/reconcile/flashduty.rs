@@ -88,6 +88,7 @@ impl Poll<'_> {
             return Ok(());
         }
         loop {
+            self.spend()?;
             let (batch, after) = self.open_pairs().await;
             if !batch.is_empty() {
                 self.compare(batch).await?;
@@ -108,6 +109,7 @@ impl Poll<'_> {
         let prefix = keys::watches(&self.integration.id);
         let mut after = self.progress.pairs_after.clone();
         let mut batch = Vec::new();
+        let mut forgotten = 0;
         loop {
             let page = self.effects.scan(prefix.clone(), after, ENTRIES).await;
             for found in page.entries {
@@ -115,7 +117,12 @@ impl Poll<'_> {
                 let pair = found.key.strip_prefix(&prefix).and_then(Entity::parse);
                 match pair {
                     _ if watch.is_closed_for(LONG_MS, now_ms) => {
-                        self.effects.delete(vec![(found.key, found.entry.revision)]);
+                        self.effects
+                            .delete(vec![(found.key.clone(), found.entry.revision)]);
+                        forgotten += 1;
+                        if forgotten == IDS {
+                            return (batch, Some(found.key));
+                        }
                     }
                     Some(pair) if !watch.is_closed_for(CLOSE_MS, now_ms) => {
                         batch.push((pair, found.entry.revision, watch));
@@ -136,7 +143,6 @@ impl Poll<'_> {
     /// Reads the incidents of some pairs, and leaves what has changed, or is
     /// not there any more, to the pairs.
     async fn compare(&mut self, batch: Vec<(Entity, u64, Watch)>) -> Result<(), Pause> {
-        self.spend()?;
         let ids: Vec<&str> = batch.iter().map(|(_, _, w)| w.flashduty.as_str()).collect();
         let shown = self.flashduty.by_ids(&ids).await?;
         let missing = ids.len().saturating_sub(shown.len());

@@ -52,7 +52,8 @@ use progress::Progress;
 /// The event of a hint that a poll leaves about a Flashduty incident.
 pub(crate) const POLL: &str = "poll";
 
-/// How many calls a run makes at most: live work comes first.
+/// How many calls a run makes for what is new, and with half of them at least goes on to
+/// pairs: live work comes first.
 const CALLS: u32 = 10;
 
 /// No further page is asked for once so many incidents are to be looked at.
@@ -211,6 +212,8 @@ impl Poll<'_> {
         }
         self.list(Pass::New).await?;
         if self.side == Side::Flashduty {
+            // A list of many pages must not take all the calls each time.
+            self.calls = self.calls.max(CALLS / 2);
             self.look_at_pairs().await?;
             if self
                 .progress
