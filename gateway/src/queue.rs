@@ -256,7 +256,7 @@ impl Queue {
             };
             let before = record.clone();
             if running {
-                record.run_again(schedule);
+                record.run_again(schedule, now_ms);
             } else {
                 record.merge(schedule, now_ms);
             }

@@ -72,7 +72,16 @@ pub(crate) struct Parked {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Again {
     due: u64,
+    /// When `due` was decided.
+    #[serde(default)]
+    written: u64,
     reasons: Vec<String>,
+}
+
+impl Again {
+    fn due_at(&self, now_ms: u64) -> u64 {
+        clamped(self.due, self.written, now_ms)
+    }
 }
 
 /// Which gateway works on an item.
@@ -155,9 +164,15 @@ impl Record {
             self.start_afresh(schedule.due_ms, now_ms);
         }
         let due = clamped(self.due, self.written, now_ms);
+        let asked = schedule.due_ms.max(now_ms);
         // What is held back waits for its place, whatever becomes known.
-        if self.held.is_none() && (schedule.due_ms < due || due != self.due) {
-            self.due = due.min(schedule.due_ms);
+        if self.held.is_none() && (asked < due || due != self.due) {
+            if asked < due {
+                // It does not wait as long as its last try asked for, so that one must
+                // not count: a few events in a row would use up all there are.
+                self.attempt = 0;
+            }
+            self.due = due.min(asked);
             self.written = now_ms;
         }
         add_reason(&mut self.reasons, &schedule.reason);
@@ -165,20 +180,22 @@ impl Record {
 
     /// Notes what was scheduled during a session: the item is to run once more
     /// afterwards.
-    pub(super) fn run_again(&mut self, schedule: &Schedule) {
+    pub(super) fn run_again(&mut self, schedule: &Schedule, now_ms: u64) {
         add_reason(&mut self.reasons, &schedule.reason);
         let again = self.again.get_or_insert_with(|| Again {
             due: u64::MAX,
+            written: now_ms,
             reasons: Vec::new(),
         });
-        again.due = again.due.min(schedule.due_ms);
+        again.due = again.due_at(now_ms).min(schedule.due_ms.max(now_ms));
+        again.written = now_ms;
         add_reason(&mut again.reasons, &schedule.reason);
     }
 
     /// At the begin of a session: what an earlier one, which came to no end,
     /// was to be followed by is what this one is, unless it is for later.
     pub(super) fn begin(&mut self, now_ms: u64) {
-        self.again = self.again.take().filter(|again| again.due > now_ms);
+        self.again = self.again.take().filter(|again| again.due_at(now_ms) > now_ms);
     }
 
     pub(super) fn start_afresh(&mut self, due_ms: u64, now_ms: u64) {
@@ -216,7 +233,7 @@ impl Record {
         match outcome {
             Outcome::Verdict(Verdict::Done) => {
                 let again = again?;
-                self.start_afresh(again.due, now_ms);
+                self.start_afresh(again.due_at(now_ms), now_ms);
                 self.reasons = again.reasons;
                 return Some(self);
             }
@@ -262,9 +279,14 @@ impl Record {
             // It runs once more, as it must, but not at once: a session that
             // schedules its own key and then traps would never come to rest.
             (Some(_), Outcome::Failed(_)) => self.parked = None,
-            (Some(again), _) if self.parked.is_some() => self.start_afresh(again.due, now_ms),
+            (Some(again), _) if self.parked.is_some() => {
+                self.start_afresh(again.due_at(now_ms), now_ms);
+            }
             (Some(_), Outcome::Held(..)) => {}
-            (Some(again), _) => self.due = self.due.min(again.due),
+            // The try that counts waits as long as it asked for: what was scheduled
+            // during it would else use up one after the other.
+            (Some(_), Outcome::Verdict(Verdict::Retry(retry))) if retry.counts => {}
+            (Some(again), _) => self.due = self.due.min(again.due_at(now_ms)),
         }
         Some(self)
     }

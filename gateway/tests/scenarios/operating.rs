@@ -111,7 +111,7 @@ async fn parked_work_is_listed_with_its_reason_and_released() {
     scene.run_all().await;
     scene.schedule("soon", NOW + 1, "event").await;
     let listed = "{\"work\":[\
-        {\"key\":\"pair\",\"state\":\"parked\",\"due_ms\":0,\"attempt\":0,\"reasons\":[\"event\"],\
+        {\"key\":\"pair\",\"state\":\"parked\",\"due_ms\":1700000000000,\"attempt\":0,\"reasons\":[\"event\"],\
         \"last_failure\":\"no such group\",\"parked_reason\":\"no such group\",\
         \"parked_since_ms\":1700000000000},\
         {\"key\":\"soon\",\"state\":\"waiting\",\"due_ms\":1700000000001,\"attempt\":0,\

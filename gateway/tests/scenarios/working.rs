@@ -199,16 +199,14 @@ async fn sixteen_reasons_are_kept() {
 #[tokio::test]
 async fn what_has_been_due_for_longest_goes_first() {
     let scene = Scene::new();
-    for (key, due) in [
-        ("c", NOW - 1),
-        ("a", NOW - 3),
-        ("b", NOW - 2),
-        ("d", NOW + 1),
-    ] {
+    // What is due at once is due from now on.
+    for (key, due) in [("d", 0), ("a", NOW + 2), ("b", NOW + 1), ("e", NOW + 9)] {
         scene.schedule(key, due, "event").await;
     }
-    assert_eq!(scene.run_all().await, 3);
-    assert_eq!(scene.plugin.keys(), ["a", "b", "c"]);
+    scene.clock.set(NOW + 3);
+    scene.schedule("c", 0, "event").await;
+    assert_eq!(scene.run_all().await, 4);
+    assert_eq!(scene.plugin.keys(), ["d", "b", "a", "c"]);
 }
 
 #[tokio::test]
@@ -244,6 +242,30 @@ async fn a_counted_retry_is_an_attempt_and_waits_longer_each_time() {
     assert_eq!(delays, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
     let attempts: Vec<u32> = scene.plugin.works().iter().map(|w| w.attempt).collect();
     assert_eq!(attempts, (0..11).collect::<Vec<u32>>());
+}
+
+#[tokio::test]
+async fn events_in_a_row_do_not_use_up_the_attempts() {
+    let scene = Scene::new();
+    scene.schedule("pair", 0, "event").await;
+    scene.plugin.next(vec![vec![retry(true)]]);
+    scene.run_all().await;
+    // While it waits for its next attempt, it is done at once and as if for the first time.
+    scene.schedule("pair", 0, "another").await;
+    scene.plugin.next(vec![vec![retry(true)]]);
+    assert_eq!(scene.run_all().await, 1);
+    assert_eq!(scene.plugin.works()[1].attempt, 0);
+    // While it is being done, it waits as long as that attempt asks for.
+    scene.clock.advance(1000);
+    scene.plugin.next(vec![vec![retry(true)]]);
+    let (hold, running) = start_waiting(&scene).await;
+    scene.schedule("pair", 0, "a third").await;
+    hold.add_permits(1);
+    assert_eq!(running.await.unwrap(), Next::Ran);
+    assert_eq!(scene.idle_until().await, Some(NOW + 3000));
+    scene.clock.advance(2000);
+    assert_eq!(scene.run_all().await, 1);
+    assert_eq!(scene.plugin.works()[3].attempt, 2);
 }
 
 #[tokio::test]
@@ -431,6 +453,19 @@ async fn a_clock_that_was_set_back_puts_nothing_off() {
     // A new hint is not put off either.
     next.schedule("pair", 0, "event").await;
     assert_eq!(next.run_all().await, 1);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_during_a_session_puts_nothing_off() {
+    const DAY: u64 = 86_400_000;
+    let scene = Scene::new();
+    scene.schedule("poll", 0, "event").await;
+    let (hold, running) = start_waiting(&scene).await;
+    scene.schedule("poll", NOW + 60_000, "the next").await;
+    scene.clock.set(NOW - DAY);
+    hold.add_permits(1);
+    assert_eq!(running.await.unwrap(), Next::Ran);
+    assert_eq!(scene.idle_until().await, Some(NOW - DAY + 60_000));
 }
 
 #[tokio::test]
