@@ -523,8 +523,10 @@ impl Pass<'_> {
         let (now, random) = (Now::of(environment), environment.random());
         let probe = self.probe.is_some();
         let (changed, place, closed) = self.gates.with(&self.id, |guarded| {
+            // Those that were under way when it closed tell of the same limit.
+            let is_news = probe || guarded.gate.closed.is_none();
             let changed = guarded.gate.learn(lesson, work, probe, now.ms, random);
-            if changed && matches!(lesson, Lesson::Limits { .. }) {
+            if is_news && changed && matches!(lesson, Lesson::Limits { .. }) {
                 guarded.pace.halve(now.steady_ms);
             }
             let closed = guarded.gate.closed.clone();

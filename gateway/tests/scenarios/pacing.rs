@@ -84,14 +84,18 @@ async fn only_so_many_are_under_way_at_a_time() {
     assert_eq!(scene.far.most_at_once.load(Ordering::SeqCst), 2);
 }
 
+/// A rate limit that is over in so many seconds.
+fn limit(seconds: u32) -> Response {
+    Response {
+        headers: vec![("retry-after".to_owned(), seconds.to_string())],
+        ..response(429)
+    }
+}
+
 #[tokio::test]
 async fn a_rate_limit_halves_the_rate() {
     let scene = paced("pace = { per-minute = 60, burst = 5 }");
-    let limit = Response {
-        headers: vec![("retry-after".to_owned(), "1".to_owned())],
-        ..response(429)
-    };
-    scene.far.next(Ok(limit));
+    scene.far.next(Ok(limit(1)));
     scene.exchange(vec![get(API, Some("key"))]).await;
     scene.clock.advance(1000);
     // The burst is gone, and each after the probe takes two seconds.
@@ -99,6 +103,21 @@ async fn a_rate_limit_halves_the_rate() {
     assert!(results.iter().all(Result::is_ok));
     let took = scene.clock.now_ms() - NOW - 1000;
     assert!((5000..=8000).contains(&took), "{took}");
+}
+
+#[tokio::test]
+async fn several_requests_that_meet_one_rate_limit_halve_the_rate_once() {
+    let scene = paced("pace = { per-minute = 60, burst = 5 }");
+    for seconds in 1..=4 {
+        scene.far.next(Ok(limit(seconds)));
+    }
+    scene.ask_together(&get(API, Some("key")), 4).await;
+    scene.clock.advance(4000);
+    let before = scene.clock.now_ms();
+    let results = scene.exchange(vec![get(API, Some("key")); 5]).await;
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    let took = scene.clock.now_ms() - before;
+    assert!((4000..=8000).contains(&took), "{took}");
 }
 
 #[tokio::test]
