@@ -46,6 +46,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// How long sessions in flight may take to end after a signal.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long to wait then for what cannot be cut short.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Keeps ServiceNow and Flashduty incidents in step.
 #[derive(Debug, Parser)]
@@ -264,10 +266,10 @@ fn serve(files: &Files) -> anyhow::Result<()> {
     let settled = draft.settled();
     let (config, plugin) = loader.complete(draft, &watch, None)?;
     descriptors::make_room_for(config.server.max_connections);
-    tokio::runtime::Builder::new_multi_thread()
+    let executor = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .build()?
-        .block_on(async {
+        .build()?;
+    let ended = executor.block_on(async {
             // From the start on, so that a signal during it is not lost.
             let mut signals = Signals::new()?;
             let manifest = &config.manifest;
@@ -299,7 +301,10 @@ fn serve(files: &Files) -> anyhow::Result<()> {
                 signal = signals.stop_or(|| {}) => tracing::warn!(signal, "stopped at once"),
             }
             Ok(())
-        })
+        });
+    // The system may look up a name for half a minute, and cannot be told to stop.
+    executor.shutdown_timeout(AT_ONCE);
+    ended
 }
 
 fn summary(config: &Config) -> String {
