@@ -8,10 +8,12 @@
 // API access to ServiceNow, and `comments` one whose user may not read the journal.
 // Raw values are sent, not labels, because labels depend on the language of a user.
 (function executeRule(current, previous) {
-    var url = gs.getProperty('flashduty.sync.url');
-    var token = gs.getProperty('flashduty.sync.token');
+    // The names of the two system properties. Each integration on an instance has its own.
+    var properties = { url: 'flashduty.sync.url', token: 'flashduty.sync.token' };
+    var url = gs.getProperty(properties.url);
+    var token = gs.getProperty(properties.token);
     if (!url || !token) {
-        gs.error('ServiceNow Sync: set the properties flashduty.sync.url and flashduty.sync.token');
+        gs.error('ServiceNow Sync: set the properties ' + properties.url + ' and ' + properties.token);
         return;
     }
 
