@@ -5,7 +5,7 @@
 //
 // It runs on the server: what was typed into the form is saved first, so that nothing is sent
 // before it is there, also for a new incident. Then it waits for the answer. What is sent is what
-// business-rule.js sends.
+// business-rule.js sends; a column that is added there is added here too.
 (function () {
     // The names of the two system properties. Each integration on an instance has its own.
     var properties = { url: 'flashduty.sync.url', token: 'flashduty.sync.token' };
