@@ -7,11 +7,19 @@
 // it writes anything; only `sys_id` is needed then. The other fields serve an integration without
 // API access to ServiceNow, and `comments` one whose user may not read the journal.
 // Raw values are sent, not labels, because labels depend on the language of a user.
+//
+// Without API access nothing travels but what is sent. For the resolution notes and for fields of
+// your own, add their columns to `columns`: 'close_notes', 'u_tier'. What stands in the record that
+// a reference points to is sent under its path; for the assignee, and a field with by = "email":
+//     body['assigned_to.email'] = String(current.assigned_to.email || '');
+//     body['u_owner.email'] = String(current.u_owner.email || '');
 (function executeRule(current, previous) {
-    var url = gs.getProperty('flashduty.sync.url');
-    var token = gs.getProperty('flashduty.sync.token');
+    // The names of the two system properties. Each integration on an instance has its own.
+    var properties = { url: 'flashduty.sync.url', token: 'flashduty.sync.token' };
+    var url = gs.getProperty(properties.url);
+    var token = gs.getProperty(properties.token);
     if (!url || !token) {
-        gs.error('ServiceNow Sync: set the properties flashduty.sync.url and flashduty.sync.token');
+        gs.error('ServiceNow Sync: set the properties ' + properties.url + ' and ' + properties.token);
         return;
     }
 

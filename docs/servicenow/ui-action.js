@@ -5,12 +5,14 @@
 //
 // It runs on the server: what was typed into the form is saved first, so that nothing is sent
 // before it is there, also for a new incident. Then it waits for the answer. What is sent is what
-// business-rule.js sends.
+// business-rule.js sends; a column that is added there is added here too.
 (function () {
-    var url = gs.getProperty('flashduty.sync.url');
-    var token = gs.getProperty('flashduty.sync.token');
+    // The names of the two system properties. Each integration on an instance has its own.
+    var properties = { url: 'flashduty.sync.url', token: 'flashduty.sync.token' };
+    var url = gs.getProperty(properties.url);
+    var token = gs.getProperty(properties.token);
     if (!url || !token) {
-        gs.addErrorMessage('ServiceNow Sync: set the properties flashduty.sync.url and flashduty.sync.token');
+        gs.addErrorMessage('ServiceNow Sync: set the properties ' + properties.url + ' and ' + properties.token);
         return;
     }
 

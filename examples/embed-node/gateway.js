@@ -10,7 +10,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 const { webhook: webhooks, credential: credentials, egress, ...plugins } = JSON.parse(await readFile(process.argv[3]));
 const configuration = JSON.stringify(plugins); // without any secret
-const tokens = new Map(webhooks.map(({ path, bearer }) => [path, process.env[bearer[0].env]]));
+const tokens = new Map(webhooks.map(({ path, bearer }) => [path, secret(bearer[0])]));
+for (const credential of Object.values(credentials)) credential.secret = secret(credential.value);
 let [store, queue, revisions] = [new Map(), new Map(), 0n];
 // jco makes of a component what JavaScript can run: core modules, and a module that joins them.
 const { files } = await transpileBytes(await readFile(process.argv[2]), { name: "plugin", instantiation: "sync" });
@@ -19,6 +20,12 @@ const { instantiate } = await import(`data:text/javascript;base64,${script}`);
 for (const name in files) if (name.endsWith(".wasm")) files[name] = new WebAssembly.Module(files[name]);
 // Each session has an instance of its own, so that a trap ends it alone. It gets no imports: it has none.
 const plugin = () => instantiate((name) => files[name], {})["integration:plugin/integration@0.1.0"];
+
+// Without this a variable that is not set would be the token "undefined", which anybody could send.
+function secret({ env }) {
+  if (process.env[env]) return process.env[env];
+  throw new Error(`expected a secret in the variable ${env}, which ${process.argv[3]} names, found none`);
+}
 
 // Runs a session, and returns its verdict.
 async function run(input, respond) {
@@ -62,9 +69,9 @@ async function send(request) {
   const [url, credential] = [new URL(request.url), credentials[request.credential]];
   const failed = (tag, val) => ({ tag: "err", val: { tag, val } });
   if (credential?.origin !== url.origin) return failed("refused", `no credential for ${url.origin}`);
-  const [headers, secret] = [new Headers(request.headers), process.env[credential.value.env]];
-  if (credential.kind === "header") headers.set(credential.name, secret);
-  else url.search += `${url.search && "&"}${new URLSearchParams({ [credential.name]: secret })}`;
+  const headers = new Headers(request.headers);
+  if (credential.kind === "header") headers.set(credential.name, credential.secret);
+  else url.search += `${url.search && "&"}${new URLSearchParams({ [credential.name]: credential.secret })}`;
   const [signal, body] = [AbortSignal.timeout(request.timeoutMs), request.body.length > 0 ? request.body : undefined];
   try { // a redirect is an answer as any other: none is followed
     const answer = await fetch(url, { method: request.method, headers, body, signal, redirect: "manual" });

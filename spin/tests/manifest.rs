@@ -84,6 +84,21 @@ fn the_manifest_of_the_build_for_wasi_0_3_differs_in_its_component_only() {
     assert_eq!(p3, manifest());
 }
 
+/// Whoever sees processes sees a command line, and a variable is filled in there.
+#[test]
+fn no_secret_stands_on_the_command_line_of_the_kubernetes_clock() {
+    let yaml = read("deploy/tick-cronjob.yaml");
+    let (_, args) = yaml.split_once(" args:\n").unwrap();
+    let args: Vec<_> = args
+        .lines()
+        .map_while(|line| line.trim_start().strip_prefix("- "))
+        .collect();
+    assert!(args.contains(&"\"@/etc/tick/tick-header\""), "{args:?}");
+    for arg in args {
+        assert!(!arg.contains("$("), "{arg}");
+    }
+}
+
 #[test]
 fn the_kubernetes_manifest_sets_variables_that_there_are() {
     let declared = keys(&manifest()["variables"]);
