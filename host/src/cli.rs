@@ -270,38 +270,38 @@ fn serve(files: &Files) -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     let ended = executor.block_on(async {
-            // From the start on, so that a signal during it is not lost.
-            let mut signals = Signals::new()?;
-            let manifest = &config.manifest;
-            let name = format!("{} {}", manifest.name, manifest.version);
-            let store = config.store.clone();
-            let host = Host::start(config, plugin.runtime.clone()).await?;
-            let (webhooks, admin) = (host.webhook_addr(), host.admin_addr());
-            writeln!(
-                io::stdout(),
-                "ready: {name}, webhooks on http://{webhooks}, admin on http://{admin}"
-            )?;
-            io::stdout().flush()?;
-            let reload = Reload {
-                loader,
-                watch,
-                settled,
-                store,
-                plugin,
-                gateway: Arc::clone(host.gateway()),
-                set_level,
-                executor: Handle::current(),
-            };
-            let reloader = reload.start()?;
-            let signal = signals.stop_or(|| reloader.reload()).await;
-            drop(reloader);
-            tracing::info!(signal, "stopping; a second signal stops at once");
-            tokio::select! {
-                () = host.shutdown(PATIENCE) => tracing::info!("stopped"),
-                signal = signals.stop_or(|| {}) => tracing::warn!(signal, "stopped at once"),
-            }
-            Ok(())
-        });
+        // From the start on, so that a signal during it is not lost.
+        let mut signals = Signals::new()?;
+        let manifest = &config.manifest;
+        let name = format!("{} {}", manifest.name, manifest.version);
+        let store = config.store.clone();
+        let host = Host::start(config, plugin.runtime.clone()).await?;
+        let (webhooks, admin) = (host.webhook_addr(), host.admin_addr());
+        writeln!(
+            io::stdout(),
+            "ready: {name}, webhooks on http://{webhooks}, admin on http://{admin}"
+        )?;
+        io::stdout().flush()?;
+        let reload = Reload {
+            loader,
+            watch,
+            settled,
+            store,
+            plugin,
+            gateway: Arc::clone(host.gateway()),
+            set_level,
+            executor: Handle::current(),
+        };
+        let reloader = reload.start()?;
+        let signal = signals.stop_or(|| reloader.reload()).await;
+        drop(reloader);
+        tracing::info!(signal, "stopping; a second signal stops at once");
+        tokio::select! {
+            () = host.shutdown(PATIENCE) => tracing::info!("stopped"),
+            signal = signals.stop_or(|| {}) => tracing::warn!(signal, "stopped at once"),
+        }
+        Ok(())
+    });
     // The system may look up a name for half a minute, and cannot be told to stop.
     executor.shutdown_timeout(AT_ONCE);
     ended

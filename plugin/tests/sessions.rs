@@ -1618,7 +1618,10 @@ fn an_end_that_its_event_explains_costs_no_look_at_the_timeline() {
     gateway.flashduty("i_assign");
     assert_eq!(gateway.work(), Verdict::Done);
     let calls = &gateway.calls;
-    assert!(!calls.iter().any(|call| call.contains("/incident/feed")), "{calls:?}");
+    assert!(
+        !calls.iter().any(|call| call.contains("/incident/feed")),
+        "{calls:?}"
+    );
 }
 
 #[test]

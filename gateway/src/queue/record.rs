@@ -195,7 +195,10 @@ impl Record {
     /// At the begin of a session: what an earlier one, which came to no end,
     /// was to be followed by is what this one is, unless it is for later.
     pub(super) fn begin(&mut self, now_ms: u64) {
-        self.again = self.again.take().filter(|again| again.due_at(now_ms) > now_ms);
+        self.again = self
+            .again
+            .take()
+            .filter(|again| again.due_at(now_ms) > now_ms);
     }
 
     pub(super) fn start_afresh(&mut self, due_ms: u64, now_ms: u64) {

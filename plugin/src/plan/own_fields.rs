@@ -70,8 +70,8 @@ impl FieldRule {
             return self.emptied("Flashduty");
         }
         let mapped = self.mapped(value, &|part| self.map.get(part).or(self.default.as_ref()));
-        let mapped = &mapped
-            .map_err(|part| format!("map has no entry for \"{part}\", and no default"))?;
+        let mapped =
+            &mapped.map_err(|part| format!("map has no entry for \"{part}\", and no default"))?;
         match self.kind {
             ColumnType::Text => Ok(text::cut(mapped, usize::from(self.max_length))),
             ColumnType::Choice | ColumnType::Reference => Ok(mapped.trim().into()),

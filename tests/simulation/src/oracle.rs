@@ -60,8 +60,10 @@ impl<R: Runtime + Clone + 'static> World<R> {
         // A side is read when something may have happened there, and polled.
         let minutes = report.virtual_ms / 60_000;
         let polls = self.setup.integrations().len() as u64;
+        // Where a gateway starts, each integration's poll begins anew.
         let most_reads = READS_EACH * (report.events + report.webhooks + faults + refused)
-            + minutes * polls * (POLLS_A_MINUTE + opened / PAIRS_POLLED_A_MINUTE);
+            + polls * POLLS_A_MINUTE * (minutes + report.crashes())
+            + polls * minutes * (opened / PAIRS_POLLED_A_MINUTE);
         for (what, count, most) in [
             ("writes", report.writes, most_writes),
             ("reads", report.reads, most_reads),

@@ -94,15 +94,16 @@ impl Report {
     /// How often a call failed, or its gateway did.
     pub fn faults(&self) -> u64 {
         let all = self.points.values();
-        all.map(|hits| {
-            hits.crashed_before
-                + hits.crashed_after
-                + hits.paused
-                + hits.failed_before
-                + hits.failed_after
-                + hits.late
-        })
-        .sum()
+        let others =
+            all.map(|hits| hits.paused + hits.failed_before + hits.failed_after + hits.late);
+        others.sum::<u64>() + self.crashes()
+    }
+
+    /// How often a gateway crashed at a call.
+    pub fn crashes(&self) -> u64 {
+        let all = self.points.values();
+        all.map(|hits| hits.crashed_before + hits.crashed_after)
+            .sum()
     }
 
     /// Something that went wrong for a while, or all of a sudden.
