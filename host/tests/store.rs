@@ -169,6 +169,27 @@ async fn a_second_process_is_refused() {
     FileStore::open(&path).unwrap();
 }
 
+/// Else a disk that is not there yet would be forgotten for an empty store.
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_nowhere_is_refused_and_left_alone() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("s.redb");
+    let there = folder.path().join("not-mounted").join("s.redb");
+    std::os::unix::fs::symlink(&there, &path).unwrap();
+    let refusal = refusal(&path);
+    assert_eq!(
+        refusal,
+        format!(
+            "store {}: it is a link to {}, where nothing is; is its disk there? For a \
+             new store name the place itself in `[store]`",
+            path.display(),
+            there.display(),
+        ),
+    );
+    assert!(path.is_symlink());
+}
+
 #[test]
 fn an_unknown_schema_is_refused_and_left_alone() {
     let folder = tempdir().unwrap();

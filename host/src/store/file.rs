@@ -133,6 +133,19 @@ pub struct FileStore(Arc<Handle>);
 impl FileStore {
     /// Opens the file, or creates it together with the folders above it.
     pub fn open(path: &Path) -> Result<Self, OpenFileError> {
+        // A new store in its place would hide the one on a disk that is not there yet.
+        if let Ok(there) = path.read_link()
+            && !path.exists()
+        {
+            let there = there.display();
+            return Err(OpenFileError::Io {
+                path: path.to_owned(),
+                reason: format!(
+                    "it is a link to {there}, where nothing is; is its disk there? For a \
+                     new store name the place itself in `[store]`"
+                ),
+            });
+        }
         Self::open_on(Arc::new(Files), path)
     }
 

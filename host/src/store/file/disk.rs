@@ -55,8 +55,7 @@ pub(super) struct Files;
 
 impl Disk for Files {
     fn exists(&self, path: &Path) -> bool {
-        // A link that leads nowhere is one to a disk that is not there yet.
-        fs::symlink_metadata(path).is_ok()
+        path.exists()
     }
 
     fn len(&self, path: &Path) -> io::Result<u64> {
