@@ -7,8 +7,10 @@ use anyhow::bail;
 use clap::Args;
 use clap::Parser;
 use clap::Subcommand;
+use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
@@ -182,13 +184,25 @@ fn shown(pair: &Value) -> String {
         }
     }
     let _ = writeln!(lines, "last agreed on:");
-    for (field, agreed) in pair["base"].as_object().into_iter().flatten() {
-        let own = (field == "fields").then(|| agreed.as_object()).flatten();
-        let fields = own.map_or_else(|| vec![(field, agreed)], |own| own.iter().collect());
-        for (field, agreed) in fields {
-            let (flashduty, servicenow) = (text(&agreed["flashduty"]), text(&agreed["servicenow"]));
-            let _ = writeln!(lines, "  {field:<12}{flashduty} | {servicenow}");
-        }
+    let base = &pair["base"];
+    let (flashduty, servicenow) = (&base["flashduty_fields"], &base["servicenow_fields"]);
+    let members = base.as_object().into_iter().flatten();
+    let mut agreed: Vec<(&str, &Value, &Value)> = members
+        .filter(|(name, _)| !name.ends_with("_fields"))
+        .map(|(field, agreed)| (field.as_str(), &agreed["flashduty"], &agreed["servicenow"]))
+        .collect();
+    // Of the operator's own fields, each side remembers those that it held.
+    let held = [flashduty, servicenow].map(Value::as_object);
+    let own: BTreeSet<&String> = held.into_iter().flatten().flat_map(Map::keys).collect();
+    agreed.extend(
+        own.into_iter()
+            .map(|key| (key.as_str(), &flashduty[key], &servicenow[key])),
+    );
+    let longest = agreed.iter().map(|(field, ..)| field.len()).max();
+    let width = longest.unwrap_or_default().max(11);
+    for (field, flashduty, servicenow) in agreed {
+        let (flashduty, servicenow) = (text(flashduty), text(servicenow));
+        let _ = writeln!(lines, "  {field:<width$} {flashduty} | {servicenow}");
     }
     let _ = writeln!(lines, "lately:");
     for event in pair["history"].as_array().into_iter().flatten() {
