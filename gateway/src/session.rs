@@ -26,6 +26,7 @@ use crate::contract::Standing;
 use crate::contract::Verdict;
 use crate::contract::Write;
 use crate::key;
+use crate::line::one_line;
 use crate::queue::Held;
 use crate::setup::Setup;
 use futures_util::StreamExt as _;
@@ -466,23 +467,6 @@ fn log(record: &LogRecord) {
         Level::Warn => tracing::warn!(target: "plugin", fields, "{message}"),
         Level::Error => tracing::error!(target: "plugin", fields, "{message}"),
     }
-}
-
-/// A text that others wrote, fit for a line of the log.
-pub(crate) fn one_line(text: &str) -> String {
-    const LONGEST: usize = 2000;
-    crate::redaction::without_queries(text)
-        .chars()
-        .take(LONGEST)
-        .map(|c| if breaks_lines(c) { ' ' } else { c })
-        .collect()
-}
-
-/// Whether a character ends a line for some reader, steers a terminal or shows
-/// what follows in another order.
-fn breaks_lines(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// What an effect holds in memory, near enough.
