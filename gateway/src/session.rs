@@ -482,7 +482,9 @@ pub(crate) fn size(effect: &Effect) -> usize {
         Effect::Schedule(schedule) => schedule.key.len() + schedule.reason.len(),
         Effect::AwaitWork(awaiting) => awaiting.key.len(),
         Effect::Log(record) => record.message.len() + headers_size(&record.fields),
-        Effect::Finish(_) => 0,
+        Effect::Finish(Verdict::Done) => 0,
+        Effect::Finish(Verdict::Retry(retry)) => retry.reason.len(),
+        Effect::Finish(Verdict::Park(reason)) => reason.len(),
     }
 }
 

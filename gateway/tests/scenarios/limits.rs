@@ -56,6 +56,35 @@ async fn bytes_are_counted_in_both_directions() {
 }
 
 #[tokio::test]
+async fn the_reason_of_a_verdict_is_counted_and_kept_no_longer_than_others() {
+    let reason = "x".repeat(501);
+    let retry = Verdict::Retry(Retry {
+        not_before_ms: None,
+        counts: true,
+        reason: reason.clone(),
+    });
+    for verdict in [Verdict::Park(reason.clone()), retry] {
+        let steps = || vec![vec![finish(verdict.clone())]];
+        assert_eq!(
+            failure("step-bytes = 501", steps()).await.as_deref(),
+            Some(&reason[..500])
+        );
+        assert_eq!(
+            failure("step-bytes = 500", steps()).await.unwrap(),
+            "one step of the session moved 501 bytes, more than 500 (limits.step-bytes)"
+        );
+    }
+    let scene = Scene::new();
+    scene.schedule("pair", 0, "event").await;
+    scene
+        .plugin
+        .next(vec![vec![finish(Verdict::Park(reason.clone()))]]);
+    scene.gateway.run_next().await;
+    let page = scene.gateway.work(None).await.unwrap();
+    assert_eq!(page.work[0].parked_reason.as_deref(), Some(&reason[..500]));
+}
+
+#[tokio::test]
 async fn wall_time_ends_a_session_and_bounds_its_requests() {
     let scene = Scene::with_settings(&format!("{SETTINGS}\n[limits]\nsession-seconds = 2"));
     let results = scene
