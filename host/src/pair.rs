@@ -7,6 +7,7 @@ use anyhow::bail;
 use clap::Args;
 use clap::Parser;
 use clap::Subcommand;
+use integration_gateway::harmless;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
@@ -86,7 +87,7 @@ impl Pair {
         if answer["status"] == "under way" {
             return Ok("under way; `pair show` tells how it stands\n".into());
         }
-        let text = |name: &str| answer[name].as_str().unwrap_or("none").to_owned();
+        let text = |name: &str| harmless(answer[name].as_str().unwrap_or("none"));
         Ok(match path {
             "link" => format!(
                 "linked: {} and {}, {}\n",
@@ -156,7 +157,7 @@ impl Incidents {
         let answer: Value = serde_json::from_str(&text).unwrap_or_default();
         if !status.is_success() {
             let why = answer["error"].as_str().unwrap_or(&text);
-            bail!("{why} (status {})", status.as_u16());
+            bail!("{} (status {})", harmless(why), status.as_u16());
         }
         Ok(answer)
     }
@@ -166,8 +167,8 @@ impl Incidents {
 fn shown(pair: &Value) -> String {
     let text = |value: &Value| match value {
         Value::Null => "none".to_owned(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+        Value::String(text) => harmless(text),
+        other => harmless(&other.to_string()),
     };
     let mut lines = String::new();
     for name in [
