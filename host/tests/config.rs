@@ -389,7 +389,8 @@ fn what_is_no_toml_and_no_file_is_told() {
             .err()
             .unwrap()
             .to_string(),
-        "/nowhere/sync.toml: cannot be read: No such file or directory (os error 2)",
+        "/nowhere/sync.toml: cannot be read: No such file or directory (os error 2); name another \
+         file with --config",
     );
 }
 
