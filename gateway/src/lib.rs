@@ -66,6 +66,7 @@ pub use admin::OperatorRoute;
 pub use admin::alive;
 pub use admin::expected_method;
 pub use admin::unauthorized;
+pub use authentication::Sender;
 pub use authentication::error_response;
 pub use client::Client;
 pub use client::OutgoingRequest;
