@@ -21,7 +21,10 @@ fn setting() -> Setting {
 
 /// A world with an incident on each side that do not know of each other.
 async fn strangers() -> (World, String, String) {
-    let setting = setting();
+    strangers_with(setting()).await
+}
+
+async fn strangers_with(setting: Setting) -> (World, String, String) {
     let world = World::start(setting.clone()).await.unwrap();
     let incident = world.alert("disk full", Status::Critical);
     let sys_id = quietly(&world, &setting, "Disk is full").await;
@@ -260,7 +263,17 @@ async fn command(world: &World, arguments: &[&str]) -> Result<String, String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_command_line_does_the_same_and_says_so_in_sentences() {
-    let (world, incident, sys_id) = strangers().await;
+    let own = r#"
+        field = [
+            { column = "u_service", value = "{{labels.service}}" },
+            { column = "u_environment", custom-field = "ticket_number", type = "choice" },
+        ]
+    "#;
+    let (world, incident, sys_id) = strangers_with(Setting {
+        integration: own.into(),
+        ..setting()
+    })
+    .await;
     let number = world.column(&sys_id, "number");
     let link = ["link", "--flashduty", &incident, "--servicenow", &number];
     let said = command(&world, &link).await.unwrap();
@@ -277,12 +290,14 @@ async fn the_command_line_does_the_same_and_says_so_in_sentences() {
     for part in [
         format!("pair        f-{incident}\n"),
         format!("number      {number}\n"),
-        "  title       disk full | disk full\n".into(),
+        "  title         disk full | disk full\n".into(),
+        "  u_service     checkout | checkout\n".into(),
         " joined by hand\n".into(),
         "work        done\n".into(),
     ] {
         assert!(said.contains(&part), "{part}: {said}");
     }
+    assert!(!said.contains("_fields"), "{said}");
     let said = command(&world, &["sync", "--flashduty", &incident])
         .await
         .unwrap();

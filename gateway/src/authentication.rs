@@ -14,6 +14,7 @@ use crate::proof::bearer;
 use crate::standard_webhooks::Signature;
 use crate::standard_webhooks::Signed;
 use crate::standard_webhooks::Verifier;
+use subtle::Choice;
 use url::form_urlencoded;
 
 /// A path on which requests are received, and what proves a sender.
@@ -35,6 +36,17 @@ pub(crate) struct Authentic {
     /// Set if only a signature proved the sender: the same message must not
     /// be taken twice.
     pub(crate) once: Option<Once>,
+}
+
+/// What the head of a request tells of its sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// It holds a proof.
+    Proven,
+    /// The body may prove it.
+    Unproven,
+    /// Nothing in the body changes that it is refused.
+    Refused,
 }
 
 /// What identifies a signed message, and how long its signature stays valid.
@@ -102,6 +114,19 @@ pub(crate) fn authenticate(
     })
 }
 
+/// Looks at the head of a request, whose body need not be there.
+pub(crate) fn sender(webhooks: &[Webhook], head: &Incoming) -> Sender {
+    let Some((webhook, path_token)) = route(webhooks, &head.path) else {
+        return Sender::Refused;
+    };
+    let is_proven = bool::from(webhook.proves_itself(head, path_token));
+    match (head.method.as_str(), is_proven, &webhook.signature) {
+        ("POST", true, _) => Sender::Proven,
+        ("POST", false, Some(_)) => Sender::Unproven,
+        _ => Sender::Refused,
+    }
+}
+
 /// The webhook that a path belongs to, and the token at the end of the path.
 pub(crate) fn route<'a, 'p>(
     webhooks: &'a [Webhook],
@@ -127,15 +152,7 @@ impl Webhook {
         now_ms: u64,
     ) -> Result<Option<Once>, Refusal> {
         let value = |name: &str| header(&incoming.headers, name);
-        let query_token = query_token(&incoming.query);
-        let by_bearer = self.bearer.matches(value("authorization").and_then(bearer));
-        let by_header = self
-            .header
-            .as_ref()
-            .map(|(name, accepted)| accepted.matches(value(name)));
-        let by_token = self
-            .url_token
-            .matches(path_token.or(query_token.as_deref()));
+        let by_head = self.proves_itself(incoming, path_token);
         let by_signature = self.signature.as_ref().map(|verifier| {
             let signed = Signed {
                 id: value("webhook-id"),
@@ -145,7 +162,7 @@ impl Webhook {
             let found = verifier.verify(signed, &incoming.body, now_ms);
             (found, verifier.tolerance_seconds())
         });
-        if bool::from(by_bearer | by_token) || by_header.is_some_and(bool::from) {
+        if bool::from(by_head) {
             return Ok(None);
         }
         match by_signature {
@@ -157,6 +174,21 @@ impl Webhook {
                 accepted: self.accepted(),
             }),
         }
+    }
+
+    /// Whether the head alone proves the sender.
+    fn proves_itself(&self, head: &Incoming, path_token: Option<&str>) -> Choice {
+        let value = |name: &str| header(&head.headers, name);
+        let query_token = query_token(&head.query);
+        let by_bearer = self.bearer.matches(value("authorization").and_then(bearer));
+        let by_header = self
+            .header
+            .as_ref()
+            .map(|(name, accepted)| accepted.matches(value(name)));
+        let by_token = self
+            .url_token
+            .matches(path_token.or(query_token.as_deref()));
+        by_bearer | by_token | by_header.unwrap_or_else(|| Choice::from(0))
     }
 
     /// The proofs that are configured, in words.

@@ -25,6 +25,7 @@ use crate::gate::Why;
 use crate::gates::Pass;
 use crate::gates::Patience;
 use crate::gates::Place;
+use crate::line;
 use crate::origin::Origin;
 use crate::redaction::without_queries;
 use crate::retry_after::retry_after;
@@ -38,6 +39,8 @@ use std::sync::PoisonError;
 use url::Url;
 
 const LONGEST_TOKEN_ANSWER: usize = 64 << 10;
+/// So much is told of where a redirect leads, in characters.
+const LONGEST_PLACE: usize = 200;
 const TOKEN_TIMEOUT_MS: u32 = 30_000;
 /// How long a session waits for its turn at a place. It holds up a worker
 /// meanwhile, so that one slow account may not do it for long...
@@ -381,6 +384,7 @@ fn lesson(
             let to = header(&response.headers, "location").unwrap_or("nowhere");
             // Some far ends take their key in the query.
             let to = to.split(['?', '#']).next().unwrap_or_default();
+            let to = line::cut(to, LONGEST_PLACE);
             Lesson::Fails(format!(
                 "it answered {status}, a redirect to {to}, and none is followed"
             ))

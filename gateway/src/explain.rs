@@ -16,6 +16,7 @@ use crate::contract::LogRecord;
 use crate::contract::Request;
 use crate::contract::Requirements;
 use crate::contract::Verdict;
+use crate::line::harmless;
 use crate::settings::LimitSettings;
 use serde_json::Map;
 use serde_json::Value;
@@ -128,10 +129,10 @@ impl<R: Runtime> Explainer<'_, R> {
                 Err(why) => {
                     return Err(ExplainError::Failed {
                         key: work.key.clone(),
-                        why: why.clone(),
+                        why: harmless(why),
                     });
                 }
-                Ok(Verdict::Park(why)) => return Err(ExplainError::Parked(why.clone())),
+                Ok(Verdict::Park(why)) => return Err(ExplainError::Parked(harmless(why))),
                 Ok(Verdict::Done | Verdict::Retry(_)) => {}
             }
         }
@@ -162,7 +163,8 @@ fn refusal(rehearsed: &Rehearsed) -> Option<String> {
         Some(response) => {
             let body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
             let error = body["error"].as_str().map(str::to_owned);
-            Some(error.unwrap_or_else(|| format!("answered {}", response.status)))
+            let why = error.unwrap_or_else(|| format!("answered {}", response.status));
+            Some(harmless(&why))
         }
         None => Some("the plugin gave no answer".into()),
     }
@@ -228,9 +230,9 @@ impl Explanation {
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "event on {}", self.path)?;
-        let decisions: Vec<[&str; 2]> = self
-            .rehearsed
-            .logged
+        // They repeat what anybody wrote into an incident.
+        let logged: Vec<LogRecord> = self.rehearsed.logged.iter().map(in_lines).collect();
+        let decisions: Vec<[&str; 2]> = logged
             .iter()
             .filter(|r| r.message == "decided")
             .map(|r| [field(r, "field"), field(r, "outcome")])
@@ -243,7 +245,7 @@ impl fmt::Display for Explanation {
                 .unwrap_or(0)
         };
         let widths = (width(0), width(1));
-        for record in &self.rehearsed.logged {
+        for record in &logged {
             match record.message.as_str() {
                 "decided" => decision(f, record, widths)?,
                 "would send" => sending(f, record)?,
@@ -262,11 +264,23 @@ impl fmt::Display for Explanation {
                 writeln!(
                     f,
                     "would wait  {}",
-                    outcome["reason"].as_str().unwrap_or_default()
+                    harmless(outcome["reason"].as_str().unwrap_or_default())
                 )
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// A record whose texts are fit for lines of a terminal.
+fn in_lines(record: &LogRecord) -> LogRecord {
+    let fields = record.fields.iter();
+    LogRecord {
+        level: record.level,
+        message: harmless(&record.message),
+        fields: fields
+            .map(|(name, value)| (harmless(name), harmless(value)))
+            .collect(),
     }
 }
 
@@ -309,7 +323,8 @@ fn sending(f: &mut fmt::Formatter<'_>, record: &LogRecord) -> fmt::Result {
     let body = field(record, "body");
     let body = serde_json::from_str(body).map_or(body.to_owned(), |v: Value| format!("{v:#}"));
     for line in body.lines() {
-        writeln!(f, "    {line}")?;
+        // What is escaped in JSON may stand there as it is when it is shown.
+        writeln!(f, "    {}", harmless(line))?;
     }
     Ok(())
 }

@@ -7,9 +7,11 @@ use crate::Store;
 use crate::StoreError;
 use crate::authentication::Authentic;
 use crate::authentication::Refusal;
+use crate::authentication::Sender;
 use crate::authentication::authenticate;
 use crate::authentication::error_response;
 use crate::authentication::route;
+use crate::authentication::sender;
 use crate::contract::Input;
 use crate::contract::Request;
 use crate::contract::Response;
@@ -20,6 +22,7 @@ use crate::gate::Why;
 use crate::gates::ClosedGate;
 use crate::gates::Gates;
 use crate::gates::Place;
+use crate::line::one_line;
 use crate::queue;
 use crate::queue::Finished;
 use crate::queue::Outcome;
@@ -29,7 +32,6 @@ use crate::queue::WorkPage;
 use crate::replay::Replays;
 use crate::session::End;
 use crate::session::Run;
-use crate::session::one_line;
 use crate::setup::Setup;
 use futures_util::future::Either;
 use futures_util::future::select;
@@ -240,6 +242,13 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
     pub fn body_limit(&self, path: &str) -> usize {
         route(&self.setup().policy.webhooks, path)
             .map_or(UNKNOWN_BODY_BYTES, |(webhook, _)| webhook.max_body_bytes)
+    }
+
+    /// What the head of a request tells of its sender: of strangers an embedder
+    /// keeps little. The body need not be there, and one that is refused is
+    /// received without it, to be answered.
+    pub fn sender(&self, head: &Incoming) -> Sender {
+        sender(&self.setup().policy.webhooks, head)
     }
 
     /// Takes down that a caller's body was longer than [`body_limit`](Self::body_limit)

@@ -1,3 +1,4 @@
+use crate::redaction::without_queries;
 use std::fmt;
 use url::Host;
 use url::Url;
@@ -12,8 +13,8 @@ impl Origin {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let expected = |why: &str| {
             format!(
-                "expected scheme://host[:port] such as https://example.com, found {:?}{why}",
-                crate::redaction::without_queries(text)
+                "expected scheme://host[:port] such as https://example.com, found {}{why}",
+                as_written(text)
             )
         };
         let url = parse_url(text).map_err(|why| expected(&format!(": {why}")))?;
@@ -71,6 +72,15 @@ impl Origin {
     /// The host, parsed anew: this is asked at load only.
     pub(crate) fn host(&self) -> Option<Host> {
         Url::parse(&self.0).ok()?.host().map(|host| host.to_owned())
+    }
+}
+
+/// What was found in the place of a URL, for a message: without the query, and
+/// not at all if it may name a user, whose password would be next to that.
+pub(crate) fn as_written(text: &str) -> String {
+    match text.contains('@') {
+        true => "one with @ in it".to_owned(),
+        false => format!("{:?}", without_queries(text)),
     }
 }
 
@@ -152,7 +162,7 @@ mod tests {
             ),
             (
                 "https://user@example.com",
-                "expected scheme://host[:port] such as https://example.com, found \"https://user@example.com\", which names a user; use a credential",
+                "expected scheme://host[:port] such as https://example.com, found one with @ in it, which names a user; use a credential",
             ),
             (
                 "https://example.com/api?key=canary",

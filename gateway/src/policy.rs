@@ -13,6 +13,7 @@ use crate::egress::is_header_value;
 use crate::egress::is_reserved;
 use crate::gates::Place;
 use crate::origin::Origin;
+use crate::origin::as_written;
 use crate::origin::parse_url;
 use crate::proof::Accepted;
 use crate::settings::CredentialSettings;
@@ -352,8 +353,8 @@ impl Check<'_> {
             self.report(
                 pointer,
                 format!(
-                    "expected a URL such as https://example.com/oauth_token.do, found {:?}",
-                    crate::redaction::without_queries(text)
+                    "expected a URL such as https://example.com/oauth_token.do, found {}",
+                    as_written(text)
                 ),
             );
             return None;

@@ -14,6 +14,7 @@ use crate::Store;
 use crate::StoreError;
 use crate::contract::Context;
 use crate::contract::Effect;
+use crate::contract::Entry;
 use crate::contract::Headers;
 use crate::contract::Input;
 use crate::contract::Level;
@@ -26,15 +27,20 @@ use crate::contract::Standing;
 use crate::contract::Verdict;
 use crate::contract::Write;
 use crate::key;
+use crate::line::one_line;
 use crate::queue::Held;
 use crate::setup::Setup;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 
 const LONGEST_VALUE: usize = 1 << 20;
 const MOST_KEYS: usize = 1000;
+/// So many keys are read before their values are counted.
+const KEYS_AT_ONCE: usize = 16;
 /// How often work that is awaited is looked at: another gateway on the same
 /// store may be the one that does it.
 const LOOK_AGAIN_MS: u64 = 20;
@@ -181,8 +187,6 @@ impl<'g, R: Runtime, S: Store, C: Client, E: Environment> Run<'g, R, S, C, E> {
                 return Err(End::Verdict(verdict));
             }
             course.replies = in_order(&step.order, step.replies, others);
-            let moved = course.replies.iter().map(reply_size).sum();
-            bound(moved, self.setup.policy.limits.step_bytes).map_err(End::Failed)?;
         }
     }
 
@@ -270,9 +274,11 @@ impl<'g, R: Runtime, S: Store, C: Client, E: Environment> Run<'g, R, S, C, E> {
     }
 
     async fn carry_out_together(&self, asked: Vec<Effect>) -> Result<Vec<Reply>, End> {
+        // It is counted as it comes, so that never much more than the limit is held.
+        let moved = AtomicUsize::new(0);
         let under_way: Vec<_> = asked
             .into_iter()
-            .map(|effect| self.carry_out(effect))
+            .map(|effect| self.carry_out(effect, &moved))
             .collect();
         let mut done = stream::iter(under_way).buffered(self.setup.policy.limits.concurrency);
         let mut replies = Vec::new();
@@ -288,23 +294,34 @@ impl<'g, R: Runtime, S: Store, C: Client, E: Environment> Run<'g, R, S, C, E> {
         end.map_or(Ok(replies), Err)
     }
 
-    async fn carry_out(&self, effect: Effect) -> Result<Reply, End> {
+    async fn carry_out(&self, effect: Effect, moved: &AtomicUsize) -> Result<Reply, End> {
         if !self.may_go_on() {
             return Err(End::Store(StoreError(LAPSED.to_owned())));
         }
-        match effect {
-            Effect::Http(request) => Ok(Reply::Http(self.exchange(request).await)),
+        let most = self.setup.policy.limits.step_bytes;
+        let is_too_much = |more: usize| moved.load(Ordering::Relaxed).saturating_add(more) > most;
+        // Others of this step have brought that, and one of them ends it.
+        if is_too_much(0) {
+            return Ok(Reply::Done);
+        }
+        let reply = match effect {
+            Effect::Http(request) => Reply::Http(self.exchange(request).await),
             Effect::Get(keys) => {
                 let keys: Result<Vec<String>, String> =
                     keys.iter().map(|key| key::stored(key)).collect();
                 let keys = keys.map_err(End::Failed)?;
-                Ok(Reply::Entries(self.gateway.store.get(&keys).await?))
+                let mut entries = Vec::new();
+                for keys in keys.chunks(KEYS_AT_ONCE) {
+                    entries.append(&mut self.gateway.store.get(keys).await?);
+                    if is_too_much(entries_size(&entries)) {
+                        break;
+                    }
+                }
+                Reply::Entries(entries)
             }
             Effect::Scan(scan) => {
                 let scan = key::stored_scan(&scan).map_err(End::Failed)?;
-                Ok(Reply::Page(key::seen(
-                    self.gateway.store.scan(&scan).await?,
-                )))
+                Reply::Page(key::seen(self.gateway.store.scan(&scan).await?))
             }
             Effect::Write(write) => {
                 let write = Write {
@@ -316,7 +333,7 @@ impl<'g, R: Runtime, S: Store, C: Client, E: Environment> Run<'g, R, S, C, E> {
                     return Ok(Reply::Written(Err(())));
                 }
                 let written = self.gateway.store.write(write).await?;
-                Ok(Reply::Written(written.map_err(|_refused| ())))
+                Reply::Written(written.map_err(|_refused| ()))
             }
             Effect::Schedule(schedule) => {
                 let Gateway {
@@ -327,21 +344,25 @@ impl<'g, R: Runtime, S: Store, C: Client, E: Environment> Run<'g, R, S, C, E> {
                 } = self.gateway;
                 queue.schedule(store, environment, &schedule).await?;
                 environment.work_due(schedule.due_ms);
-                Ok(Reply::Done)
+                Reply::Done
             }
             Effect::AwaitWork(awaiting) => {
                 let now_ms = self.gateway.environment.now_ms();
                 let until_ms = now_ms + u64::from(awaiting.timeout_ms);
                 let until_ms = until_ms.min(self.deadline_ms);
                 let standing = self.await_work(&awaiting.key, until_ms).await?;
-                Ok(Reply::Standing(standing))
+                Reply::Standing(standing)
             }
             Effect::Log(record) => {
                 log(&record);
-                Ok(Reply::Done)
+                Reply::Done
             }
-            Effect::Respond(_) | Effect::Finish(_) => Ok(Reply::Done),
-        }
+            Effect::Respond(_) | Effect::Finish(_) => Reply::Done,
+        };
+        let bytes = reply_size(&reply);
+        let before = moved.fetch_add(bytes, Ordering::Relaxed);
+        bound(before.saturating_add(bytes), most).map_err(End::Failed)?;
+        Ok(reply)
     }
 
     /// Whether no other gateway can have taken over what the session works on.
@@ -468,23 +489,6 @@ fn log(record: &LogRecord) {
     }
 }
 
-/// A text that others wrote, fit for a line of the log.
-pub(crate) fn one_line(text: &str) -> String {
-    const LONGEST: usize = 2000;
-    crate::redaction::without_queries(text)
-        .chars()
-        .take(LONGEST)
-        .map(|c| if breaks_lines(c) { ' ' } else { c })
-        .collect()
-}
-
-/// Whether a character ends a line for some reader, steers a terminal or shows
-/// what follows in another order.
-fn breaks_lines(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 /// What an effect holds in memory, near enough.
 pub(crate) fn size(effect: &Effect) -> usize {
     match effect {
@@ -498,14 +502,16 @@ pub(crate) fn size(effect: &Effect) -> usize {
         Effect::Schedule(schedule) => schedule.key.len() + schedule.reason.len(),
         Effect::AwaitWork(awaiting) => awaiting.key.len(),
         Effect::Log(record) => record.message.len() + headers_size(&record.fields),
-        Effect::Finish(_) => 0,
+        Effect::Finish(Verdict::Done) => 0,
+        Effect::Finish(Verdict::Retry(retry)) => retry.reason.len(),
+        Effect::Finish(Verdict::Park(reason)) => reason.len(),
     }
 }
 
 pub(crate) fn reply_size(reply: &Reply) -> usize {
     match reply {
         Reply::Http(Ok(response)) => response.body.len() + headers_size(&response.headers),
-        Reply::Entries(entries) => entries.iter().flatten().map(|e| e.value.len()).sum(),
+        Reply::Entries(entries) => entries_size(entries),
         Reply::Page(page) => page
             .entries
             .iter()
@@ -513,6 +519,10 @@ pub(crate) fn reply_size(reply: &Reply) -> usize {
             .sum(),
         Reply::Done | Reply::Http(Err(_)) | Reply::Written(_) | Reply::Standing(_) => 0,
     }
+}
+
+fn entries_size(entries: &[Option<Entry>]) -> usize {
+    entries.iter().flatten().map(|e| e.value.len()).sum()
 }
 
 fn headers_size(headers: &Headers) -> usize {

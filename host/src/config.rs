@@ -246,7 +246,8 @@ impl Draft {
     /// all other problems come with [`check`](Self::check).
     pub fn read(file: &Path) -> Result<Self, Problems> {
         let text = std::fs::read_to_string(file).map_err(|error| {
-            let message = format!("cannot be read: {error}");
+            let remedy = "name another file with --config";
+            let message = format!("cannot be read: {error}; {remedy}");
             let problem = Problem {
                 line: None,
                 key: String::new(),

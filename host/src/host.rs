@@ -17,9 +17,11 @@ use http::Request;
 use http::Response;
 use http::StatusCode;
 use http::header::CONNECTION;
+use http::request::Parts;
 use integration_gateway::Gateway;
 use integration_gateway::Incoming;
 use integration_gateway::RecoverError;
+use integration_gateway::Sender;
 use integration_gateway::contract;
 use std::io;
 use std::net::SocketAddr;
@@ -199,14 +201,19 @@ impl Handler for Webhooks {
         self.gateway.refused_a_long_body(path);
     }
 
+    fn sender(&self, head: &Parts) -> Sender {
+        self.gateway.sender(&incoming(head, Bytes::new()))
+    }
+
     async fn handle(&self, request: Request<Bytes>, _peer: SocketAddr) -> Option<Response<Bytes>> {
         let (answer, answered) = oneshot::channel();
         let gateway = Arc::clone(&self.gateway);
+        let (head, body) = request.into_parts();
         let session = async move {
             let respond = |response| {
                 let _ = answer.send(response);
             };
-            gateway.receive(incoming(request), respond).await;
+            gateway.receive(incoming(&head, body), respond).await;
         };
         {
             let mut sessions = lock(&self.sessions);
@@ -226,12 +233,12 @@ impl Handler for Admin {
     }
 
     async fn handle(&self, request: Request<Bytes>, _peer: SocketAddr) -> Option<Response<Bytes>> {
-        Some(outgoing(self.0.operate(incoming(request)).await))
+        let (head, body) = request.into_parts();
+        Some(outgoing(self.0.operate(incoming(&head, body)).await))
     }
 }
 
-fn incoming(request: Request<Bytes>) -> Incoming {
-    let (head, body) = request.into_parts();
+fn incoming(head: &Parts, body: Bytes) -> Incoming {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     Incoming {
         method: head.method.to_string(),

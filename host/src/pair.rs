@@ -7,8 +7,11 @@ use anyhow::bail;
 use clap::Args;
 use clap::Parser;
 use clap::Subcommand;
+use integration_gateway::harmless;
+use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
@@ -84,7 +87,7 @@ impl Pair {
         if answer["status"] == "under way" {
             return Ok("under way; `pair show` tells how it stands\n".into());
         }
-        let text = |name: &str| answer[name].as_str().unwrap_or("none").to_owned();
+        let text = |name: &str| harmless(answer[name].as_str().unwrap_or("none"));
         Ok(match path {
             "link" => format!(
                 "linked: {} and {}, {}\n",
@@ -154,7 +157,7 @@ impl Incidents {
         let answer: Value = serde_json::from_str(&text).unwrap_or_default();
         if !status.is_success() {
             let why = answer["error"].as_str().unwrap_or(&text);
-            bail!("{why} (status {})", status.as_u16());
+            bail!("{} (status {})", harmless(why), status.as_u16());
         }
         Ok(answer)
     }
@@ -164,8 +167,8 @@ impl Incidents {
 fn shown(pair: &Value) -> String {
     let text = |value: &Value| match value {
         Value::Null => "none".to_owned(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+        Value::String(text) => harmless(text),
+        other => harmless(&other.to_string()),
     };
     let mut lines = String::new();
     for name in [
@@ -182,13 +185,25 @@ fn shown(pair: &Value) -> String {
         }
     }
     let _ = writeln!(lines, "last agreed on:");
-    for (field, agreed) in pair["base"].as_object().into_iter().flatten() {
-        let own = (field == "fields").then(|| agreed.as_object()).flatten();
-        let fields = own.map_or_else(|| vec![(field, agreed)], |own| own.iter().collect());
-        for (field, agreed) in fields {
-            let (flashduty, servicenow) = (text(&agreed["flashduty"]), text(&agreed["servicenow"]));
-            let _ = writeln!(lines, "  {field:<12}{flashduty} | {servicenow}");
-        }
+    let base = &pair["base"];
+    let (flashduty, servicenow) = (&base["flashduty_fields"], &base["servicenow_fields"]);
+    let members = base.as_object().into_iter().flatten();
+    let mut agreed: Vec<(&str, &Value, &Value)> = members
+        .filter(|(name, _)| !name.ends_with("_fields"))
+        .map(|(field, agreed)| (field.as_str(), &agreed["flashduty"], &agreed["servicenow"]))
+        .collect();
+    // Of the operator's own fields, each side remembers those that it held.
+    let held = [flashduty, servicenow].map(Value::as_object);
+    let own: BTreeSet<&String> = held.into_iter().flatten().flat_map(Map::keys).collect();
+    agreed.extend(
+        own.into_iter()
+            .map(|key| (key.as_str(), &flashduty[key], &servicenow[key])),
+    );
+    let longest = agreed.iter().map(|(field, ..)| field.len()).max();
+    let width = longest.unwrap_or_default().max(11);
+    for (field, flashduty, servicenow) in agreed {
+        let (flashduty, servicenow) = (text(flashduty), text(servicenow));
+        let _ = writeln!(lines, "  {field:<width$} {flashduty} | {servicenow}");
     }
     let _ = writeln!(lines, "lately:");
     for event in pair["history"].as_array().into_iter().flatten() {

@@ -3,7 +3,9 @@
 //! Everything a stranger can take is bounded: the time for a header and for a
 //! body, the size of both, the number of connections. When all connections are
 //! taken, the oldest one that has not got as far as a complete request makes
-//! room, so a crowd of trickling sockets cannot keep a webhook out.
+//! room, so a crowd of trickling sockets cannot keep a webhook out. So does the
+//! oldest one that has sent a part of a body, when strangers' bodies together
+//! take too much memory; and of a body that changes nothing, nothing is kept.
 
 use bytes::Bytes;
 use bytes::BytesMut;
@@ -11,6 +13,7 @@ use http::Request;
 use http::Response;
 use http::StatusCode;
 use http::header;
+use http::request::Parts;
 use http_body_util::BodyExt;
 use http_body_util::Full;
 use hyper::body::Body;
@@ -19,6 +22,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
+use integration_gateway::Sender;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -28,6 +32,7 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -38,6 +43,13 @@ use tokio::task::AbortHandle;
 /// Request line and headers together. hyper looks at it between two reads, so a
 /// header of up to twice as much may pass.
 const HEADER_BYTES: usize = 64 << 10;
+
+/// Of a body that changes nothing so much is read, and thrown away: whoever is
+/// answered while it still sends may see a broken connection and no answer.
+const IGNORED_BYTES: usize = 64 << 10;
+
+/// So much is kept of the bodies of strangers that are still on their way.
+const STRANGERS_BYTES: usize = 64 << 20;
 
 /// What one client may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +69,12 @@ pub trait Handler: Send + Sync + 'static {
 
     /// Told of each body that was longer than that.
     fn refused_a_long_body(&self, _path: &str) {}
+
+    /// What the head tells of the sender. One that is refused is handled without
+    /// its body.
+    fn sender(&self, _head: &Parts) -> Sender {
+        Sender::Proven
+    }
 
     /// Answers one request, whose body is within the limits; or closes the
     /// connection without an answer, which makes some senders try again where
@@ -165,9 +183,16 @@ struct Open {
 }
 
 struct Connection {
-    /// Between a complete request and its answer.
-    busy: Arc<AtomicBool>,
+    progress: Arc<Progress>,
     task: AbortHandle,
+}
+
+#[derive(Default)]
+struct Progress {
+    /// Between a complete request and its answer.
+    busy: AtomicBool,
+    /// What is kept of a stranger's body that is on its way.
+    bytes: AtomicUsize,
 }
 
 impl Connections {
@@ -181,13 +206,29 @@ impl Connections {
         let idle = this
             .open
             .iter()
-            .find(|(_, c)| !c.busy.load(Ordering::Relaxed));
+            .find(|(_, c)| !c.progress.busy.load(Ordering::Relaxed));
         let Some((number, task)) = idle.map(|(number, c)| (*number, c.task.clone())) else {
             return false;
         };
         task.abort();
         this.open.remove(&number);
         true
+    }
+
+    /// Counts bytes of a stranger's body, and closes the connections with the
+    /// oldest such bodies if they all together are too many: perhaps this one.
+    fn keep(&self, progress: &Progress, bytes: usize) {
+        let mut this = self.lock();
+        progress.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let kept = |c: &Connection| c.progress.bytes.load(Ordering::Relaxed);
+        while this.open.values().map(kept).sum::<usize>() > STRANGERS_BYTES {
+            let oldest = this.open.iter().find(|(_, c)| kept(c) > 0);
+            let oldest = oldest.map(|(number, _)| *number);
+            let Some(oldest) = oldest.and_then(|number| this.open.remove(&number)) else {
+                return;
+            };
+            oldest.task.abort();
+        }
     }
 
     fn open<H: Handler>(
@@ -198,11 +239,16 @@ impl Connections {
         stopped: watch::Receiver<bool>,
     ) {
         let connections = Arc::clone(self);
-        let busy = Arc::new(AtomicBool::new(false));
+        let progress = Arc::new(Progress::default());
         let mut this = self.lock();
         let number = this.next;
         this.next += 1;
-        let serving = serve(stream, peer, service, Arc::clone(&busy), stopped);
+        let line = Line {
+            peer,
+            connections: Arc::clone(self),
+            progress: Arc::clone(&progress),
+        };
+        let serving = serve(stream, line, service, stopped);
         let task = tokio::spawn(async move {
             serving.await;
             connections.lock().open.remove(&number);
@@ -210,7 +256,7 @@ impl Connections {
         this.open.insert(
             number,
             Connection {
-                busy,
+                progress,
                 task: task.abort_handle(),
             },
         );
@@ -221,17 +267,25 @@ impl Connections {
     }
 }
 
+/// A connection as its own task knows it.
+#[derive(Clone)]
+struct Line {
+    peer: SocketAddr,
+    connections: Arc<Connections>,
+    progress: Arc<Progress>,
+}
+
 async fn serve<H: Handler>(
     stream: TcpStream,
-    peer: SocketAddr,
+    line: Line,
     service: Arc<Service<H>>,
-    busy: Arc<AtomicBool>,
     mut stopped: watch::Receiver<bool>,
 ) {
     let limits = service.limits.clone();
+    let peer = line.peer;
     let answer = service_fn(move |request| {
-        let (service, busy) = (Arc::clone(&service), Arc::clone(&busy));
-        async move { service.answer(request, peer, &busy).await }
+        let (service, line) = (Arc::clone(&service), line.clone());
+        async move { service.answer(request, &line).await }
     });
     let connection = http1::Builder::new()
         // Without a timer hyper ignores the time-out and says nothing.
@@ -261,14 +315,30 @@ impl<H: Handler> Service<H> {
     async fn answer(
         &self,
         request: Request<Incoming>,
-        peer: SocketAddr,
-        busy: &AtomicBool,
+        line: &Line,
     ) -> Result<Response<Full<Bytes>>, Closed> {
         let (head, body) = request.into_parts();
-        let limit = self.handler.body_limit(head.uri.path());
-        let reading = read(body, limit);
-        let body = match tokio::time::timeout(self.limits.body_timeout, reading).await {
-            Ok(Ok(body)) => body,
+        let sender = self.handler.sender(&head);
+        let limit = match sender {
+            Sender::Refused => IGNORED_BYTES,
+            Sender::Proven | Sender::Unproven => self.handler.body_limit(head.uri.path()),
+        };
+        let mut whole = BytesMut::new();
+        let reading = read(body, limit, |data| match sender {
+            Sender::Refused => {}
+            Sender::Proven => whole.extend_from_slice(data),
+            Sender::Unproven => {
+                let before = whole.capacity();
+                whole.extend_from_slice(data);
+                let taken = whole.capacity() - before;
+                line.connections.keep(&line.progress, taken);
+            }
+        });
+        let read = tokio::time::timeout(self.limits.body_timeout, reading).await;
+        line.progress.bytes.store(0, Ordering::Relaxed);
+        match read {
+            Ok(Ok(())) => {}
+            Ok(Err(ReadError::TooLong)) if sender == Sender::Refused => {}
             Ok(Err(ReadError::TooLong)) => {
                 self.handler.refused_a_long_body(head.uri.path());
                 return Ok(refusal(
@@ -283,12 +353,11 @@ impl<H: Handler> Service<H> {
                     "the body did not arrive in time",
                 ));
             }
-        };
+        }
+        let busy = &line.progress.busy;
         busy.store(true, Ordering::Relaxed);
-        let answer = self
-            .handler
-            .handle(Request::from_parts(head, body), peer)
-            .await;
+        let request = Request::from_parts(head, whole.freeze());
+        let answer = self.handler.handle(request, line.peer).await;
         busy.store(false, Ordering::Relaxed);
         answer.map(|answer| answer.map(Full::new)).ok_or(Closed)
     }
@@ -304,20 +373,25 @@ enum ReadError {
 }
 
 /// Reads a body and stops as soon as it is known to be too long.
-async fn read(mut body: Incoming, limit: usize) -> Result<Bytes, ReadError> {
+async fn read(
+    mut body: Incoming,
+    limit: usize,
+    mut keep: impl FnMut(&[u8]),
+) -> Result<(), ReadError> {
     if body.size_hint().lower() > limit as u64 {
         return Err(ReadError::TooLong);
     }
-    let mut whole = BytesMut::new();
+    let mut length = 0;
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame.map_err(|_| ReadError::Cut)?.into_data() {
-            if whole.len() + data.len() > limit {
+            length += data.len();
+            if length > limit {
                 return Err(ReadError::TooLong);
             }
-            whole.extend_from_slice(&data);
+            keep(&data);
         }
     }
-    Ok(whole.freeze())
+    Ok(())
 }
 
 /// One line of JSON; and the connection is closed, since the rest of the body

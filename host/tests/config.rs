@@ -196,6 +196,27 @@ fn a_secret_in_the_place_of_its_name_is_not_repeated() {
              \"PATH\" }, found \"env\" and \"file\"",
         ],
     );
+    let text = "[credential.a]\n\
+         kind = \"oauth2-password\"\n\
+         origin = \"https://admin:canary-5@example.com\"\n\
+         token-url = \"https://admin:canary-6@example.com/token\"\n\
+         client-id = \"app\"\n\
+         client-secret = { env = \"PATH\" }\n\
+         user = \"ana\"\n\
+         password = { env = \"PATH\" }\n\
+         [egress]\n\
+         allow = [\"https://admin:canary/7@example.com\"]\n";
+    assert_problems(
+        text,
+        &[
+            "sync.toml:3: credential.a.origin: expected scheme://host[:port] such as \
+             https://example.com, found one with @ in it, which names a user; use a credential",
+            "sync.toml:4: credential.a.token-url: expected a URL such as \
+             https://example.com/oauth_token.do, found one with @ in it",
+            "sync.toml:10: egress.allow[0]: expected scheme://host[:port] such as \
+             https://example.com, found one with @ in it: invalid port number",
+        ],
+    );
 }
 
 /// A user name is no secret, and may be kept like one all the same.
@@ -368,7 +389,8 @@ fn what_is_no_toml_and_no_file_is_told() {
             .err()
             .unwrap()
             .to_string(),
-        "/nowhere/sync.toml: cannot be read: No such file or directory (os error 2)",
+        "/nowhere/sync.toml: cannot be read: No such file or directory (os error 2); name another \
+         file with --config",
     );
 }
 

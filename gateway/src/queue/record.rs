@@ -277,6 +277,12 @@ impl Record {
                 self.failure = Some(reason.clone());
             }
         }
+        if let Some(failure) = &mut self.failure {
+            cut(failure);
+        }
+        if let Some(parked) = &mut self.parked {
+            cut(&mut parked.reason);
+        }
         match (again, outcome) {
             (None, _) => {}
             // It runs once more, as it must, but not at once: a session that
@@ -310,8 +316,15 @@ pub(super) fn clamped(due: u64, written: u64, now_ms: u64) -> u64 {
 }
 
 fn add_reason(reasons: &mut Vec<String>, reason: &str) {
-    let reason: String = reason.chars().take(LONGEST_REASON).collect();
+    let mut reason = reason.to_owned();
+    cut(&mut reason);
     if reasons.len() < REASONS && !reasons.contains(&reason) {
         reasons.push(reason);
+    }
+}
+
+fn cut(reason: &mut String) {
+    if let Some((end, _)) = reason.char_indices().nth(LONGEST_REASON) {
+        reason.truncate(end);
     }
 }

@@ -6,6 +6,10 @@ use integration_gateway::contract::*;
 /// Runs one session of work with a small limit, and returns why it failed.
 async fn failure(limits: &str, steps: Vec<Vec<Effect>>) -> Option<String> {
     let scene = Scene::with_settings(&format!("{SETTINGS}\n[limits]\n{limits}"));
+    failure_in(&scene, steps).await
+}
+
+async fn failure_in(scene: &Scene, steps: Vec<Vec<Effect>>) -> Option<String> {
     scene.schedule("pair", 0, "event").await;
     scene.plugin.next(steps);
     scene.gateway.run_next().await;
@@ -53,6 +57,64 @@ async fn bytes_are_counted_in_both_directions() {
             .unwrap(),
         "one step of the session moved 80 bytes, more than 30 (limits.step-bytes)"
     );
+}
+
+#[tokio::test]
+async fn what_comes_back_is_counted_as_it_comes_and_no_more_is_asked_for() {
+    let limits = "step-bytes = 10000\nconcurrency = 8";
+    let scene = Scene::with_settings(&format!("{SETTINGS}\n[limits]\n{limits}"));
+    let keys = vec!["a".to_owned(); 1000];
+    let reads = vec![Effect::Get(keys); 5];
+    let value = "v".repeat(100);
+    let failed = failure_in(&scene, vec![vec![write("a", &value)], reads, done()]).await;
+    assert_eq!(
+        failed.unwrap(),
+        "one step of the session moved 11200 bytes, more than 10000 (limits.step-bytes)"
+    );
+    let read = scene.store.keys_read();
+    assert!(read < 100 + 8 * 16, "{read}");
+
+    let scene = Scene::with_settings(&format!("{SETTINGS}\n[limits]\n{limits}"));
+    scene.far.always(Response {
+        body: vec![b'x'; 1000],
+        ..response(200)
+    });
+    let request = Effect::Http(get("https://other.example.com/", None));
+    let failed = failure_in(&scene, vec![vec![request; 100], done()]).await;
+    let why = failed.unwrap();
+    let expected = "bytes, more than 10000 (limits.step-bytes)";
+    assert!(why.ends_with(expected), "{why}");
+    let sent = scene.far.take_sent().len();
+    assert!(sent < 10 + 8, "{sent}");
+}
+
+#[tokio::test]
+async fn the_reason_of_a_verdict_is_counted_and_kept_no_longer_than_others() {
+    let reason = "x".repeat(501);
+    let retry = Verdict::Retry(Retry {
+        not_before_ms: None,
+        counts: true,
+        reason: reason.clone(),
+    });
+    for verdict in [Verdict::Park(reason.clone()), retry] {
+        let steps = || vec![vec![finish(verdict.clone())]];
+        assert_eq!(
+            failure("step-bytes = 501", steps()).await.as_deref(),
+            Some(&reason[..500])
+        );
+        assert_eq!(
+            failure("step-bytes = 500", steps()).await.unwrap(),
+            "one step of the session moved 501 bytes, more than 500 (limits.step-bytes)"
+        );
+    }
+    let scene = Scene::new();
+    scene.schedule("pair", 0, "event").await;
+    scene
+        .plugin
+        .next(vec![vec![finish(Verdict::Park(reason.clone()))]]);
+    scene.gateway.run_next().await;
+    let page = scene.gateway.work(None).await.unwrap();
+    assert_eq!(page.work[0].parked_reason.as_deref(), Some(&reason[..500]));
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use hmac::Hmac;
 use hmac::KeyInit;
 use hmac::Mac;
 use integration_gateway::Incoming;
+use integration_gateway::Sender;
 use integration_gateway::contract::*;
 use sha2::Sha256;
 
@@ -152,6 +153,30 @@ async fn the_plugin_sees_the_request_without_the_proof() {
         (request.path.as_str(), request.query.as_str()),
         ("/hook", "a=1")
     );
+}
+
+#[test]
+fn the_head_tells_whether_a_body_can_change_anything() {
+    let unsigned = SETTINGS.replace("    signature = ", "    # signature = ");
+    for (settings, stranger) in [(SETTINGS, Sender::Unproven), (&unsigned, Sender::Refused)] {
+        let scene = Scene::with_settings(settings);
+        let sender = |head: Incoming| scene.gateway.sender(&head);
+        let proven = || webhook(&[("authorization", "Bearer HOOK_NEW")]);
+        let guess = webhook(&[("authorization", "Bearer HOOK")]);
+        assert_eq!(sender(proven()), Sender::Proven);
+        assert_eq!(sender(guess), stranger);
+        assert_eq!(sender(webhook(&[])), stranger);
+        let elsewhere = Incoming {
+            path: "/elsewhere".to_owned(),
+            ..proven()
+        };
+        assert_eq!(sender(elsewhere), Sender::Refused);
+        let get = Incoming {
+            method: "GET".to_owned(),
+            ..proven()
+        };
+        assert_eq!(sender(get), Sender::Refused);
+    }
 }
 
 #[tokio::test]

@@ -183,6 +183,20 @@ async fn pages_and_redirects_are_failures_with_a_remedy_in_the_reason() {
 }
 
 #[tokio::test]
+async fn where_a_redirect_leads_is_told_in_one_short_line() {
+    for harm in ["\u{202e}", "\u{2028}", "\u{85}", "\u{9b}31m"] {
+        let place = format!("/evil{harm}{}", "a".repeat(60_000));
+        let scene = Scene::new();
+        scene.far.always(with_header(302, "location", &place));
+        each_of(&scene, 5).await;
+        let reason = reason(&scene);
+        assert!(reason.contains("a redirect to /evil "), "{reason}");
+        assert!(!reason.contains(harm), "{reason:?}");
+        assert!(reason.chars().count() < 400, "{reason}");
+    }
+}
+
+#[tokio::test]
 async fn a_page_that_was_asked_for_is_no_failure() {
     let scene = Scene::new();
     let page = with_header(200, "content-type", "text/html");

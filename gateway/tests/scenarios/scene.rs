@@ -500,6 +500,7 @@ pub(crate) struct StoreState {
     broken: AtomicBool,
     silent: AtomicBool,
     writes: AtomicU64,
+    keys_read: AtomicU64,
     blocked: Mutex<Option<Arc<tokio::sync::Semaphore>>>,
     shared: AtomicBool,
 }
@@ -534,6 +535,11 @@ impl TestStore {
         permits
     }
 
+    /// Keys whose values were asked for so far.
+    pub(crate) fn keys_read(&self) -> u64 {
+        self.0.keys_read.load(Ordering::SeqCst)
+    }
+
     /// Writes so far.
     pub(crate) fn writes(&self) -> u64 {
         self.0.writes.load(Ordering::SeqCst)
@@ -564,6 +570,8 @@ impl Store for TestStore {
 
     async fn get(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError> {
         self.check()?;
+        let count = u64::try_from(keys.len()).unwrap();
+        self.0.keys_read.fetch_add(count, Ordering::SeqCst);
         self.0.memory.get(keys).await
     }
 

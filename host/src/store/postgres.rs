@@ -282,13 +282,18 @@ fn unsigned(row: &Row, column: usize) -> Result<u64, StoreError> {
 
 fn configuration(url: &Secret) -> Result<Config, OpenPostgresError> {
     let mut config: Config = url.reveal().parse().map_err(|_| OpenPostgresError::Url)?;
-    let is_local = config.get_hosts().iter().all(|host| match host {
+    let (hosts, addresses) = (config.get_hosts(), config.get_hostaddrs());
+    let is_local = hosts.iter().all(|host| match host {
         Host::Tcp(name) => {
             name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
         }
         #[cfg(unix)]
         Host::Unix(_) => true,
     });
+    // Where there is an address, it is what is connected to, whatever the host
+    // is called.
+    let is_local = is_local && addresses.iter().all(IpAddr::is_loopback);
+    let is_local = is_local && !(hosts.is_empty() && addresses.is_empty());
     // `prefer`, which is what a URL without `sslmode` means, would go on in the
     // clear if somebody in between says that there is no TLS.
     if config.get_ssl_mode() == SslMode::Prefer {
@@ -405,22 +410,36 @@ mod tests {
 
     #[test]
     fn without_a_word_tls_is_required_unless_the_server_is_on_this_machine() {
-        for (host, expected) in [
-            ("db.example.com", SslMode::Require),
-            ("10.0.0.1:5433", SslMode::Require),
-            ("localhost,db.example.com", SslMode::Require),
-            ("localhost", SslMode::Disable),
-            ("127.0.0.1:5433", SslMode::Disable),
-            ("%2Fvar%2Frun%2Fpostgresql", SslMode::Disable),
+        for (place, expected) in [
+            ("db.example.com/sync?", SslMode::Require),
+            ("10.0.0.1:5433/sync?", SslMode::Require),
+            ("localhost,db.example.com/sync?", SslMode::Require),
+            ("localhost/sync?hostaddr=203.0.113.9&", SslMode::Require),
+            ("/sync?hostaddr=203.0.113.9&", SslMode::Require),
+            (
+                "/sync?hostaddr=127.0.0.1,203.0.113.9&port=1,2&",
+                SslMode::Require,
+            ),
+            ("/sync?host=/tmp&hostaddr=203.0.113.9&", SslMode::Require),
+            ("/sync?", SslMode::Require),
+            ("localhost/sync?", SslMode::Disable),
+            ("127.0.0.1:5433/sync?", SslMode::Disable),
+            ("localhost/sync?hostaddr=127.0.0.1&", SslMode::Disable),
+            ("/sync?hostaddr=127.0.0.1,::1&", SslMode::Disable),
+            ("%2Fvar%2Frun%2Fpostgresql/sync?", SslMode::Disable),
         ] {
-            let url = format!("postgresql://user:pass@{host}/sync");
-            assert_eq!(ssl_mode(&url), expected, "{host}");
-            let preferring = format!("{url}?sslmode=prefer");
-            assert_eq!(ssl_mode(&preferring), expected, "{host}");
-            let plain = format!("{url}?sslmode=disable");
-            assert_eq!(ssl_mode(&plain), SslMode::Disable, "{host}");
-            let required = format!("{url}?sslmode=require");
-            assert_eq!(ssl_mode(&required), SslMode::Require, "{host}");
+            let url = format!("postgresql://user:pass@{place}");
+            assert_eq!(
+                ssl_mode(url.trim_end_matches(['?', '&'])),
+                expected,
+                "{place}"
+            );
+            let preferring = format!("{url}sslmode=prefer");
+            assert_eq!(ssl_mode(&preferring), expected, "{place}");
+            let plain = format!("{url}sslmode=disable");
+            assert_eq!(ssl_mode(&plain), SslMode::Disable, "{place}");
+            let required = format!("{url}sslmode=require");
+            assert_eq!(ssl_mode(&required), SslMode::Require, "{place}");
         }
     }
 

@@ -107,6 +107,74 @@ fn a_gibibyte_is_refused_at_the_limit_and_takes_no_memory() {
     gateway.receive();
 }
 
+/// Opens connections that send the most part of a body and then nothing, and
+/// tells by how much the gateway grew.
+fn strand(gateway: &Gateway, count: usize) -> (Vec<TcpStream>, u64) {
+    let before = gateway.memory();
+    let part = " ".repeat(200_000);
+    let request = format!(
+        "POST /flashduty/demo HTTP/1.1\r\nhost: gateway\r\n\
+         authorization: Bearer canary-guess\r\ntransfer-encoding: chunked\r\n\r\n\
+         40000\r\n{part}"
+    );
+    let strand = |_| {
+        let mut stream = gateway.connect(0);
+        // It may be answered before all is sent.
+        let _ = stream.write_all(request.as_bytes());
+        stream
+    };
+    let streams = (0..count).map(strand).collect();
+    thread::sleep(A_WHILE);
+    (streams, gateway.memory().saturating_sub(before))
+}
+
+#[test]
+fn of_a_body_that_proves_nothing_nothing_is_kept() {
+    let far_end = FarEnd::new();
+    let folder = folder(&far_end, "", "");
+    let gateway = Gateway::start(folder.path());
+    let (streams, grown) = strand(&gateway, 400);
+    println!("grew by {grown} bytes");
+    assert!(grown < 24 * MIB, "{grown}");
+    for stream in &streams {
+        let answer = rest(stream);
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 401 "),
+            "{answer}"
+        );
+    }
+    // A short one is heard out, so that its sender hears the answer.
+    let answer = gateway.send(0, "POST /flashduty/demo", "", &" ".repeat(60_000));
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    let proof = "authorization: Bearer canary-admin-token\r\n";
+    let metrics = gateway.send(1, "GET /metrics", proof, "");
+    let counted = "path=\"/flashduty/demo\",outcome=\"unproven\"} 401\n";
+    assert!(metrics.contains(counted), "{metrics}");
+    gateway.receive();
+}
+
+#[test]
+fn bodies_that_may_prove_their_senders_take_so_much_memory_and_no_more() {
+    let far_end = FarEnd::new();
+    let folder = folder(&far_end, "", "");
+    let file = folder.path().join("sync.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let signature = "[[webhook]]\nsignature = { secrets = [{ file = \"webhook-token\" }] }";
+    let text = text.replacen("[[webhook]]", signature, 1);
+    fs::write(&file, text).unwrap();
+    let gateway = Gateway::start(folder.path());
+    let (streams, grown) = strand(&gateway, 800);
+    println!("grew by {grown} bytes");
+    // Some 64 MiB of bodies, and what their connections and the allocator take.
+    assert!(grown < 200 * MIB, "{grown}");
+    // Those who come later are heard.
+    let answer = gateway.send(0, "POST /flashduty/demo", "", &" ".repeat(200_000));
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    assert!(answer.contains("a webhook-signature"), "{answer}");
+    gateway.receive();
+    drop(streams);
+}
+
 #[test]
 fn a_length_that_lies_is_no_way_to_smuggle_a_request() {
     let far_end = FarEnd::new();

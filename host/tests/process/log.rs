@@ -1,5 +1,5 @@
 //! Whatever webhooks and far ends write, a record of the log is one line, and
-//! nothing in it steers a terminal.
+//! nothing in it steers a terminal; nor does what the commands for operators say.
 
 use super::FarEnd;
 use super::Gateway;
@@ -7,6 +7,10 @@ use super::folder;
 use serde_json::Value;
 use serde_json::json;
 use std::fs;
+use std::path::Path;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
 
 /// Ends a line in five ways, forges a record, and steers a terminal.
 const EVIL: &str = "evil\r\n2026-01-01T00:00:00Z ERROR forged: record\u{1b}[2J\u{1b}]0;x\u{7}\u{85}\u{9b}31m\u{2028}a\u{2029}b\u{202e}c\u{2066}d\0";
@@ -65,5 +69,71 @@ fn a_record_is_one_line_whatever_is_in_it() {
                 assert!(is_stamp && rest.starts_with(' '), "{line:?}");
             }
         }
+    }
+}
+
+fn begin(folder: &Path, arguments: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_servicenow-sync"));
+    command
+        .args(arguments)
+        .arg("--config")
+        .arg(folder.join("sync.toml"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+/// All that a command says, which must be harmless, and whether it succeeded.
+fn said(command: Child) -> (String, bool) {
+    let output = command.wait_with_output().unwrap();
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(text.contains("evil"), "{text:?}");
+    for line in text.lines() {
+        assert!(is_harmless(line), "{line:?}");
+        assert!(!line.trim_start().starts_with("2026-01-01"), "{text:?}");
+    }
+    (text, output.status.success())
+}
+
+#[test]
+fn an_explanation_is_harmless_whatever_is_in_the_event() {
+    let folder = folder(&FarEnd::new(), "", "");
+    let event = folder.path().join("event.json");
+    let incident = json!({ "incident_id": "6a1d2f45c0ffee0123456789", "title": EVIL,
+        "description": EVIL, "labels": { "service": EVIL }, "incident_severity": "Critical",
+        "progress": "Triggered", "created_at": 4_102_444_800_u64 });
+    let body = json!({ "event_type": "i_new", "incident": incident });
+    fs::write(&event, body.to_string()).unwrap();
+    let arguments = ["explain", "--event", event.to_str().unwrap()];
+    let (text, succeeded) = said(begin(folder.path(), &arguments));
+    assert!(succeeded, "{text}");
+    assert!(text.contains("would send"), "{text}");
+}
+
+#[test]
+fn a_pair_is_shown_harmlessly_whatever_is_in_its_incidents() {
+    let far_end = FarEnd::new();
+    let folder = folder(&far_end, "", "");
+    let file = folder.path().join("sync.toml");
+    // The far end stands in for the gateway.
+    let admin = format!("admin = {{ listen = \"{}\"", far_end.address);
+    let text = fs::read_to_string(&file).unwrap();
+    let text = text.replace("admin = { listen = \"127.0.0.1:0\"", &admin);
+    fs::write(&file, text).unwrap();
+    let show = ["pair", "show", "--servicenow", "INC0010001"];
+    let agreed = json!({ "flashduty": EVIL, "servicenow": [EVIL] });
+    let shown = json!({
+        "pair": "f-1", "number": EVIL, "work": EVIL,
+        "base": { "title": agreed, "servicenow_fields": { "u_service": EVIL } },
+        "history": [{ "at": "then", "what": EVIL }],
+    });
+    for (status, answer) in [
+        ("200 OK", shown),
+        ("502 Bad Gateway", json!({ "error": EVIL })),
+    ] {
+        let command = begin(folder.path(), &show);
+        far_end.next().answer(status, &answer.to_string());
+        let (text, succeeded) = said(command);
+        assert_eq!(succeeded, status == "200 OK", "{text}");
     }
 }
