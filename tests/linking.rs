@@ -139,6 +139,31 @@ async fn an_incident_of_another_pair_is_not_taken_away_from_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn to_link_needs_a_credential_for_servicenow() {
+    let world = World::start(Setting {
+        direction: "from-servicenow",
+        servicenow_access: false,
+        ..Setting::default()
+    })
+    .await
+    .unwrap();
+    let incident = world.alert("disk full", Status::Critical);
+    let names = json!({ "flashduty": incident, "servicenow": "0".repeat(32) });
+    let (status, answer) = told(&world, "link", &names).await;
+    assert_eq!(
+        (status, answer["error"].as_str().unwrap()),
+        (
+            409,
+            "to link needs a credential for ServiceNow; add credential = \"…\" to servicenow of \
+             integration \"demo\""
+        )
+    );
+    world.settled().await.unwrap();
+    let gateway = world.host.as_ref().unwrap().gateway();
+    assert_eq!(gateway.status().work.parked, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_unlinked_stays_apart_until_it_is_linked_again() {
     for born_in_servicenow in [false, true] {
         // Not manual: an event would create what is missing.

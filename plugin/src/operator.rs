@@ -138,6 +138,16 @@ async fn link(flashduty: Asked<'_>, servicenow: Asked<'_>) -> Result<Value, Refu
     let Entity::ServiceNow(wanted) = servicenow.about.clone() else {
         return Err((400, EXPECTED.to_owned()));
     };
+    // Whether the record is fit for it is read there, in every direction.
+    let integration = flashduty.integration;
+    if integration.servicenow.credential.is_none() {
+        let why = format!(
+            "to link needs a credential for ServiceNow; add credential = \"…\" to servicenow of \
+             integration \"{}\"",
+            integration.id
+        );
+        return Err((409, why));
+    }
     let ours = flashduty.pair().await.to_string();
     for asked in [&flashduty, &servicenow] {
         let (name, pair) = asked.read().await?;
