@@ -8,7 +8,6 @@ use crate::far_ends::FarEnds;
 use crate::far_ends::SERVICENOW_URL;
 use crate::far_ends::Side;
 use crate::profile::Profile;
-use crate::stage::Asking;
 use crate::stage::Stage;
 use crate::store::SharedStore;
 use crate::store::pause_ms;
@@ -29,9 +28,11 @@ use std::time::Duration;
 use std::time::UNIX_EPOCH;
 
 /// For how long a gateway believes in a lease without hearing of it again: three
-/// quarters of the term. A store that loses something forgets leases meanwhile
-/// that were taken before.
+/// quarters of the term. A store that loses something forgets leases meanwhile.
 const BELIEF_MS: u64 = 15_000;
+
+/// Where the store keeps items of work.
+const WORK: &str = "g.work.";
 
 /// The network of one run.
 pub struct Network {
@@ -39,12 +40,21 @@ pub struct Network {
     far_ends: Rc<FarEnds>,
     profile: Rc<Profile>,
     store: Rc<SharedStore>,
-    /// When the store last lost something.
-    pub store_lost_ms: Cell<Option<u64>>,
+    /// The leases that stood in the store when it last lost something, and when
+    /// that was.
+    forgotten: RefCell<Vec<Forgotten>>,
     /// What was written since this was last emptied.
     pub written: RefCell<Vec<String>>,
     /// Systems that cannot be reached, until when.
     pub outages: [Cell<u64>; 2],
+}
+
+/// A lease that the store has lost.
+struct Forgotten {
+    key: String,
+    holder: Value,
+    /// In virtual milliseconds.
+    lost_ms: u64,
 }
 
 /// The network as one process reaches it.
@@ -98,7 +108,7 @@ impl Network {
             far_ends,
             profile,
             store,
-            store_lost_ms: Cell::new(None),
+            forgotten: RefCell::default(),
             written: RefCell::default(),
             outages: Default::default(),
         })
@@ -147,27 +157,48 @@ impl Network {
 
     /// Whether the work in hand is really this gateway's, now that it sends.
     fn check_lease(&self, process: usize, holder: &str) {
-        let Some(Asking { key, since_ms }) = self.stage.asking() else {
+        let Some(key) = self.stage.asking() else {
             return;
         };
-        let is_forgotten = self.store_lost_ms.get().is_some_and(|lost_ms| {
-            since_ms <= lost_ms && self.stage.now_ms() < lost_ms + BELIEF_MS
+        let now_ms = self.stage.now_ms();
+        let is_forgotten = self.forgotten.borrow().iter().any(|lease| {
+            lease.key == key && lease.holder == holder && now_ms < lease.lost_ms + BELIEF_MS
         });
         if is_forgotten {
             return;
         }
-        let record = self.store.peek(&format!("g.work.{key}"));
-        let record: Value = record
-            .and_then(|record| serde_json::from_slice(&record).ok())
-            .unwrap_or_default();
-        if record["lease"]["holder"] != holder {
-            let found = &record["lease"]["holder"];
+        let record = self.store.peek(&format!("{WORK}{key}")).unwrap_or_default();
+        let found = lease_holder(&record);
+        if found != holder {
             self.stage.violation(
                 "one at a time",
                 format!("gateway {process} works on {key} without the lease, which {found} holds"),
             );
         }
     }
+
+    /// To be told just before the store loses something.
+    pub fn store_loses(&self) {
+        let lost_ms = self.stage.now_ms();
+        let mut forgotten = self.forgotten.borrow_mut();
+        forgotten.retain(|lease| lost_ms < lease.lost_ms + BELIEF_MS);
+        forgotten.extend(
+            self.store
+                .all(WORK)
+                .into_iter()
+                .map(|(key, record)| Forgotten {
+                    key: key.trim_start_matches(WORK).to_owned(),
+                    holder: lease_holder(&record),
+                    lost_ms,
+                }),
+        );
+    }
+}
+
+/// Who holds the lease of a stored item; null if nobody does.
+fn lease_holder(record: &[u8]) -> Value {
+    let record: Value = serde_json::from_slice(record).unwrap_or_default();
+    record["lease"]["holder"].clone()
 }
 
 impl Client for Wire {

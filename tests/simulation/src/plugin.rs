@@ -2,7 +2,6 @@
 //! given, and watched.
 
 use crate::far_ends::FLASHDUTY_URL;
-use crate::stage::Asking;
 use crate::stage::Stage;
 use integration_gateway::Runtime;
 use integration_gateway::Session;
@@ -42,10 +41,7 @@ impl<R: Runtime> Runtime for Watched<R> {
             Input::Work(work) => Some(work.key.clone()),
             Input::Request(_) | Input::Operator(_) => None,
         };
-        self.stage.asks(key.clone().map(|key| Asking {
-            key,
-            since_ms: self.stage.now_ms(),
-        }));
+        self.stage.asks(key.clone());
         {
             let mut report = self.stage.report.borrow_mut();
             report.sessions += 1;

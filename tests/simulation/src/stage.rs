@@ -48,15 +48,6 @@ struct Process {
     has_crashed: bool,
 }
 
-/// A session that was opened by work.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asking {
-    /// The key of its work.
-    pub key: String,
-    /// When it was opened, in virtual milliseconds.
-    pub since_ms: u64,
-}
-
 /// Something that must never happen, and did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
@@ -91,7 +82,7 @@ pub struct Stage {
     /// What must never happen and did.
     violations: RefCell<Vec<Violation>>,
     /// The session that each task runs, if that works on something.
-    asking: RefCell<BTreeMap<u64, Asking>>,
+    asking: RefCell<BTreeMap<u64, String>>,
     /// The task that is polled.
     current: Cell<u64>,
 }
@@ -163,17 +154,17 @@ impl Stage {
 
     /// The task that is polled runs this session from now on, or one that works on
     /// nothing.
-    pub fn asks(&self, asking: Option<Asking>) {
+    pub fn asks(&self, key: Option<String>) {
         let mut all = self.asking.borrow_mut();
-        match asking {
-            Some(asking) => all.insert(self.current.get(), asking),
+        match key {
+            Some(key) => all.insert(self.current.get(), key),
             None => all.remove(&self.current.get()),
         };
     }
 
-    /// The session of the task that is polled. It stays that for as long as it
-    /// waits for anything.
-    pub fn asking(&self) -> Option<Asking> {
+    /// The key of the work that opened the session of the task that is polled. It
+    /// stays that for as long as it waits for anything.
+    pub fn asking(&self) -> Option<String> {
         self.asking.borrow().get(&self.current.get()).cloned()
     }
 

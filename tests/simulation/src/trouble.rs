@@ -209,6 +209,7 @@ impl<R: Runtime + Clone + 'static> World<R> {
             _ => "store rolled back unnoticed",
         };
         self.happens(what);
+        self.network.store_loses();
         match kind {
             0 => {
                 self.store.wipe();
@@ -235,7 +236,6 @@ impl<R: Runtime + Clone + 'static> World<R> {
         if is_new && self.stopped_until_ms.get() > self.stage.now_ms() || is_forgotten {
             self.new_while_stopped.set(true);
         }
-        self.network.store_lost_ms.set(Some(self.stage.now_ms()));
         // A store is restored with the gateways down, and must be where it does
         // not notice.
         if kind == 2 || chance.below(2) == 0 {
