@@ -23,6 +23,8 @@ impl Case<'_> {
         let Some(incident) = self.read_incident().await?.cloned() else {
             return Ok(false);
         };
+        // Once there is a new record, a store that is lost leads back to that alone.
+        self.carry_to_flashduty().await?;
         let first = birth::correlation(&self.integration.id, &id);
         let correlation = format!("{first}:{}", self.pair.generation + 2);
         let derived = SysId::derived_from(&correlation);
@@ -43,6 +45,7 @@ impl Case<'_> {
         // answer was heard has come by now: before that note it was waited for.
         self.carry_to_servicenow(false).await?;
         self.merges().await?;
+        // What came meanwhile.
         self.carry_to_flashduty().await?;
         let old = Entity::ServiceNow(old);
         if old != self.name {
