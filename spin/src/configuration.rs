@@ -392,6 +392,55 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_where_none_may_stand_is_not_shown() {
+        let proof = "bearer = [{ env = \"IN_TOKEN\" }]";
+        let token = "token = { file = \"secrets/far-token\" }";
+        let reference = "{ env = \"NAME\" } or { file = \"PATH\" }";
+        for (belongs, written, problem) in [
+            (
+                proof,
+                "signature = \"canary\"",
+                "webhook.0.signature: expected a table, found a string".to_owned(),
+            ),
+            (
+                proof,
+                "header = 4711",
+                "webhook.0.header: expected a table, found an integer".to_owned(),
+            ),
+            (
+                proof,
+                "bearer = \"canary\"",
+                "webhook.0.bearer: expected a list, found a string".to_owned(),
+            ),
+            (
+                proof,
+                "bearer = 4711",
+                "webhook.0.bearer: expected a list, found an integer".to_owned(),
+            ),
+            (
+                proof,
+                "bearer = [{ env = 4711 }]",
+                "webhook.0.bearer.0.env: expected a string, found an integer".to_owned(),
+            ),
+            (
+                token,
+                "token = 4711",
+                format!(
+                    "credential.far.token: a secret is never written into the file; use {reference}"
+                ),
+            ),
+            (
+                token,
+                "user = 4711",
+                format!("credential.far.user: expected a string, {reference}, found an integer"),
+            ),
+        ] {
+            let text = DOCUMENT.replace(belongs, written);
+            assert_eq!(problems(&text), [format!("sync_config: {problem}")]);
+        }
+    }
+
+    #[test]
     fn two_secrets_cannot_be_one_variable() {
         let text = DOCUMENT
             .replace("secrets/admin-token", "/run/admin/token")
