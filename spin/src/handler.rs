@@ -22,11 +22,12 @@ use integration_gateway::Environment;
 use integration_gateway::Gateway;
 use integration_gateway::Incoming;
 use integration_gateway::OPERATOR_ROUTES;
+use integration_gateway::WorkCounts;
 use integration_gateway::contract;
 use integration_gateway::contract::Response;
 use integration_gateway::error_response;
 use integration_gateway::expected_method;
-use serde_json::json;
+use serde::Serialize;
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -229,14 +230,25 @@ async fn tick(
     }
 }
 
+/// What came of a tick.
+#[derive(Serialize)]
+struct Ticked {
+    /// None where some are still running.
+    sessions: Option<u32>,
+    work: WorkCounts,
+}
+
 fn ticked(gateway: &SpinGateway, ran: Option<u32>) -> Response {
-    let body = json!({ "sessions": ran, "work": gateway.status().work });
     let json = ("content-type".to_owned(), "application/json".to_owned());
+    let ticked = Ticked {
+        sessions: ran,
+        work: gateway.status().work,
+    };
     Response {
         status: 200,
         headers: vec![json],
         // No value can fail to serialise.
-        body: serde_json::to_vec(&body).unwrap_or_default(),
+        body: serde_json::to_vec(&ticked).unwrap_or_default(),
     }
 }
 
