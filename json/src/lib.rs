@@ -138,11 +138,15 @@ impl de::Error for Error {
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
         let expected = expected.to_string();
         let expected = in_words(&expected);
+        // Perhaps a secret, in the place of where secrets stand, or one of digits
+        // that nobody quoted.
+        let may_be_secret =
+            matches!(expected, "a list" | "a table") || expected.starts_with("a string");
         // To let it print itself would bring code that prints fractions.
         let found = match found {
-            // Perhaps a secret, in the place of a list of where secrets stand.
-            Unexpected::Str(_) if expected == "a list" => "a string".into(),
-            Unexpected::Bool(yes) => format!("boolean {yes}"),
+            Unexpected::Bool(_) => "a boolean".into(),
+            Unexpected::Signed(_) | Unexpected::Unsigned(_) if may_be_secret => "an integer".into(),
+            Unexpected::Str(_) if may_be_secret => "a string".into(),
             Unexpected::Signed(integer) => format!("integer {integer}"),
             Unexpected::Unsigned(integer) => format!("integer {integer}"),
             Unexpected::Str(text) => format!("string \"{text:.LONGEST_SHOWN$}\""),
@@ -192,6 +196,7 @@ fn in_words(serde: &str) -> &str {
         "u32" => "an integer from 0 to 4294967295",
         "u64" | "usize" => "an integer of at least 0",
         "i64" => "an integer",
+        "a map" => "a table",
         _ if serde.starts_with("struct ") => "a table",
         _ if serde.starts_with("a sequence") => "a list",
         _ => serde,
@@ -632,11 +637,6 @@ mod tests {
             shape(json!({ "circle": { "radius": 1.5 } })),
             "/shapes/1/radius: expected an integer from 0 to 65535, found a fraction"
         );
-        // It may be a secret, where a list of secrets belongs.
-        assert_eq!(
-            problem(&json!({ "visible": true, "shapes": "canary" })),
-            "/shapes: expected a list, found a string"
-        );
         assert_eq!(
             shape(json!({ "point": 1 })),
             "/shapes/1: expected a name alone, found integer 1"
@@ -651,12 +651,44 @@ mod tests {
         );
         assert_eq!(
             problem(&json!({ "shapes": [], "labels": { "a": true } })),
-            "/labels/a: expected an integer, found boolean true"
+            "/labels/a: expected an integer, found a boolean"
         );
         assert_eq!(
             problem(&json!({ "colour": 1 })),
             "/colour: unknown key \"colour\"; expected one of shapes, labels, visible, title"
         );
         assert_eq!(problem(&json!([])), "expected a table, found a list");
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_not_shown() {
+        let picture = |key: &str, found: Value| {
+            let mut picture = json!({ "visible": true, "shapes": [] });
+            picture[key] = found;
+            problem(&picture)
+        };
+        for (found, kind) in [
+            (json!("canary"), "a string"),
+            (json!(4711), "an integer"),
+            (json!(-4711), "an integer"),
+            (json!(47.11), "a fraction"),
+            (json!(true), "a boolean"),
+        ] {
+            assert_eq!(
+                picture("shapes", found.clone()),
+                format!("/shapes: expected a list, found {kind}")
+            );
+            assert_eq!(
+                picture("labels", found.clone()),
+                format!("/labels: expected a table, found {kind}")
+            );
+            assert_eq!(problem(&found), format!("expected a table, found {kind}"));
+            if !found.is_string() {
+                assert_eq!(
+                    picture("title", found),
+                    format!("/title: expected a string, found {kind}")
+                );
+            }
+        }
     }
 }

@@ -532,11 +532,11 @@ mod tests {
         );
         assert_eq!(
             problem(|i| i["flashduty"] = json!(7)),
-            at("/flashduty", "expected a table, found integer 7")
+            at("/flashduty", "expected a table, found an integer")
         );
         assert_eq!(
             problem(|i| i["flashduty"]["channels"] = json!(7)),
-            at("/flashduty/channels", "expected a list, found integer 7")
+            at("/flashduty/channels", "expected a list, found an integer")
         );
         assert_eq!(
             problem(|i| i["servicenow"] = json!({ "credential": "x" })),

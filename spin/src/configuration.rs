@@ -36,11 +36,15 @@ pub(crate) struct Configuration {
     /// The plugin's document, as JSON text.
     pub(crate) document: String,
     pub(crate) store: Location,
-    pub(crate) level: Level,
 }
 
 /// The text of a document, taken apart.
-pub(crate) struct Draft(Document);
+pub(crate) struct Draft {
+    document: Document,
+    pub(crate) level: Level,
+    /// What was found to be wrong with it so far.
+    problems: Vec<Problem>,
+}
 
 /// Who takes part in checking a configuration.
 pub(crate) struct Sources<'a> {
@@ -71,8 +75,39 @@ impl Draft {
                  instance by SPIN_VARIABLE_SYNC_CONFIG=\"$(cat sync.toml)\""
             )]);
         }
-        let document = Document::parse(text).map_err(|why| vec![format!("{VARIABLE}: {why}")])?;
-        Ok(Self(document))
+        let parsed = Document::parse(text);
+        let mut document = parsed.map_err(|why| vec![format!("{VARIABLE}: {why}")])?;
+        for (section, key) in OF_A_PROCESS {
+            document.ignore(section, key);
+        }
+        let mut problems = Vec::new();
+        let log: LogSection = document.section("log", &mut problems);
+        Ok(Self {
+            document,
+            level: log.level,
+            problems,
+        })
+    }
+
+    /// Whether anything is served on a path, as far as that can be told before
+    /// any secret is looked up. Where a webhook cannot be read, every path may be
+    /// its own.
+    pub(crate) fn serves(&self, path: &str) -> bool {
+        let leads_there = |webhook: &Value| {
+            let Some(Value::String(own)) = webhook.get("path") else {
+                return true;
+            };
+            match path.strip_prefix(own.as_str()) {
+                Some("") => true,
+                Some(rest) => rest.rfind('/') == Some(0) && webhook.get("url-token").is_some(),
+                None => false,
+            }
+        };
+        let is_a_webhooks = match self.document.value("webhook") {
+            Some(Value::Array(webhooks)) => webhooks.iter().any(leads_there),
+            webhook => webhook.is_some(),
+        };
+        is_a_webhooks || is_ours(path)
     }
 
     /// The variables that hold its secrets. They are looked up before anything
@@ -86,7 +121,7 @@ impl Draft {
     fn references(&self) -> Vec<(String, SecretRef)> {
         let mut found = Vec::new();
         for section in SECTIONS {
-            if let Some(value) = self.0.value(section) {
+            if let Some(value) = self.document.value(section) {
                 collect(value, &format!("/{section}"), &mut found);
             }
         }
@@ -97,12 +132,9 @@ impl Draft {
     /// each.
     pub(crate) fn check(self, sources: &Sources<'_>) -> Result<Configuration, Vec<String>> {
         let mut problems = confused(&self.references());
-        let mut document = self.0;
-        for (section, key) in OF_A_PROCESS {
-            document.ignore(section, key);
-        }
+        let document = self.document;
+        problems.extend(self.problems);
         let store: StoreSection = document.section("store", &mut problems);
-        let log: LogSection = document.section("log", &mut problems);
         let settings = document.settings(&mut problems);
         problems.extend(settings.webhook.iter().filter_map(|w| taken(&w.path)));
         let asked = document.ask(sources.configure, problems);
@@ -131,7 +163,6 @@ impl Draft {
                 policy,
                 document,
                 store,
-                level: log.level,
             }),
             (location, policy) => {
                 let url = location.err().map(|why| format!("store.url: {why}"));
@@ -188,11 +219,15 @@ fn confused(references: &[(String, SecretRef)]) -> Vec<Problem> {
 /// Why a webhook cannot have this path, if the gateway itself answers there.
 fn taken(path: &str) -> Option<Problem> {
     let with_token = format!("{path}/token");
-    let is_ours = |path: &str| path == TICK || OPERATOR_ROUTES.iter().any(|r| r.leads_to(path));
     (is_ours(path) || is_ours(&with_token)).then(|| Problem {
         pointer: "/webhook".to_owned(),
         message: format!("the path {path:?} is the gateway's own; choose another"),
     })
+}
+
+/// Whether the gateway itself answers on a path.
+fn is_ours(path: &str) -> bool {
+    path == TICK || OPERATOR_ROUTES.iter().any(|r| r.leads_to(path))
 }
 
 /// Each problem with its key.
@@ -288,8 +323,8 @@ mod tests {
     fn the_document_of_the_other_gateway_serves_this_one() {
         let found = read(DOCUMENT).ok().unwrap();
         assert_eq!(found.document, r#"{"integration":[{"id":"prod"}]}"#);
-        assert_eq!(found.level, Level::Debug);
         assert!(matches!(found.store, Location::Sqlite));
+        assert_eq!(Draft::read(DOCUMENT).ok().unwrap().level, Level::Debug);
     }
 
     #[test]
@@ -357,6 +392,55 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_where_none_may_stand_is_not_shown() {
+        let proof = "bearer = [{ env = \"IN_TOKEN\" }]";
+        let token = "token = { file = \"secrets/far-token\" }";
+        let reference = "{ env = \"NAME\" } or { file = \"PATH\" }";
+        for (belongs, written, problem) in [
+            (
+                proof,
+                "signature = \"canary\"",
+                "webhook.0.signature: expected a table, found a string".to_owned(),
+            ),
+            (
+                proof,
+                "header = 4711",
+                "webhook.0.header: expected a table, found an integer".to_owned(),
+            ),
+            (
+                proof,
+                "bearer = \"canary\"",
+                "webhook.0.bearer: expected a list, found a string".to_owned(),
+            ),
+            (
+                proof,
+                "bearer = 4711",
+                "webhook.0.bearer: expected a list, found an integer".to_owned(),
+            ),
+            (
+                proof,
+                "bearer = [{ env = 4711 }]",
+                "webhook.0.bearer.0.env: expected a string, found an integer".to_owned(),
+            ),
+            (
+                token,
+                "token = 4711",
+                format!(
+                    "credential.far.token: a secret is never written into the file; use {reference}"
+                ),
+            ),
+            (
+                token,
+                "user = 4711",
+                format!("credential.far.user: expected a string, {reference}, found an integer"),
+            ),
+        ] {
+            let text = DOCUMENT.replace(belongs, written);
+            assert_eq!(problems(&text), [format!("sync_config: {problem}")]);
+        }
+    }
+
+    #[test]
     fn two_secrets_cannot_be_one_variable() {
         let text = DOCUMENT
             .replace("secrets/admin-token", "/run/admin/token")
@@ -372,6 +456,39 @@ mod tests {
         // One that is named twice is one.
         let text = DOCUMENT.replace("secrets/admin-token", "secrets/far-token");
         assert!(read(&text).is_ok());
+    }
+
+    #[test]
+    fn which_paths_are_served_is_known_before_any_secret_is() {
+        let served = |text: &str| {
+            let draft = Draft::read(text).ok().unwrap();
+            let paths = [
+                "/in/prod",
+                "/in/prod/token",
+                "/in/prod/a/b",
+                "/in/production",
+                "/in",
+                "/",
+                "/tick",
+                "/readyz",
+                "/plugin/a",
+                "/favicon.ico",
+            ];
+            paths
+                .into_iter()
+                .filter(|path| draft.serves(path))
+                .collect::<Vec<_>>()
+        };
+        let ours = ["/tick", "/readyz", "/plugin/a"];
+        assert_eq!(served("[admin]"), ours);
+        assert_eq!(served(DOCUMENT), [&["/in/prod"], &ours[..]].concat());
+        let with_token = DOCUMENT.replace("bearer =", "url-token =");
+        let expected = [&["/in/prod", "/in/prod/token"], &ours[..]].concat();
+        assert_eq!(served(&with_token), expected);
+        // What is wrong there is told to whoever calls.
+        for text in ["webhook = 1", "[[webhook]]\npath = 1", "webhook = [1]"] {
+            assert_eq!(served(text).len(), 10, "{text}");
+        }
     }
 
     #[test]

@@ -22,9 +22,12 @@ use integration_gateway::Environment;
 use integration_gateway::Gateway;
 use integration_gateway::Incoming;
 use integration_gateway::OPERATOR_ROUTES;
+use integration_gateway::WorkCounts;
 use integration_gateway::contract;
 use integration_gateway::contract::Response;
-use serde_json::json;
+use integration_gateway::error_response;
+use integration_gateway::expected_method;
+use serde::Serialize;
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -39,6 +42,9 @@ const TICK_SECONDS: u32 = 25;
 const LONGEST_TICK_SECONDS: u32 = 300;
 /// A body for the operator's surface carries next to nothing.
 const OPERATOR_BODY_BYTES: usize = 64 << 10;
+/// How long a body may take. Nobody else limits that, and whoever sends it may be
+/// anybody.
+const BODY_SECONDS: u32 = 10;
 
 /// The gateway as an instance puts it together.
 pub(crate) type SpinGateway = Gateway<ImportedPlugin, SpinStore, SpinClient, SpinEnvironment>;
@@ -49,17 +55,10 @@ pub(crate) async fn serve(request: Request, caller: Caller) {
     if let Some(response) = integration_gateway::alive(&incoming) {
         return wasi::answer(caller, response);
     }
-    let configuration = match configuration().await {
+    let configuration = match configuration(&incoming.path).await {
         Ok(configuration) => configuration,
-        Err(problems) => {
-            for problem in problems {
-                tracing::error!(problem, "the configuration cannot be used");
-            }
-            let why = "the gateway's configuration cannot be used; its log says why";
-            return wasi::answer(caller, failure(503, why));
-        }
+        Err(refusal) => return wasi::answer(caller, refusal),
     };
-    log::set_level(configuration.level);
     let environment = SpinEnvironment::default();
     let client = SpinClient {
         addresses: configuration.policy.addresses().clone(),
@@ -94,17 +93,26 @@ async fn handle(
     let is_operators = OPERATOR_ROUTES
         .iter()
         .any(|route| route.leads_to(&incoming.path));
-    let most = match is_operators || incoming.path == TICK {
-        true => OPERATOR_BODY_BYTES,
-        false => gateway.body_limit(&incoming.path),
+    let is_tick = incoming.path == TICK;
+    // Who is answered for the head alone is not waited for.
+    let most = if is_tick {
+        let is_let_in = gateway.without_token(&incoming).is_none();
+        is_let_in.then_some(OPERATOR_BODY_BYTES)
+    } else if is_operators {
+        let route = gateway.operator_route(&incoming);
+        let is_let_in = route.is_ok_and(|route| !route.is_open);
+        is_let_in.then_some(OPERATOR_BODY_BYTES)
+    } else {
+        let is_taken = incoming.method == "POST";
+        is_taken.then(|| gateway.body_limit(&incoming.path))
     };
-    incoming.body = match wasi::read(request, most).await {
-        Ok(body) => body,
-        Err(why) => {
-            return wasi::answer(caller, failure(400, &format!("the body was cut: {why}")));
-        }
-    };
-    if incoming.path == TICK {
+    if let Some(most) = most {
+        incoming.body = match body(environment, request, most).await {
+            Ok(body) => body,
+            Err(refusal) => return wasi::answer(caller, refusal),
+        };
+    }
+    if is_tick {
         tick(gateway, environment, incoming, caller).await;
     } else if is_operators {
         let answer = pin!(async {
@@ -115,6 +123,24 @@ async fn handle(
     } else {
         let answer = gateway.receive(incoming, |response| wasi::answer(caller, response));
         beside(gateway, environment, pin!(answer)).await;
+    }
+}
+
+/// Reads a body, or says what to answer whoever does not send it.
+async fn body(
+    environment: &SpinEnvironment,
+    request: Request,
+    most: usize,
+) -> Result<Vec<u8>, Response> {
+    let limit = environment.sleep(u64::from(BODY_SECONDS) * 1000);
+    match select(pin!(wasi::read(request, most)), pin!(limit)).await {
+        Either::Left((read, _)) => {
+            read.map_err(|why| error_response(400, &format!("the body was cut: {why}")))
+        }
+        Either::Right(_) => {
+            let why = format!("the body did not come within {BODY_SECONDS} s");
+            Err(error_response(408, &why))
+        }
     }
 }
 
@@ -174,15 +200,11 @@ async fn tick(
         return wasi::answer(caller, refusal);
     }
     if incoming.method != "POST" {
-        let mut refusal = failure(405, "expected POST");
-        refusal
-            .headers
-            .push(("allow".to_owned(), "POST".to_owned()));
-        return wasi::answer(caller, refusal);
+        return wasi::answer(caller, expected_method("POST"));
     }
     let seconds = match seconds(&incoming.query) {
         Ok(seconds) => seconds,
-        Err(why) => return wasi::answer(caller, failure(400, &why)),
+        Err(why) => return wasi::answer(caller, error_response(400, &why)),
     };
     let bound = Bound::of_a_tick(environment, seconds);
     let limit = pin!(environment.sleep(u64::from(seconds) * 1000));
@@ -208,9 +230,26 @@ async fn tick(
     }
 }
 
+/// What came of a tick.
+#[derive(Serialize)]
+struct Ticked {
+    /// None where some are still running.
+    sessions: Option<u32>,
+    work: WorkCounts,
+}
+
 fn ticked(gateway: &SpinGateway, ran: Option<u32>) -> Response {
-    let body = json!({ "sessions": ran, "work": gateway.status().work });
-    answer(200, &body)
+    let json = ("content-type".to_owned(), "application/json".to_owned());
+    let ticked = Ticked {
+        sessions: ran,
+        work: gateway.status().work,
+    };
+    Response {
+        status: 200,
+        headers: vec![json],
+        // No value can fail to serialise.
+        body: serde_json::to_vec(&ticked).unwrap_or_default(),
+    }
 }
 
 /// How long a tick is to work: `?seconds=50`.
@@ -237,7 +276,7 @@ async fn load(gateway: &SpinGateway) -> Result<(), Response> {
 /// The answer to an operator where the store does not say what is to be done.
 fn refusal(why: &str) -> Response {
     tracing::error!(why, "cannot read what is to be done");
-    failure(503, why)
+    error_response(503, why)
 }
 
 /// Looks at the gates, or tells why that failed.
@@ -246,39 +285,48 @@ async fn attend(gateway: &SpinGateway) -> Result<(), Response> {
     looked.map_err(|error| refusal(&error.to_string()))
 }
 
-async fn configuration() -> Result<Configuration, Vec<String>> {
+/// The configuration for a request for this path, or the answer if there is none.
+/// Secrets are looked up, and the plugin asked, only where something is served.
+async fn configuration(path: &str) -> Result<Configuration, Response> {
     let text = variables::read(configuration::VARIABLE).await;
     let text = text.map_err(|why| {
         vec![format!(
             "the Spin variable {}: {why}",
             configuration::VARIABLE
         )]
-    })?;
-    let draft = Draft::read(&text)?;
+    });
+    let draft = text.and_then(|text| Draft::read(&text));
+    let draft = draft.map_err(unusable)?;
+    log::set_level(draft.level);
+    if !draft.serves(path) {
+        tracing::info!(
+            path = "unknown",
+            outcome = "unknown_route",
+            "refused a request"
+        );
+        return Err(error_response(404, "nothing is received on this path"));
+    }
     let mut secrets = Vec::new();
     for name in draft.secrets() {
         let value = variables::secret(&name).await;
         secrets.push((name, value));
     }
-    draft.check(&Sources {
+    let checked = draft.check(&Sources {
         manifest: &contract::describe,
         configure: &contract::configure,
         secrets: &secrets,
-    })
+    });
+    checked.map_err(unusable)
 }
 
-fn failure(status: u16, why: &str) -> Response {
-    answer(status, &json!({ "error": why }))
-}
-
-fn answer(status: u16, body: &serde_json::Value) -> Response {
-    let json = ("content-type".to_owned(), "application/json".to_owned());
-    Response {
-        status,
-        headers: vec![json],
-        // No value can fail to serialise.
-        body: serde_json::to_vec(body).unwrap_or_default(),
+/// The answer where the configuration cannot be used, and to whoever reads the
+/// log why.
+fn unusable(problems: Vec<String>) -> Response {
+    for problem in problems {
+        tracing::error!(problem, "the configuration cannot be used");
     }
+    let why = "the gateway's configuration cannot be used; its log says why";
+    error_response(503, why)
 }
 
 #[cfg(test)]

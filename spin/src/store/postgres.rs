@@ -222,6 +222,8 @@ pub(crate) fn checked(url: &Secret) -> Result<Secret, String> {
         .map(|(name, _)| name.into_owned())
         .collect();
     let says = |name| named.iter().any(|found| found == name);
+    // These lead elsewhere, whatever the URL begins with.
+    let is_local = is_local && !says("host") && !says("hostaddr");
     if !is_local && !says("sslmode") {
         parsed.query_pairs_mut().append_pair("sslmode", "require");
     }
@@ -299,6 +301,14 @@ mod tests {
                 "postgres://a@127.0.0.1/sync?a=b",
             ),
             ("postgres://a@[::1]/sync?a=b", "postgres://a@[::1]/sync?a=b"),
+            (
+                "postgres://a@localhost/sync?host=db.example",
+                "postgres://a@localhost/sync?host=db.example&sslmode=require",
+            ),
+            (
+                "postgres://a@[::1]/sync?hostaddr=203.0.113.9",
+                "postgres://a@[::1]/sync?hostaddr=203.0.113.9&sslmode=require",
+            ),
         ] {
             let found = checked(&Secret::new(url)).unwrap();
             let expected = format!("{expected}&connect_timeout=10&tcp_user_timeout=10");

@@ -12,4 +12,5 @@ mod real;
 mod shared;
 mod story;
 mod tick;
+mod trickling;
 mod waiting;

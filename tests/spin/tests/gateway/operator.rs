@@ -49,6 +49,30 @@ async fn a_gateway_whose_configuration_cannot_be_used_is_alive_and_not_ready() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_path_that_nobody_serves_costs_no_look_at_a_secret() {
+    let configuration = "[[webhook]]\npath = \"/flashduty/demo\"\nbearer = [{ env = \"GONE\" }]\n";
+    for build in [Build::P2, Build::P3] {
+        let nowhere = [
+            "http://127.0.0.1:1".to_owned(),
+            "http://127.0.0.1:2".to_owned(),
+        ];
+        let loaded = load(application(build, configuration, nowhere, &[]));
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(&loaded, folder.path(), MEMORY).await.unwrap();
+        for (method, path, expected) in [
+            ("GET", "/favicon.ico", 404),
+            ("POST", "/flashduty/demo/token", 404),
+            // Whoever is to be served is told that one secret is missing.
+            ("POST", "/flashduty/demo", 503),
+            ("GET", "/readyz", 503),
+        ] {
+            let (status, text) = answered(&server, method, path, "").await;
+            assert_eq!(status, expected, "{build:?}: {method} {path}: {text}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_has_no_token_costs_no_look_at_the_store() {
     // In the place of a database, and counts who looks at it.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
