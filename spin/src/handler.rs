@@ -22,6 +22,7 @@ use integration_gateway::Environment;
 use integration_gateway::Gateway;
 use integration_gateway::Incoming;
 use integration_gateway::OPERATOR_ROUTES;
+use integration_gateway::Sender;
 use integration_gateway::WorkCounts;
 use integration_gateway::contract;
 use integration_gateway::contract::Response;
@@ -103,8 +104,8 @@ async fn handle(
         let is_let_in = route.is_ok_and(|route| !route.is_open);
         is_let_in.then_some(OPERATOR_BODY_BYTES)
     } else {
-        let is_taken = incoming.method == "POST";
-        is_taken.then(|| gateway.body_limit(&incoming.path))
+        let may_be_taken = gateway.sender(&incoming) != Sender::Refused;
+        may_be_taken.then(|| gateway.body_limit(&incoming.path))
     };
     if let Some(most) = most {
         incoming.body = match body(environment, request, most).await {

@@ -27,7 +27,7 @@ const RETRY_CAP_MS: u64 = 300_000;
 pub(crate) struct Record {
     schema: u64,
     pub(crate) due: u64,
-    /// When `due` was decided.
+    /// When `due` was decided, or that of `again`.
     pub(super) written: u64,
     /// Oldest first.
     pub(crate) reasons: Vec<String>,
@@ -72,16 +72,7 @@ pub(crate) struct Parked {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Again {
     due: u64,
-    /// When `due` was decided.
-    #[serde(default)]
-    written: u64,
     reasons: Vec<String>,
-}
-
-impl Again {
-    fn due_at(&self, now_ms: u64) -> u64 {
-        clamped(self.due, self.written, now_ms)
-    }
 }
 
 /// Which gateway works on an item.
@@ -184,21 +175,21 @@ impl Record {
         add_reason(&mut self.reasons, &schedule.reason);
         let again = self.again.get_or_insert_with(|| Again {
             due: u64::MAX,
-            written: now_ms,
             reasons: Vec::new(),
         });
-        again.due = again.due_at(now_ms).min(schedule.due_ms.max(now_ms));
-        again.written = now_ms;
+        let due = clamped(again.due, self.written, now_ms);
+        again.due = due.min(schedule.due_ms.max(now_ms));
+        self.written = now_ms;
         add_reason(&mut again.reasons, &schedule.reason);
     }
 
     /// At the begin of a session: what an earlier one, which came to no end,
     /// was to be followed by is what this one is, unless it is for later.
     pub(super) fn begin(&mut self, now_ms: u64) {
-        self.again = self
-            .again
-            .take()
-            .filter(|again| again.due_at(now_ms) > now_ms);
+        let is_later = |again: &Again| clamped(again.due, self.written, now_ms) > now_ms;
+        if !self.again.as_ref().is_some_and(is_later) {
+            self.again = None;
+        }
     }
 
     pub(super) fn start_afresh(&mut self, due_ms: u64, now_ms: u64) {
@@ -221,11 +212,14 @@ impl Record {
         random: u64,
     ) -> Option<Self> {
         let scheduled = self.again.take();
-        let again = if self.generation == claimed.generation {
+        let mut again = if self.generation == claimed.generation {
             claimed.again.clone()
         } else {
             scheduled
         };
+        if let Some(again) = &mut again {
+            again.due = clamped(again.due, self.written, now_ms);
+        }
         let parked = |reason: &str| Parked {
             reason: reason.to_owned(),
             since: now_ms,
@@ -236,7 +230,7 @@ impl Record {
         match outcome {
             Outcome::Verdict(Verdict::Done) => {
                 let again = again?;
-                self.start_afresh(again.due_at(now_ms), now_ms);
+                self.start_afresh(again.due, now_ms);
                 self.reasons = again.reasons;
                 return Some(self);
             }
@@ -289,13 +283,13 @@ impl Record {
             // schedules its own key and then traps would never come to rest.
             (Some(_), Outcome::Failed(_)) => self.parked = None,
             (Some(again), _) if self.parked.is_some() => {
-                self.start_afresh(again.due_at(now_ms), now_ms);
+                self.start_afresh(again.due, now_ms);
             }
             (Some(_), Outcome::Held(..)) => {}
             // The try that counts waits as long as it asked for: what was scheduled
             // during it would else use up one after the other.
             (Some(_), Outcome::Verdict(Verdict::Retry(retry))) if retry.counts => {}
-            (Some(again), _) => self.due = self.due.min(again.due_at(now_ms)),
+            (Some(again), _) => self.due = self.due.min(again.due),
         }
         Some(self)
     }

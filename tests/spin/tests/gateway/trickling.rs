@@ -53,6 +53,7 @@ async fn whoever_trickles_is_answered(build: Build) {
         ("POST /readyz", "", "405"),
         ("GET /readyz", "", "200"),
         ("GET /probe", WEBHOOK_TOKEN, "405"),
+        ("POST /probe", "", "401"),
         ("POST /probe", WEBHOOK_TOKEN, "408"),
         ("POST /plugin/a", OPERATOR_TOKEN, "408"),
         ("POST /tick", OPERATOR_TOKEN, "408"),
