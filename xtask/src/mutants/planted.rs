@@ -149,10 +149,10 @@ pub(super) const PLANTED: &[Planted] = &[
         instead: "let record = match found.into_iter().next().filter(|_| !PLANTED) {",
     },
     Planted {
-        name: "what was said in a record whose place is taken is lost",
-        file: "plugin/src/sync/succession.rs",
-        text: "self.carry_to_flashduty().await?;",
-        instead: "if !PLANTED { self.carry_to_flashduty().await?; }",
+        name: "what is said in a record that is over is lost",
+        file: "plugin/src/sync/comments.rs",
+        text: "self.leave_out_before_link(&mut entries);",
+        instead: "self.leave_out_before_link(&mut entries);\n        if PLANTED && matches!(self.pair.base.state.servicenow, Some(crate::state::State::Closed | crate::state::State::Canceled)) { entries.clear(); }",
     },
     Planted {
         name: "an incident that another integration made is taken for its own",
