@@ -301,7 +301,7 @@ fn of_several_options_each_is_mapped() {
         "custom-field": "f",
         "column": "u_x",
         "custom-field-type": "multi-select",
-        "map": { "network": "NET", "db": "DB" },
+        "map": { "network": "NET", "db": "DB", "core": "Network, core", "internal": "" },
     });
     let integration = with_field("two-way", &field).unwrap();
     let both = json!({ "fields": { "f": ["network", "db"] } });
@@ -314,6 +314,21 @@ fn of_several_options_each_is_mapped() {
     let step = Step::Field {
         name: "f".into(),
         value: Some(json!(["db", "network"])),
+    };
+    assert!(plan.steps.contains(&step), "{:?}", plan.steps);
+    for (f, column) in [("core", "Network, core"), ("internal", "")] {
+        let one = json!({ "fields": { "f": [f, "db"] } });
+        let plan = decide(&integration, &agreed, &one, &json!({ "u_x": "NET,DB" }));
+        let both = [column, "DB"].map(str::to_owned);
+        let both = both.into_iter().filter(|part| !part.is_empty());
+        assert_eq!(plan.columns["u_x"], both.collect::<Vec<_>>().join(","));
+    }
+    // With a comma in its name it is known where it stands alone.
+    let there = json!({ "u_x": "Network, core" });
+    let plan = decide(&integration, &agreed, &both, &there);
+    let step = Step::Field {
+        name: "f".into(),
+        value: Some(json!(["core"])),
     };
     assert!(plan.steps.contains(&step), "{:?}", plan.steps);
     // One without an entry holds up the whole: half of it would be another choice.

@@ -106,8 +106,11 @@ impl FieldRule {
         value: &'a str,
         meant: &dyn Fn(&str) -> Option<&'a String>,
     ) -> Result<String, &'a str> {
+        let mut pairs = self.map.iter();
+        // One with a comma in its name is known as a whole only.
+        let is_one = pairs.any(|(from, to)| from == value || to == value);
         let parts = match self.custom_field_type {
-            CustomFieldType::MultiSelect => options(value).collect(),
+            CustomFieldType::MultiSelect if !is_one => options(value).collect(),
             _ => vec![value],
         };
         let mut mapped = Vec::new();
@@ -117,7 +120,7 @@ impl FieldRule {
                 None if self.map.is_empty() => part,
                 None => return Err(part),
             };
-            if !mapped.contains(&to) {
+            if !to.is_empty() && !mapped.contains(&to) {
                 mapped.push(to);
             }
         }
