@@ -213,6 +213,41 @@ fn a_page_of_records_that_may_not_be_seen_is_stepped_over() {
 }
 
 #[test]
+fn what_happens_in_the_second_of_a_look_is_found_by_the_next() {
+    let mut gateway = at_rest();
+    touch(&mut gateway);
+    assert_eq!(gateway.poll("flashduty"), Verdict::Done);
+    assert_eq!(gateway.asked_for(), [PAIR]);
+    // Whatever it is, no version shows it. A second look is enough.
+    for asked_for in [&[PAIR][..], &[]] {
+        gateway.now_ms += 60_000;
+        assert_eq!(gateway.poll("flashduty"), Verdict::Done);
+        assert_eq!(gateway.asked_for(), asked_for);
+    }
+}
+
+#[test]
+fn what_has_just_been_closed_is_looked_at_though_a_gateways_clock_was_a_day_behind() {
+    const DAY_MS: i64 = 24 * 3_600_000;
+    let mut gateway = at_rest();
+    gateway.hand_over(-DAY_MS);
+    gateway.incident["progress"] = json!("Closed");
+    gateway.flashduty("i_rslv");
+    assert_eq!(gateway.work(), Verdict::Done);
+    gateway.hand_over(DAY_MS + 60_000);
+    // It began long ago, so it is not among what is new.
+    gateway.incident["start_time"] = json!(1);
+    gateway.incident["title"] = json!("disk fuller");
+    gateway.incident["updated_at"] = json!(gateway.now_ms / 1000 - 10);
+    gateway.scheduled.clear();
+    for _ in 0..6 {
+        assert_eq!(gateway.poll("flashduty"), Verdict::Done);
+        gateway.now_ms += 60_000;
+    }
+    assert_eq!(gateway.asked_for(), [PAIR]);
+}
+
+#[test]
 fn pairs_are_looked_at_however_much_is_new() {
     // Nothing but the pair takes part.
     let condition = json!({ "key": "title", "oper": "IN", "vals": ["disk full"] });
@@ -371,7 +406,7 @@ fn a_clock_that_is_set_skips_nothing_and_holds_nothing_up() {
             .checked_add_signed(gateway.ahead_ms.unwrap())
             .unwrap();
         gateway.incident["title"] = json!(format!("now {step_ms}"));
-        gateway.incident["updated_at"] = json!(far_ms / 1000);
+        gateway.incident["updated_at"] = json!(far_ms / 1000 - 1);
         gateway.asked_for();
         for _ in 0..5 {
             assert_eq!(gateway.poll("flashduty"), Verdict::Done);

@@ -62,6 +62,7 @@ impl Poll<'_> {
             page.rows.push(Row {
                 version: incident.version(),
                 may_be_new: self.may_be_new(&incident),
+                is_ours: false,
                 about: Entity::Flashduty(incident.incident_id),
             });
         }
@@ -105,7 +106,7 @@ impl Poll<'_> {
     /// The next pairs whose incidents are to be read, and behind which key
     /// there are more. What has long been over is forgotten.
     async fn open_pairs(&self) -> (Vec<(Entity, u64, Watch)>, Option<String>) {
-        let now_ms = self.effects.now_ms();
+        let now_ms = self.far_ms();
         let prefix = keys::watches(&self.integration.id);
         let mut after = self.progress.pairs_after.clone();
         let mut batch = Vec::new();
@@ -175,6 +176,7 @@ impl Poll<'_> {
                     version,
                     watch: Some((revision, watch)),
                     is_new: false,
+                    is_ours: false,
                 });
             }
         }

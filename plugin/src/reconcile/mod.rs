@@ -158,6 +158,8 @@ struct Row {
     version: String,
     /// Whether it may take part, should it belong to no pair yet.
     may_be_new: bool,
+    /// Whether it says itself that it belongs to a pair of this integration.
+    is_ours: bool,
 }
 
 /// An incident whose pair shall be looked at.
@@ -169,6 +171,8 @@ struct Look {
     watch: Option<(u64, Watch)>,
     /// Whether it belongs to no pair yet.
     is_new: bool,
+    /// As of the row.
+    is_ours: bool,
 }
 
 impl Look {
@@ -278,6 +282,12 @@ impl Poll<'_> {
         }
     }
 
+    /// What Flashduty's clock shows, as far as it has been asked.
+    fn far_ms(&self) -> u64 {
+        let far_ms = self.flashduty.clock_ms();
+        far_ms.unwrap_or_else(|| self.effects.now_ms())
+    }
+
     /// Takes a call out of the budget.
     fn spend(&mut self) -> Result<(), Pause> {
         if self.calls == 0 || self.looks >= LOOKS {
@@ -335,6 +345,7 @@ impl Poll<'_> {
                 version: row.version,
                 watch,
                 is_new,
+                is_ours: row.is_ours,
             });
         }
         let pairs = strangers.iter().map(|look| keys::pair(id, &look.pair));
@@ -344,7 +355,7 @@ impl Poll<'_> {
             let is_pair = pair.as_ref().is_some_and(Pair::is_linked);
             let has_ended = pair.is_some_and(|pair| pair.ended.is_some());
             if is_pair || look.is_new && !has_ended {
-                look.is_new = !is_pair;
+                look.is_new = !is_pair && !look.is_ours;
                 looks.push(look);
             }
         }
@@ -378,6 +389,12 @@ impl Poll<'_> {
             return Ok(());
         }
         self.effects.carried_out().await;
+        // What else happens within its second shows in no version of Flashduty's, so
+        // then another poll has to look again.
+        let second = format!("{:010}", self.far_ms() / 1000);
+        let is_over = |version: &str| {
+            self.side == Side::ServiceNow || version.get(..second.len()) < Some(&second)
+        };
         for look in looks {
             let about = look.about.to_string();
             let fields = [("integration", id.as_str()), ("about", &about)];
@@ -385,12 +402,13 @@ impl Poll<'_> {
                 .log(Level::Debug, "a poll found a change", &fields);
             match look.watch {
                 None => self.progress.remember(&look.about, &look.version),
-                Some((revision, mut watch)) => {
+                Some((revision, mut watch)) if is_over(&look.version) => {
                     watch.poll(self.side, look.version);
                     let key = keys::watch(id, &look.pair);
                     let precondition = Precondition::Revision(revision);
                     self.effects.put(key, precondition, watch.write());
                 }
+                Some(_) => {}
             }
         }
         Ok(())

@@ -49,14 +49,19 @@ impl Poll<'_> {
             .map(|last| last.raw("sys_updated_on"));
         let newest_ms = date::unix_ms(newest.unwrap_or(time)).unwrap_or(0);
         let is_over = |state: State| state.progress() == Progress::Closed;
-        let is_anothers = |(owner, _)| owner != self.integration.id.as_str();
-        let rows = changed.records.iter().map(|record| Row {
-            about: Entity::ServiceNow(record.sys_id.clone()),
-            version: record.version(),
-            // What is over before Flashduty hears of it is not created there, nor is
-            // what another integration has there.
-            may_be_new: !State::parse(record.raw("state")).is_some_and(is_over)
-                && !record.correlated().is_some_and(is_anothers),
+        let rows = changed.records.iter().map(|record| {
+            let owner = record.correlated().map(|(owner, _)| owner);
+            let is_ours = owner == Some(&self.integration.id);
+            Row {
+                about: Entity::ServiceNow(record.sys_id.clone()),
+                version: record.version(),
+                // What is over before Flashduty hears of it is not created there, nor is
+                // what another integration has there. A pair that the store has lost
+                // is found again.
+                may_be_new: is_ours
+                    || owner.is_none() && !State::parse(record.raw("state")).is_some_and(is_over),
+                is_ours,
+            }
         });
         Ok(Page {
             rows: rows.collect(),

@@ -412,6 +412,8 @@ impl Gateway {
     }
 
     fn write(&mut self, write: Write) -> Result<u64, ()> {
+        let is_of_a_key = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        assert!(write.key.chars().all(is_of_a_key), "{}", write.key);
         let held = self.store.get(&write.key).map(|entry| entry.revision);
         let holds = match write.precondition {
             Precondition::Absent => held.is_none(),
