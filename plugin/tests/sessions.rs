@@ -1697,6 +1697,28 @@ fn a_merge_is_told_by_the_session_that_finds_the_record_of_a_lost_store() {
 }
 
 #[test]
+fn a_pair_that_the_store_has_lost_is_found_by_its_record_though_that_is_over() {
+    // Nobody sends it again, and the store does not notice what it has lost.
+    let mut gateway = Gateway::new(&json!({ "trigger": "manual" }));
+    gateway.has_a_record_of_an_earlier_store();
+    gateway.record["state"] = json!("6");
+    gateway.record["sys_updated_on"] = json!("2026-06-01 09:00:00");
+    ask(&mut gateway);
+    for records in ["all", "none"] {
+        let mut gateway = gateway.clone();
+        let settings = json!({ "trigger": "manual", "reconcile": { "new-records": records } });
+        gateway.configure(&settings);
+        assert_eq!(gateway.poll("servicenow"), Verdict::Done);
+        let record = gateway.record["sys_id"].as_str().unwrap().to_owned();
+        assert_eq!(gateway.asked_for(), [format!("prod.s-{record}")]);
+        assert_eq!(gateway.work_on(&format!("s-{record}")), Verdict::Done);
+        assert_eq!(gateway.asked_for(), [format!("prod.f-{INCIDENT}")]);
+        assert_eq!(gateway.work(), Verdict::Done);
+        assert_eq!(times_asked(&gateway), 1, "{records}");
+    }
+}
+
+#[test]
 fn a_pair_that_was_taken_apart_passes_on_what_was_merged_into_its_incident() {
     let mut gateway = taken_apart();
     gateway.timeline = vec![merge(OTHER, INCIDENT)];

@@ -31,6 +31,8 @@ use crate::flashduty;
 use crate::flashduty::Incident;
 use crate::flashduty::IncidentId;
 use crate::flashduty::short_hash;
+use crate::hint::Hint;
+use crate::hint::Kept;
 use crate::intake::pair_of;
 use crate::intake::schedule;
 use crate::json;
@@ -54,6 +56,7 @@ use crate::servicenow::SysId;
 use crate::state::Progress;
 use crate::text;
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -121,7 +124,10 @@ impl Case<'_> {
         // A creation that was begun is finished, and what an earlier store may have
         // known is found again, whatever the incident is now.
         let is_begun = self.pair.may_be_created();
-        let is_looked_for = refusal.is_none() || is_begun || self.may_be_known(&incident).await;
+        let is_looked_for = refusal.is_none()
+            || is_begun
+            || self.hears_servicenow()
+            || self.may_be_known(&incident).await;
         let mut found = Vec::new();
         // In a rehearsal nothing is looked for.
         if is_looked_for && self.servicenow.is_available() {
@@ -325,7 +331,15 @@ impl Case<'_> {
             if let Some(number) = self.other_record(&pair, id).await {
                 return self.turn_away(&number).await.map(Birth::NotWanted);
             }
+            // The store may have lost the pair: what is there is looked for then.
+            let body = Box::new(Body::about(id.clone()));
+            let kept = Kept {
+                received_ms: self.effects.now_ms(),
+                hint: Hint::ServiceNow { body },
+            };
             let why = format!("about s-{id}");
+            kept.store(self.effects, &integration.id, &pair, id.as_str())
+                .await;
             schedule(self.effects, &integration.id, &pair, 0, &why);
             return Ok(Birth::Elsewhere);
         }
@@ -463,8 +477,9 @@ impl Case<'_> {
             let window = around(now_ms.saturating_sub(MONTH_MS), now_ms);
             let text = Some(id.as_str());
             let listed = self.flashduty.list(window, &[], None, text).await?;
-            if let Some(found) = signed(&listed.incidents, id) {
-                return Ok(Some(found));
+            let found = signed(&listed.incidents, id, &self.integration.id);
+            if found.is_some() {
+                return Ok(found);
             }
         }
         // It may have been set back to before it was sent, or sent again.
@@ -498,7 +513,7 @@ impl Case<'_> {
                 .flashduty
                 .list(seconds.clone(), &[], after.as_deref(), None)
                 .await?;
-            let found = signed(&page.incidents, id);
+            let found = signed(&page.incidents, id, &self.integration.id);
             after = page.next;
             if found.is_some() || after.is_none() {
                 return Ok(found);
@@ -843,10 +858,14 @@ fn around(since_ms: u64, until_ms: u64) -> Range<u64> {
     (since_ms / 1000).saturating_sub(CLOCKS_APART_SECONDS)..until_ms / 1000 + CLOCKS_APART_SECONDS
 }
 
-/// The one of some incidents that is signed with a `sys_id`.
-fn signed(incidents: &[Incident], id: &SysId) -> Option<IncidentId> {
+/// The one of some incidents that is signed with a `sys_id`, and by no other
+/// integration.
+fn signed(incidents: &[Incident], id: &SysId, integration: &str) -> Option<IncidentId> {
     let mut incidents = incidents.iter();
-    let found = incidents.find(|i| signed_with(i).as_ref() == Some(id));
+    let found = incidents.find(|i| {
+        let is_anothers = maker_of(i).is_some_and(|maker| maker != integration);
+        signed_with(i).as_ref() == Some(id) && !is_anothers
+    });
     found.map(|incident| incident.incident_id.clone())
 }
 
