@@ -139,6 +139,30 @@ async fn an_incident_of_another_pair_is_not_taken_away_from_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_incidents_that_are_not_one_pair_are_neither_unlinked_nor_shown_nor_looked_at() {
+    let (world, incident, sys_id) = World::with_a_pair().await.unwrap();
+    let other = world.alert("another", Status::Critical);
+    let other_id = world.until_record(&other).await.unwrap();
+    world.settled().await.unwrap();
+    for what in ["unlink", "show", "sync"] {
+        for (flashduty, servicenow) in [(&incident, &other_id), (&other, &sys_id)] {
+            let names = json!({ "flashduty": flashduty, "servicenow": servicenow });
+            let why = format!("f-{flashduty} and s-{servicenow} are not one pair");
+            let refused = (409, json!({ "error": why }));
+            assert_eq!(told(&world, what, &names).await, refused, "{what}");
+        }
+    }
+    // Nothing was done, and those that are one pair may both be named.
+    for (flashduty, servicenow) in [(&incident, &sys_id), (&other, &other_id)] {
+        let names = json!({ "flashduty": flashduty, "servicenow": servicenow });
+        for what in ["show", "sync", "unlink"] {
+            let (status, answer) = told(&world, what, &names).await;
+            assert_eq!(status, 200, "{what}: {answer}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn to_link_needs_a_credential_for_servicenow() {
     let world = World::start(Setting {
         direction: "from-servicenow",

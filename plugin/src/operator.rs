@@ -8,9 +8,10 @@
 //! | `POST /<integration>/show` | tells what is remembered of a pair |
 //!
 //! A request names an incident by one side: `{"flashduty": "<incident id>"}` or
-//! `{"servicenow": "<sys_id or number>"}`; to link takes both. The gateway has
-//! made sure that it is an operator who asks. What changes a pair is left to the
-//! pair's own work, of which there is one at a time.
+//! `{"servicenow": "<sys_id or number>"}`; to link takes both, and where another
+//! request names both they must be one pair. The gateway has made sure that it is
+//! an operator who asks. What changes a pair is left to the pair's own work, of
+//! which there is one at a time.
 
 use crate::Problem;
 use crate::Request;
@@ -105,6 +106,12 @@ async fn carry_out(
     }
     let asked = asked(about);
     let (name, pair) = asked.read().await?;
+    // Whoever names both means one pair, and is not to take another apart.
+    if let (Some(one), Some(other @ Entity::ServiceNow(record))) = (&flashduty, &servicenow)
+        && pair.servicenow.as_ref() != Some(record)
+    {
+        return Err((409, format!("{one} and {other} are not one pair")));
+    }
     match what {
         "sync" => {
             order(&asked, None).await?;
