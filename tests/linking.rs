@@ -108,15 +108,24 @@ async fn an_incident_of_another_pair_is_not_taken_away_from_it() {
     assert_eq!(world.ana_sends(&other).await.unwrap().0.status, 200);
     let other_id = world.until_record(&other).await.unwrap();
     let number = world.column(&other_id, "number");
-    for names in [
-        json!({ "flashduty": incident, "servicenow": other_id }),
-        json!({ "flashduty": other, "servicenow": sys_id }),
+    for (names, about, partner) in [
+        (
+            json!({ "flashduty": incident, "servicenow": other_id }),
+            format!("s-{other_id}"),
+            &other,
+        ),
+        (
+            json!({ "flashduty": other, "servicenow": sys_id }),
+            format!("f-{other}"),
+            &number,
+        ),
     ] {
         let (status, answer) = told(&world, "link", &names).await;
         assert_eq!(status, 409, "{answer}");
         let why = answer["error"].as_str().unwrap();
-        let pair = format!("belongs to pair f-{other} with {number}; unlink that first");
-        assert!(why.ends_with(&pair), "{why}");
+        let expected =
+            format!("{about} belongs to pair f-{other} with {partner}; unlink that first");
+        assert_eq!(why, expected);
     }
     for (names, expected) in [
         (json!({ "flashduty": incident, "servicenow": "INC9" }), 404),

@@ -164,8 +164,12 @@ async fn link(flashduty: Asked<'_>, servicenow: Asked<'_>) -> Result<Value, Refu
             return Err((409, format!("{about} cannot be linked: {IN_DOUBT}")));
         }
         if pair.is_linked() && !is_ours {
-            let number = pair.number.as_deref().unwrap_or("a record");
-            let why = format!("{about} belongs to pair {name} with {number}; unlink that first");
+            let partner = match about {
+                Entity::Flashduty(_) => pair.number.as_deref(),
+                Entity::ServiceNow(_) => pair.flashduty.as_ref().map(IncidentId::as_str),
+            };
+            let partner = partner.unwrap_or("a record");
+            let why = format!("{about} belongs to pair {name} with {partner}; unlink that first");
             return Err((409, why));
         }
     }
