@@ -172,6 +172,45 @@ async fn two_incidents_that_are_not_one_pair_are_neither_unlinked_nor_shown_nor_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_belongs_to_no_pair_is_not_said_to_be_looked_at() {
+    // Not there, and there but not sent.
+    let world = World::start(setting()).await.unwrap();
+    let incident = world.alert("disk full", Status::Critical);
+    world.settled().await.unwrap();
+    let nobody = "0".repeat(24);
+    for id in [&nobody, &incident] {
+        let (status, answer) = told(&world, "sync", &json!({ "flashduty": id })).await;
+        let why = format!("f-{id} belongs to no pair; link makes one");
+        assert_eq!((status, answer), (404, json!({ "error": why })));
+    }
+    // Unlinked.
+    let (world, incident, sys_id) = World::with_a_pair().await.unwrap();
+    let name = json!({ "flashduty": incident });
+    assert_eq!(told(&world, "unlink", &name).await.0, 200);
+    for (name, side) in [
+        (name, format!("f-{incident}")),
+        (json!({ "servicenow": sys_id }), format!("s-{sys_id}")),
+    ] {
+        let (status, answer) = told(&world, "sync", &name).await;
+        let why = format!("{side} is not linked: unlinked by an operator");
+        assert_eq!((status, answer), (409, json!({ "error": why })));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_that_no_webhook_told_of_is_begun_when_it_is_looked_at() {
+    let world = World::start(Setting::default()).await.unwrap();
+    world
+        .servicenow
+        .poke(|s, _| s.options_mut().business_rule = None);
+    let sys_id = world.abel_opens(&[("short_description", "VPN down"), ("urgency", "1")]);
+    let (status, answer) = told(&world, "sync", &json!({ "servicenow": sys_id })).await;
+    let number = world.column(&sys_id, "number");
+    assert_eq!((status, &answer["number"]), (200, &json!(number)));
+    world.until_incident("VPN down").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn to_link_needs_a_credential_for_servicenow() {
     let world = World::start(Setting {
         direction: "from-servicenow",

@@ -112,32 +112,36 @@ async fn carry_out(
     {
         return Err((409, format!("{one} and {other} are not one pair")));
     }
-    match what {
-        "sync" => {
-            order(&asked, None).await?;
-            asked.outcome("looked at", &|_| true).await
-        }
-        "show" => {
-            let shown = asked.show().await;
-            shown.ok_or_else(|| (404, format!("{name} belongs to no pair; link makes one")))
-        }
-        _ if !pair.may_end(asked.at_ms) => {
-            let why = match &pair.ended {
-                Some(why) => why,
-                None if pair.is_in_doubt(asked.at_ms) => IN_DOUBT,
-                None => "it belongs to no pair",
-            };
-            Err((409, format!("{name} is not linked: {why}")))
-        }
-        _ => {
-            // The side that does not name the pair belongs to none afterwards.
-            let about = Entity::parse(&name).unwrap_or(asked.about);
-            let asked = Asked { about, ..asked };
-            order(&asked, Some(Hint::Unlink)).await?;
-            asked
-                .outcome("unlinked", &|pair| pair.ended.is_some())
-                .await
-        }
+    let in_no_pair = || (404, format!("{name} belongs to no pair; link makes one"));
+    if what == "show" {
+        return asked.show().await.ok_or_else(in_no_pair);
+    }
+    let is_sync = what == "sync";
+    let is_possible = match is_sync {
+        true => pair.ended.is_none(),
+        false => pair.may_end(asked.at_ms),
+    };
+    if !is_possible {
+        let why = match &pair.ended {
+            Some(why) => why,
+            None if pair.is_in_doubt(asked.at_ms) => IN_DOUBT,
+            None => "it belongs to no pair",
+        };
+        return Err((409, format!("{name} is not linked: {why}")));
+    }
+    // The side that does not name the pair belongs to none once it is unlinked.
+    let about = Entity::parse(&name).unwrap_or(asked.about);
+    let asked = Asked { about, ..asked };
+    order(&asked, (!is_sync).then_some(Hint::Unlink)).await?;
+    // What was in no pair is begun when it is looked at, unless it takes no part.
+    let is_done = |pair: &Pair| {
+        let is_begun = pair.flashduty.is_some() || pair.servicenow.is_some();
+        pair.ended.is_some() || is_sync && is_begun
+    };
+    let status = if is_sync { "looked at" } else { "unlinked" };
+    match asked.outcome(status, &is_done).await {
+        Err((409, _)) if is_sync && !integration.dry_run => Err(in_no_pair()),
+        outcome => outcome,
     }
 }
 
