@@ -341,6 +341,11 @@ async fn a_pair_can_be_shown_and_looked_at_again() {
     assert_eq!((status, &answer["work"]), (200, &json!("done")));
     let severity = simulators::flashduty::Severity::Info;
     world.until_severity(&incident, severity).await.unwrap();
+    // The history tells what was there before.
+    let (_, shown) = told(&world, "show", &json!({ "flashduty": incident })).await;
+    let last = shown["history"].as_array().unwrap().last().unwrap();
+    let expected = "severity: \"Critical\" -> \"Info\" in Flashduty (changed in ServiceNow)";
+    assert_eq!(last["what"], expected, "{shown}");
 }
 
 /// Runs `servicenow-sync pair …` against the gateway of a world.
