@@ -108,15 +108,24 @@ async fn an_incident_of_another_pair_is_not_taken_away_from_it() {
     assert_eq!(world.ana_sends(&other).await.unwrap().0.status, 200);
     let other_id = world.until_record(&other).await.unwrap();
     let number = world.column(&other_id, "number");
-    for names in [
-        json!({ "flashduty": incident, "servicenow": other_id }),
-        json!({ "flashduty": other, "servicenow": sys_id }),
+    for (names, about, partner) in [
+        (
+            json!({ "flashduty": incident, "servicenow": other_id }),
+            format!("s-{other_id}"),
+            &other,
+        ),
+        (
+            json!({ "flashduty": other, "servicenow": sys_id }),
+            format!("f-{other}"),
+            &number,
+        ),
     ] {
         let (status, answer) = told(&world, "link", &names).await;
         assert_eq!(status, 409, "{answer}");
         let why = answer["error"].as_str().unwrap();
-        let pair = format!("belongs to pair f-{other} with {number}; unlink that first");
-        assert!(why.ends_with(&pair), "{why}");
+        let expected =
+            format!("{about} belongs to pair f-{other} with {partner}; unlink that first");
+        assert_eq!(why, expected);
     }
     for (names, expected) in [
         (json!({ "flashduty": incident, "servicenow": "INC9" }), 404),
@@ -136,6 +145,69 @@ async fn an_incident_of_another_pair_is_not_taken_away_from_it() {
     }
     world.settled().await.unwrap();
     assert!(world.records_of(&incident).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_incidents_that_are_not_one_pair_are_neither_unlinked_nor_shown_nor_looked_at() {
+    let (world, incident, sys_id) = World::with_a_pair().await.unwrap();
+    let other = world.alert("another", Status::Critical);
+    let other_id = world.until_record(&other).await.unwrap();
+    world.settled().await.unwrap();
+    for what in ["unlink", "show", "sync"] {
+        for (flashduty, servicenow) in [(&incident, &other_id), (&other, &sys_id)] {
+            let names = json!({ "flashduty": flashduty, "servicenow": servicenow });
+            let why = format!("f-{flashduty} and s-{servicenow} are not one pair");
+            let refused = (409, json!({ "error": why }));
+            assert_eq!(told(&world, what, &names).await, refused, "{what}");
+        }
+    }
+    // Nothing was done, and those that are one pair may both be named.
+    for (flashduty, servicenow) in [(&incident, &sys_id), (&other, &other_id)] {
+        let names = json!({ "flashduty": flashduty, "servicenow": servicenow });
+        for what in ["show", "sync", "unlink"] {
+            let (status, answer) = told(&world, what, &names).await;
+            assert_eq!(status, 200, "{what}: {answer}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_belongs_to_no_pair_is_not_said_to_be_looked_at() {
+    // Not there, and there but not sent.
+    let world = World::start(setting()).await.unwrap();
+    let incident = world.alert("disk full", Status::Critical);
+    world.settled().await.unwrap();
+    let nobody = "0".repeat(24);
+    for id in [&nobody, &incident] {
+        let (status, answer) = told(&world, "sync", &json!({ "flashduty": id })).await;
+        let why = format!("f-{id} belongs to no pair; link makes one");
+        assert_eq!((status, answer), (404, json!({ "error": why })));
+    }
+    // Unlinked.
+    let (world, incident, sys_id) = World::with_a_pair().await.unwrap();
+    let name = json!({ "flashduty": incident });
+    assert_eq!(told(&world, "unlink", &name).await.0, 200);
+    for (name, side) in [
+        (name, format!("f-{incident}")),
+        (json!({ "servicenow": sys_id }), format!("s-{sys_id}")),
+    ] {
+        let (status, answer) = told(&world, "sync", &name).await;
+        let why = format!("{side} is not linked: unlinked by an operator");
+        assert_eq!((status, answer), (409, json!({ "error": why })));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_that_no_webhook_told_of_is_begun_when_it_is_looked_at() {
+    let world = World::start(Setting::default()).await.unwrap();
+    world
+        .servicenow
+        .poke(|s, _| s.options_mut().business_rule = None);
+    let sys_id = world.abel_opens(&[("short_description", "VPN down"), ("urgency", "1")]);
+    let (status, answer) = told(&world, "sync", &json!({ "servicenow": sys_id })).await;
+    let number = world.column(&sys_id, "number");
+    assert_eq!((status, &answer["number"]), (200, &json!(number)));
+    world.until_incident("VPN down").await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -269,6 +341,11 @@ async fn a_pair_can_be_shown_and_looked_at_again() {
     assert_eq!((status, &answer["work"]), (200, &json!("done")));
     let severity = simulators::flashduty::Severity::Info;
     world.until_severity(&incident, severity).await.unwrap();
+    // The history tells what was there before.
+    let (_, shown) = told(&world, "show", &json!({ "flashduty": incident })).await;
+    let last = shown["history"].as_array().unwrap().last().unwrap();
+    let expected = "severity: \"Critical\" -> \"Info\" in Flashduty (changed in ServiceNow)";
+    assert_eq!(last["what"], expected, "{shown}");
 }
 
 /// Runs `servicenow-sync pair …` against the gateway of a world.

@@ -8,9 +8,10 @@
 //! | `POST /<integration>/show` | tells what is remembered of a pair |
 //!
 //! A request names an incident by one side: `{"flashduty": "<incident id>"}` or
-//! `{"servicenow": "<sys_id or number>"}`; to link takes both. The gateway has
-//! made sure that it is an operator who asks. What changes a pair is left to the
-//! pair's own work, of which there is one at a time.
+//! `{"servicenow": "<sys_id or number>"}`; to link takes both, and where another
+//! request names both they must be one pair. The gateway has made sure that it is
+//! an operator who asks. What changes a pair is left to the pair's own work, of
+//! which there is one at a time.
 
 use crate::Problem;
 use crate::Request;
@@ -105,32 +106,42 @@ async fn carry_out(
     }
     let asked = asked(about);
     let (name, pair) = asked.read().await?;
-    match what {
-        "sync" => {
-            order(&asked, None).await?;
-            asked.outcome("looked at", &|_| true).await
-        }
-        "show" => {
-            let shown = asked.show().await;
-            shown.ok_or_else(|| (404, format!("{name} belongs to no pair; link makes one")))
-        }
-        _ if !pair.may_end(asked.at_ms) => {
-            let why = match &pair.ended {
-                Some(why) => why,
-                None if pair.is_in_doubt(asked.at_ms) => IN_DOUBT,
-                None => "it belongs to no pair",
-            };
-            Err((409, format!("{name} is not linked: {why}")))
-        }
-        _ => {
-            // The side that does not name the pair belongs to none afterwards.
-            let about = Entity::parse(&name).unwrap_or(asked.about);
-            let asked = Asked { about, ..asked };
-            order(&asked, Some(Hint::Unlink)).await?;
-            asked
-                .outcome("unlinked", &|pair| pair.ended.is_some())
-                .await
-        }
+    // Whoever names both means one pair, and is not to take another apart.
+    if let (Some(one), Some(other @ Entity::ServiceNow(record))) = (&flashduty, &servicenow)
+        && pair.servicenow.as_ref() != Some(record)
+    {
+        return Err((409, format!("{one} and {other} are not one pair")));
+    }
+    let in_no_pair = || (404, format!("{name} belongs to no pair; link makes one"));
+    if what == "show" {
+        return asked.show().await.ok_or_else(in_no_pair);
+    }
+    let is_sync = what == "sync";
+    let is_possible = match is_sync {
+        true => pair.ended.is_none(),
+        false => pair.may_end(asked.at_ms),
+    };
+    if !is_possible {
+        let why = match &pair.ended {
+            Some(why) => why,
+            None if pair.is_in_doubt(asked.at_ms) => IN_DOUBT,
+            None => "it belongs to no pair",
+        };
+        return Err((409, format!("{name} is not linked: {why}")));
+    }
+    // The side that does not name the pair belongs to none once it is unlinked.
+    let about = Entity::parse(&name).unwrap_or(asked.about);
+    let asked = Asked { about, ..asked };
+    order(&asked, (!is_sync).then_some(Hint::Unlink)).await?;
+    // What was in no pair is begun when it is looked at, unless it takes no part.
+    let is_done = |pair: &Pair| {
+        let is_begun = pair.flashduty.is_some() || pair.servicenow.is_some();
+        pair.ended.is_some() || is_sync && is_begun
+    };
+    let status = if is_sync { "looked at" } else { "unlinked" };
+    match asked.outcome(status, &is_done).await {
+        Err((409, _)) if is_sync && !integration.dry_run => Err(in_no_pair()),
+        outcome => outcome,
     }
 }
 
@@ -157,8 +168,12 @@ async fn link(flashduty: Asked<'_>, servicenow: Asked<'_>) -> Result<Value, Refu
             return Err((409, format!("{about} cannot be linked: {IN_DOUBT}")));
         }
         if pair.is_linked() && !is_ours {
-            let number = pair.number.as_deref().unwrap_or("a record");
-            let why = format!("{about} belongs to pair {name} with {number}; unlink that first");
+            let partner = match about {
+                Entity::Flashduty(_) => pair.number.as_deref(),
+                Entity::ServiceNow(_) => pair.flashduty.as_ref().map(IncidentId::as_str),
+            };
+            let partner = partner.unwrap_or("a record");
+            let why = format!("{about} belongs to pair {name} with {partner}; unlink that first");
             return Err((409, why));
         }
     }

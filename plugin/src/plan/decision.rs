@@ -88,8 +88,8 @@ impl fmt::Display for Decision {
             outcome,
             flashduty,
             servicenow,
+            before,
             why,
-            ..
         } = self;
         let (from, to, system) = match outcome {
             Outcome::ToServicenow => (flashduty, servicenow, "ServiceNow"),
@@ -103,6 +103,8 @@ impl fmt::Display for Decision {
                 );
             }
         };
+        // What the written side is not known to have held, the other shows.
+        let from = if before.is_empty() { from } else { before };
         write!(f, "{field}: {from} -> {to} in {system} ({why})")
     }
 }
