@@ -354,7 +354,12 @@ fn start_logging(log: LogSection) -> Box<dyn Fn(LogLevel) + Send> {
         LogFormat::Human => lines
             .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
             .boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        // The list of spans holds the current one too.
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .boxed(),
     };
     // An embedder may have set one up before; then there is nothing to change.
     let _ = tracing_subscriber::registry()
