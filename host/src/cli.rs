@@ -18,6 +18,7 @@ use crate::runtime::RuntimeOptions;
 use crate::runtime::WasmRuntime;
 use crate::watch::Watch;
 use anyhow::Context as _;
+use anyhow::anyhow;
 use clap::Args;
 use clap::Parser;
 use clap::Subcommand;
@@ -251,7 +252,8 @@ fn print_explanation(explain: &Explain) -> anyhow::Result<()> {
 
 fn print_schema(plugin: Option<PathBuf>) -> anyhow::Result<()> {
     let plugin = plugin.unwrap_or_else(usual_plugin);
-    let runtime = WasmRuntime::from_file(&plugin, &RuntimeOptions::default())?;
+    let runtime = WasmRuntime::from_file(&plugin, &RuntimeOptions::default())
+        .map_err(|error| anyhow!(error.of(&plugin)))?;
     let schema = schema(&runtime.describe()?.configuration_schema)
         .context("the plugin does not tell its configuration as JSON")?;
     writeln!(io::stdout(), "{schema:#}")?;

@@ -4,6 +4,7 @@
 mod plugin;
 
 use plugin::Plugin;
+use std::fs;
 use std::io::BufRead;
 use std::io::BufReader;
 use std::io::Read;
@@ -89,6 +90,28 @@ fn check_fails_with_every_problem() {
             ),
         ],
     );
+}
+
+#[test]
+fn a_file_that_is_no_plugin_is_named() {
+    let folder = folder("");
+    let file = folder.path().join("notes.wasm");
+    fs::write(&file, "not a plugin").unwrap();
+    let is_none = format!(
+        "{}: the plugin is no WebAssembly component that runs here: ",
+        file.display()
+    );
+    for what in ["check", "serve", "schema"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_servicenow-sync"));
+        command.args([what, "--plugin"]).arg(&file);
+        if what != "schema" {
+            command.arg("--config").arg(folder.path().join("sync.toml"));
+        }
+        let (code, _, stderr) = run(command);
+        assert_eq!(code, Some(1), "{stderr}");
+        let line = stderr.lines().find(|line| line.starts_with(&is_none));
+        assert!(line.is_some(), "{what}: {stderr}");
+    }
 }
 
 #[test]
