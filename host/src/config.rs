@@ -317,10 +317,11 @@ impl Draft {
 
     /// Where the admin listener listens, and the token that opens it.
     pub fn admin(&self) -> Result<(SocketAddr, Secret), String> {
-        let token = self.admin.token.first().ok_or(
-            "expected a token in [admin], found none; add token = [{ file = \"…\" }] and restart \
-             the gateway",
-        )?;
+        let token = self
+            .admin
+            .token
+            .first()
+            .ok_or("expected a token in [admin], found none; add token = [{ file = \"…\" }]")?;
         Ok((self.admin.listen, self.secret(token, &|_| {})?))
     }
 

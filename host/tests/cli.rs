@@ -135,6 +135,36 @@ fn every_help_shows_an_example_or_the_environment() {
     }
 }
 
+#[test]
+fn a_pair_is_named_by_either_incident_and_linked_by_both() {
+    for (what, missing) in [
+        ("show", "<--flashduty <ID>|--servicenow <NUMBER>>"),
+        ("unlink", "<--flashduty <ID>|--servicenow <NUMBER>>"),
+        ("link", "--flashduty <ID>\n  --servicenow <NUMBER>\n"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_servicenow-sync"));
+        command.args(["pair", what]);
+        let (code, _, stderr) = run(command);
+        assert_eq!(code, Some(2));
+        assert!(stderr.contains(missing), "{what}: {stderr}");
+    }
+    for names in [
+        &["--flashduty", "a"] as &[_],
+        &["--servicenow", "b"],
+        &["--flashduty", "a", "--servicenow", "b"],
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_servicenow-sync"));
+        command.args(["pair", "show", "--config", "/nowhere/sync.toml"]);
+        command.args(names);
+        let (code, _, stderr) = run(command);
+        assert_eq!(code, Some(1), "{stderr}");
+        assert!(
+            stderr.contains("name another file with --config"),
+            "{stderr}"
+        );
+    }
+}
+
 /// A gateway that is ready, and where its two listeners are.
 fn serve(folder: &Path) -> (Child, String, String) {
     let mut child = command(folder, "serve")
