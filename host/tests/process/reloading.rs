@@ -37,7 +37,7 @@ impl Gateway {
     }
 
     #[track_caller]
-    fn wait_for_reloads(&self, expected: (u64, u64)) {
+    pub(super) fn wait_for_reloads(&self, expected: (u64, u64)) {
         let begin = Instant::now();
         while self.reloads() != expected {
             assert!(begin.elapsed() < PATIENCE, "{:?}", self.reloads());
