@@ -18,11 +18,13 @@ use crate::runtime::RuntimeOptions;
 use crate::runtime::WasmRuntime;
 use crate::watch::Watch;
 use anyhow::Context as _;
+use anyhow::anyhow;
 use clap::Args;
 use clap::Parser;
 use clap::Subcommand;
 use integration_gateway::Environment as _;
 use integration_gateway::explain::Event;
+use std::cell::Cell;
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
@@ -251,7 +253,8 @@ fn print_explanation(explain: &Explain) -> anyhow::Result<()> {
 
 fn print_schema(plugin: Option<PathBuf>) -> anyhow::Result<()> {
     let plugin = plugin.unwrap_or_else(usual_plugin);
-    let runtime = WasmRuntime::from_file(&plugin, &RuntimeOptions::default())?;
+    let runtime = WasmRuntime::from_file(&plugin, &RuntimeOptions::default())
+        .map_err(|error| anyhow!(error.of(&plugin)))?;
     let schema = schema(&runtime.describe()?.configuration_schema)
         .context("the plugin does not tell its configuration as JSON")?;
     writeln!(io::stdout(), "{schema:#}")?;
@@ -259,52 +262,78 @@ fn print_schema(plugin: Option<PathBuf>) -> anyhow::Result<()> {
 }
 
 fn serve(files: &Files) -> anyhow::Result<()> {
-    let loader = files.loader(true);
+    let executor = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let ended = executor.block_on(serve_until_stopped(files.loader(true)));
+    // The system may look up a name for half a minute, and cannot be told to
+    // stop; nor can a compilation.
+    executor.shutdown_timeout(AT_ONCE);
+    ended
+}
+
+async fn serve_until_stopped(loader: Loader) -> anyhow::Result<()> {
+    // Before all else: until then a signal ends the process, even SIGHUP.
+    let mut signals = Signals::new()?;
+    let hung_up = Cell::new(false);
+    let (host, reload) = tokio::select! {
+        started = start(loader) => started?,
+        signal = signals.stop_or(|| hung_up.set(true)) => {
+            tracing::info!(signal, "stopped before the start was complete");
+            return Ok(());
+        }
+    };
+    let reloader = reload.start()?;
+    // What was changed then may have been read before.
+    if hung_up.get() {
+        reloader.reload();
+    }
+    let signal = signals.stop_or(|| reloader.reload()).await;
+    drop(reloader);
+    tracing::info!(signal, "stopping; a second signal stops at once");
+    tokio::select! {
+        () = host.shutdown(PATIENCE) => tracing::info!("stopped"),
+        signal = signals.stop_or(|| {}) => tracing::warn!(signal, "stopped at once"),
+    }
+    Ok(())
+}
+
+/// Starts the gateway and tells where it listens; returns it with what it takes
+/// to reload it.
+async fn start(loader: Loader) -> anyhow::Result<(Host, Reload)> {
     let watch = Watch::default();
     let draft = loader.read(&watch)?;
     let set_level = start_logging(draft.log());
     let settled = draft.settled();
-    let (config, plugin) = loader.complete(draft, &watch, None)?;
+    // In a thread of its own, since the compilation takes seconds, and signals
+    // shall be heard meanwhile.
+    let load = move || {
+        let loaded = loader.complete(draft, &watch, None);
+        loaded.map(|(config, plugin)| (loader, watch, config, plugin))
+    };
+    let (loader, watch, config, plugin) = tokio::task::spawn_blocking(load).await??;
     descriptors::make_room_for(config.server.max_connections);
-    let executor = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    let ended = executor.block_on(async {
-        // From the start on, so that a signal during it is not lost.
-        let mut signals = Signals::new()?;
-        let manifest = &config.manifest;
-        let name = format!("{} {}", manifest.name, manifest.version);
-        let store = config.store.clone();
-        let host = Host::start(config, plugin.runtime.clone()).await?;
-        let (webhooks, admin) = (host.webhook_addr(), host.admin_addr());
-        writeln!(
-            io::stdout(),
-            "ready: {name}, webhooks on http://{webhooks}, admin on http://{admin}"
-        )?;
-        io::stdout().flush()?;
-        let reload = Reload {
-            loader,
-            watch,
-            settled,
-            store,
-            plugin,
-            gateway: Arc::clone(host.gateway()),
-            set_level,
-            executor: Handle::current(),
-        };
-        let reloader = reload.start()?;
-        let signal = signals.stop_or(|| reloader.reload()).await;
-        drop(reloader);
-        tracing::info!(signal, "stopping; a second signal stops at once");
-        tokio::select! {
-            () = host.shutdown(PATIENCE) => tracing::info!("stopped"),
-            signal = signals.stop_or(|| {}) => tracing::warn!(signal, "stopped at once"),
-        }
-        Ok(())
-    });
-    // The system may look up a name for half a minute, and cannot be told to stop.
-    executor.shutdown_timeout(AT_ONCE);
-    ended
+    let manifest = &config.manifest;
+    let name = format!("{} {}", manifest.name, manifest.version);
+    let store = config.store.clone();
+    let host = Host::start(config, plugin.runtime.clone()).await?;
+    let (webhooks, admin) = (host.webhook_addr(), host.admin_addr());
+    writeln!(
+        io::stdout(),
+        "ready: {name}, webhooks on http://{webhooks}, admin on http://{admin}"
+    )?;
+    io::stdout().flush()?;
+    let reload = Reload {
+        loader,
+        watch,
+        settled,
+        store,
+        plugin,
+        gateway: Arc::clone(host.gateway()),
+        set_level,
+        executor: Handle::current(),
+    };
+    Ok((host, reload))
 }
 
 fn summary(config: &Config) -> String {
@@ -354,7 +383,12 @@ fn start_logging(log: LogSection) -> Box<dyn Fn(LogLevel) + Send> {
         LogFormat::Human => lines
             .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
             .boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        // The list of spans holds the current one too.
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .boxed(),
     };
     // An embedder may have set one up before; then there is nothing to change.
     let _ = tracing_subscriber::registry()

@@ -293,6 +293,7 @@ impl Draft {
             settings,
         };
         draft.check_numbers();
+        draft.check_addresses();
         Ok(draft)
     }
 
@@ -316,10 +317,11 @@ impl Draft {
 
     /// Where the admin listener listens, and the token that opens it.
     pub fn admin(&self) -> Result<(SocketAddr, Secret), String> {
-        let token = self.admin.token.first().ok_or(
-            "expected a token in [admin], found none; add token = [{ file = \"…\" }] and restart \
-             the gateway",
-        )?;
+        let token = self
+            .admin
+            .token
+            .first()
+            .ok_or("expected a token in [admin], found none; add token = [{ file = \"…\" }]")?;
         Ok((self.admin.listen, self.secret(token, &|_| {})?))
     }
 
@@ -513,6 +515,17 @@ impl Draft {
                     .problem(&pointer, "expected at least 1, found 0");
                 self.problems.push(problem);
             }
+        }
+    }
+
+    /// Two listeners on one address would be found out only at the start.
+    fn check_addresses(&mut self) {
+        let address = self.server.listen;
+        // With port 0 each gets one of its own.
+        if address == self.admin.listen && address.port() != 0 {
+            let message = "server.listen has this address already; take another port";
+            let problem = self.document.problem("/admin/listen", message);
+            self.problems.push(problem);
         }
     }
 

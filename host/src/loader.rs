@@ -9,6 +9,7 @@ use crate::runtime::RuntimeOptions;
 use crate::runtime::WasmRuntime;
 use crate::runtime::read;
 use crate::watch::Watch;
+use std::path::Path;
 use std::path::PathBuf;
 
 /// Where a configuration and its plugin are.
@@ -54,7 +55,8 @@ impl Loader {
         draft: Draft,
         before: Option<&Plugin>,
     ) -> anyhow::Result<(Draft, Plugin)> {
-        match self.plugin(&draft, before) {
+        let path = self.plugin.clone().unwrap_or_else(|| draft.plugin());
+        match self.plugin(&path, &draft, before) {
             Ok(plugin) => Ok((draft, plugin)),
             Err(error) => {
                 let hint = match error {
@@ -63,20 +65,22 @@ impl Loader {
                     }
                     _ => "",
                 };
+                let told = format!("{}{hint}", error.of(&path));
                 // Whoever has both kinds of trouble should learn of both.
                 let problems = draft.into_problems().to_string();
-                let lines = problems
-                    .lines()
-                    .map(str::to_owned)
-                    .chain([format!("{error}{hint}")]);
+                let lines = problems.lines().map(str::to_owned).chain([told]);
                 anyhow::bail!(lines.collect::<Vec<_>>().join("\n"));
             }
         }
     }
 
-    fn plugin(&self, draft: &Draft, before: Option<&Plugin>) -> Result<Plugin, LoadError> {
-        let path = self.plugin.clone().unwrap_or_else(|| draft.plugin());
-        let bytes = read(&path)?;
+    fn plugin(
+        &self,
+        path: &Path,
+        draft: &Draft,
+        before: Option<&Plugin>,
+    ) -> Result<Plugin, LoadError> {
+        let bytes = read(path)?;
         let same = before.filter(|before| before.bytes == bytes);
         let runtime = match same {
             Some(same) => same.runtime.clone(),
@@ -85,10 +89,11 @@ impl Loader {
                     cache_directory: self.keeps_compiled.then(|| draft.cache_directory()),
                     ..RuntimeOptions::default()
                 };
+                let runtime = WasmRuntime::from_bytes(&bytes, &options)?;
                 if before.is_some() {
                     tracing::info!(path = %path.display(), "the plugin is another one");
                 }
-                WasmRuntime::from_bytes(&bytes, &options)?
+                runtime
             }
         };
         Ok(Plugin { bytes, runtime })

@@ -2,7 +2,7 @@
 //! admin listener of the running gateway.
 
 use crate::config::Draft;
-use anyhow::Context as _;
+use anyhow::anyhow;
 use anyhow::bail;
 use clap::Args;
 use clap::Parser;
@@ -16,11 +16,14 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Longer than the plugin waits for the pair's work.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than the gateway takes while the systems are slow: the plugin gives
+/// ServiceNow 65 s and Flashduty 30 s for an answer, and then waits 20 s for the
+/// pair's work.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What to do to a pair, and where.
 #[derive(Debug, Parser)]
@@ -36,27 +39,56 @@ enum What {
     ///
     /// Neither may belong to another pair. Where they differ, the rules for
     /// conflicts decide; from then on they are kept in step.
-    Link(Incidents),
+    Link(Both),
     /// Takes a pair apart.
     ///
     /// Both incidents stay as they are. Nothing is synced or created for them
     /// any more until they are linked again.
-    Unlink(Incidents),
+    Unlink(Any),
     /// Looks at a pair again, both sides in full.
-    Sync(Incidents),
+    Sync(Any),
     /// Tells what is remembered of a pair: ids, what both sides last agreed on,
     /// what was done lately and why, and how its work stands.
-    Show(Incidents),
+    Show(Any),
+}
+
+/// Two incidents.
+#[derive(Debug, Args)]
+struct Both {
+    /// The Flashduty incident, by its id of 24 hexadecimal digits.
+    #[arg(long, value_name = "ID")]
+    flashduty: String,
+    /// The ServiceNow incident, by its number or sys_id.
+    #[arg(long, value_name = "NUMBER")]
+    servicenow: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// A pair, by one of its incidents or by both.
+#[derive(Debug, Args)]
+#[group(skip)]
+struct Any {
+    #[command(flatten)]
+    names: Names,
+    #[command(flatten)]
+    place: Place,
 }
 
 #[derive(Debug, Args)]
-struct Incidents {
+#[group(required = true, multiple = true)]
+struct Names {
     /// The Flashduty incident, by its id of 24 hexadecimal digits.
-    #[arg(long, value_name = "ID", required_unless_present = "servicenow")]
+    #[arg(long, value_name = "ID")]
     flashduty: Option<String>,
     /// The ServiceNow incident, by its number or sys_id.
     #[arg(long, value_name = "NUMBER")]
     servicenow: Option<String>,
+}
+
+/// Where the gateway is.
+#[derive(Debug, Args)]
+struct Place {
     /// The integration's id; may be left out if there is only one.
     #[arg(long, value_name = "ID")]
     integration: Option<String>,
@@ -74,38 +106,56 @@ struct Incidents {
 impl Pair {
     /// Asks the gateway, and returns what it says in plain sentences.
     pub fn run(&self) -> anyhow::Result<String> {
-        let (path, incidents) = match &self.what {
-            What::Link(incidents) => ("link", incidents),
-            What::Unlink(incidents) => ("unlink", incidents),
-            What::Sync(incidents) => ("sync", incidents),
-            What::Show(incidents) => ("show", incidents),
-        };
-        if path == "link" && (incidents.flashduty.is_none() || incidents.servicenow.is_none()) {
-            bail!("expected --flashduty and --servicenow, found one of them; to link takes both");
-        }
-        let answer = incidents.ask(path)?;
+        let answer = match &self.what {
+            What::Link(both) => both.ask("link"),
+            What::Unlink(any) => any.ask("unlink"),
+            What::Sync(any) => any.ask("sync"),
+            What::Show(any) => any.ask("show"),
+        }?;
         if answer["status"] == "under way" {
             return Ok("under way; `pair show` tells how it stands\n".into());
         }
         let text = |name: &str| harmless(answer[name].as_str().unwrap_or("none"));
-        Ok(match path {
-            "link" => format!(
+        Ok(match &self.what {
+            What::Link(both) => format!(
                 "linked: {} and {}, {}\n",
-                incidents.flashduty.as_deref().unwrap_or_default(),
+                both.flashduty,
                 text("number"),
                 text("link")
             ),
-            "unlink" => {
+            What::Unlink(_) => {
                 "unlinked: both incidents stay as they are, and are synced no more\n".into()
             }
-            "sync" => format!("looked at pair {}: {}\n", text("pair"), text("work")),
-            _ => shown(&answer),
+            What::Sync(_) => format!("looked at pair {}: {}\n", text("pair"), text("work")),
+            What::Show(_) => shown(&answer),
         })
     }
 }
 
-impl Incidents {
+impl Both {
     fn ask(&self, what: &str) -> anyhow::Result<Value> {
+        let body = json!({ "flashduty": self.flashduty, "servicenow": self.servicenow });
+        self.place.ask(what, &body)
+    }
+}
+
+impl Any {
+    fn ask(&self, what: &str) -> anyhow::Result<Value> {
+        let mut body = json!({});
+        for (side, name) in [
+            ("flashduty", &self.names.flashduty),
+            ("servicenow", &self.names.servicenow),
+        ] {
+            if let Some(name) = name {
+                body[side] = json!(name);
+            }
+        }
+        self.place.ask(what, &body)
+    }
+}
+
+impl Place {
+    fn ask(&self, what: &str, body: &Value) -> anyhow::Result<Value> {
         let draft = Draft::read(&self.config)?;
         let (mut address, token) = draft.admin().map_err(anyhow::Error::msg)?;
         // Where it listens on all addresses, it listens on this machine's own.
@@ -123,15 +173,6 @@ impl Incidents {
                 ids.join(", ")
             ),
         };
-        let mut body = json!({});
-        for (side, name) in [
-            ("flashduty", &self.flashduty),
-            ("servicenow", &self.servicenow),
-        ] {
-            if let Some(name) = name {
-                body[side] = json!(name);
-            }
-        }
         let url = format!("http://{address}/plugin/{integration}/{what}");
         let _ = rustls::crypto::ring::default_provider().install_default();
         let exchange = async {
@@ -153,7 +194,7 @@ impl Incidents {
             .enable_all()
             .build()?
             .block_on(exchange)
-            .with_context(|| format!("no gateway answers at http://{address}; does it run?"))?;
+            .map_err(|error| unanswered(address, error))?;
         let answer: Value = serde_json::from_str(&text).unwrap_or_default();
         if !status.is_success() {
             let why = answer["error"].as_str().unwrap_or(&text);
@@ -161,6 +202,23 @@ impl Incidents {
         }
         Ok(answer)
     }
+}
+
+/// Why there is no answer.
+fn unanswered(address: SocketAddr, error: anyhow::Error) -> anyhow::Error {
+    let is_timeout = error
+        .downcast_ref::<reqwest::Error>()
+        .is_some_and(reqwest::Error::is_timeout);
+    if is_timeout {
+        return anyhow!(
+            "the gateway did not answer within {} s; it waits for ServiceNow or Flashduty, see \
+             /status",
+            PATIENCE.as_secs()
+        );
+    }
+    error.context(format!(
+        "no gateway answers at http://{address}; does it run?"
+    ))
 }
 
 /// A pair for people.
@@ -210,4 +268,36 @@ fn shown(pair: &Value) -> String {
         let _ = writeln!(lines, "  {} {}", text(&event["at"]), text(&event["what"]));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[tokio::test]
+    #[allow(clippy::unwrap_used)]
+    async fn a_gateway_that_is_slow_is_told_from_one_that_does_not_run() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let ask = async || {
+            let client = reqwest::Client::builder()
+                .no_proxy()
+                .timeout(Duration::from_millis(100))
+                .build()
+                .unwrap();
+            let answer = client.post(format!("http://{address}/")).send().await;
+            format!("{:#}", unanswered(address, answer.unwrap_err().into()))
+        };
+        assert_eq!(
+            ask().await,
+            "the gateway did not answer within 120 s; it waits for ServiceNow or Flashduty, see \
+             /status"
+        );
+        drop(listener);
+        let refused = ask().await;
+        let expected = format!("no gateway answers at http://{address}; does it run?: ");
+        assert!(refused.starts_with(&expected), "{refused}");
+    }
 }

@@ -113,6 +113,16 @@ pub enum LoadError {
     Engine(String),
 }
 
+impl LoadError {
+    /// The error with the name of the file that was loaded.
+    pub(crate) fn of(&self, path: &Path) -> String {
+        match self {
+            Self::Unreadable { .. } => self.to_string(),
+            _ => format!("{}: {self}", path.display()),
+        }
+    }
+}
+
 /// A loaded plugin. Clones share it.
 #[derive(Clone)]
 pub struct WasmRuntime {
@@ -135,7 +145,7 @@ impl WasmRuntime {
         }
         let engine = engine(options)?;
         let component = Component::from_binary(&engine, component)
-            .map_err(|e| LoadError::NotAComponent(first_line(&e)))?;
+            .map_err(|e| LoadError::NotAComponent(in_one_line(&e)))?;
         let imports = component.component_type();
         let imports: Vec<_> = imports
             .imports(&engine)
@@ -147,7 +157,7 @@ impl WasmRuntime {
         let plugin = Linker::new(&engine)
             .instantiate_pre(&component)
             .and_then(generated::PluginPre::new)
-            .map_err(|e| LoadError::WrongExports(first_line(&e)))?;
+            .map_err(|e| LoadError::WrongExports(in_one_line(&e)))?;
         Ok(Self {
             plugin,
             permits: Arc::new(Semaphore::new(options.sessions)),
@@ -402,6 +412,16 @@ fn code_cache(directory: &Path) -> wasmtime::Result<Cache> {
 fn ticks(cpu: Duration) -> u64 {
     // The first tick may come at once.
     u64::try_from(cpu.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX - 1) + 1
+}
+
+/// Why a file is no plugin, which may take wasmtime several lines.
+fn in_one_line(error: &wasmtime::Error) -> String {
+    let reason = error.root_cause().to_string();
+    let lines = reason.lines().map(str::trim);
+    lines
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// wasmtime's messages go on over several lines with backtraces and causes.

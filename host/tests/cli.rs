@@ -4,6 +4,7 @@
 mod plugin;
 
 use plugin::Plugin;
+use std::fs;
 use std::io::BufRead;
 use std::io::BufReader;
 use std::io::Read;
@@ -92,6 +93,28 @@ fn check_fails_with_every_problem() {
 }
 
 #[test]
+fn a_file_that_is_no_plugin_is_named() {
+    let folder = folder("");
+    let file = folder.path().join("notes.wasm");
+    fs::write(&file, "not a plugin").unwrap();
+    let is_none = format!(
+        "{}: the plugin is no WebAssembly component that runs here: ",
+        file.display()
+    );
+    for what in ["check", "serve", "schema"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_servicenow-sync"));
+        command.args([what, "--plugin"]).arg(&file);
+        if what != "schema" {
+            command.arg("--config").arg(folder.path().join("sync.toml"));
+        }
+        let (code, _, stderr) = run(command);
+        assert_eq!(code, Some(1), "{stderr}");
+        let line = stderr.lines().find(|line| line.starts_with(&is_none));
+        assert!(line.is_some(), "{what}: {stderr}");
+    }
+}
+
+#[test]
 fn every_help_shows_an_example_or_the_environment() {
     for (arguments, words) in [
         (&["--help"] as &[&str], "SSL_CERT_FILE"),
@@ -109,6 +132,36 @@ fn every_help_shows_an_example_or_the_environment() {
         let (code, stdout, _) = run(command);
         assert_eq!(code, Some(0));
         assert!(stdout.contains(words), "{stdout}");
+    }
+}
+
+#[test]
+fn a_pair_is_named_by_either_incident_and_linked_by_both() {
+    for (what, missing) in [
+        ("show", "<--flashduty <ID>|--servicenow <NUMBER>>"),
+        ("unlink", "<--flashduty <ID>|--servicenow <NUMBER>>"),
+        ("link", "--flashduty <ID>\n  --servicenow <NUMBER>\n"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_servicenow-sync"));
+        command.args(["pair", what]);
+        let (code, _, stderr) = run(command);
+        assert_eq!(code, Some(2));
+        assert!(stderr.contains(missing), "{what}: {stderr}");
+    }
+    for names in [
+        &["--flashduty", "a"] as &[_],
+        &["--servicenow", "b"],
+        &["--flashduty", "a", "--servicenow", "b"],
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_servicenow-sync"));
+        command.args(["pair", "show", "--config", "/nowhere/sync.toml"]);
+        command.args(names);
+        let (code, _, stderr) = run(command);
+        assert_eq!(code, Some(1), "{stderr}");
+        assert!(
+            stderr.contains("name another file with --config"),
+            "{stderr}"
+        );
     }
 }
 

@@ -46,6 +46,16 @@ fn an_empty_file_stands_for_the_defaults() {
 }
 
 #[test]
+fn two_listeners_do_not_take_one_address() {
+    assert_problems(
+        "[server]\nlisten = \"127.0.0.1:9000\"\n[admin]\nlisten = \"127.0.0.1:9000\"\n",
+        &["sync.toml:4: admin.listen: server.listen has this address already; take another port"],
+    );
+    let each_its_own = "server.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\n";
+    check(each_its_own).unwrap();
+}
+
+#[test]
 fn the_plugin_gets_all_that_is_not_ours_and_nothing_of_ours() {
     let config = check(
         "[server]\nlisten = \"127.0.0.1:1\"\n[log]\nformat = \"json\"\n\

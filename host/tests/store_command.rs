@@ -301,3 +301,74 @@ fn looking_into_a_store_that_is_not_there_makes_none() {
         assert_eq!(fs::read_dir(operator.path()).unwrap().count(), 1);
     }
 }
+
+/// A store with more than one page of keys, closed; as bytes.
+async fn bytes_of_a_store(operator: &Operator) -> Vec<u8> {
+    let keys: Vec<String> = (0..200).map(|n| format!("p.pair.demo.{n:03}")).collect();
+    let value = [b'x'; 1000];
+    let entries: Vec<(&str, &[u8])> = keys.iter().map(|key| (key.as_str(), &value[..])).collect();
+    fill(&operator.file(), &entries).await;
+    fs::read(operator.path().join("s.redb")).unwrap()
+}
+
+const REMEDY: &str = "; move it away, and restore a copy or start with an empty one\n";
+
+#[tokio::test]
+async fn a_page_that_makes_no_sense_is_told_with_a_remedy() {
+    let operator = Operator::of_file();
+    let whole = bytes_of_a_store(&operator).await;
+    let file = operator.path().join("s.redb");
+    let mut found = 0;
+    for page in 0..whole.len() / 4096 {
+        let mut bytes = whole.clone();
+        let zeroed = &mut bytes[page * 4096..][..4096];
+        // Nothing is changed.
+        if zeroed.iter().all(|byte| *byte == 0) {
+            continue;
+        }
+        zeroed.fill(0);
+        fs::write(&file, &bytes).unwrap();
+        // What is no longer used may be anything.
+        match operator.run("verify", "") {
+            Ok(told) => assert_eq!(told, "200 keys, all well\n", "page {page}"),
+            Err(told) => {
+                let is_told = format!("{}: the file is damaged (", file.display());
+                assert!(told.contains(&is_told), "page {page}: {told}");
+                assert!(told.ends_with(REMEDY), "page {page}: {told}");
+                assert_eq!(told.lines().count(), 1, "page {page}: {told}");
+                found += 1;
+            }
+        }
+        fs::write(&file, &bytes).unwrap();
+        if let Ok(store) = FileStore::open(&file) {
+            let keys = ["p.pair.demo.000".to_owned(), "p.pair.demo.199".to_owned()];
+            let _ = store.get(&keys).await;
+            let write = Write {
+                key: "p.pair.demo.new".to_owned(),
+                precondition: Precondition::Absent,
+                value: Some(b"x".to_vec()),
+            };
+            let _ = store.write(write).await;
+        }
+    }
+    assert!(found > 20, "only {found} pages were missed");
+}
+
+#[tokio::test]
+async fn what_is_no_store_or_not_all_of_one_is_told_with_a_remedy() {
+    let operator = Operator::of_file();
+    let whole = bytes_of_a_store(&operator).await;
+    let file = operator.path().join("s.redb");
+    let lengths = [1, 100, 4096, 5000, whole.len() / 3, whole.len() / 2];
+    let cut = lengths.map(|length| &whole[..length]);
+    let other = [&b"not a store"[..], &[0; 100_000]];
+    for bytes in cut.into_iter().chain(other) {
+        fs::write(&file, bytes).unwrap();
+        for what in ["verify", "inspect", "export"] {
+            let told = operator.run(what, "").unwrap_err();
+            let is_told = format!("{}: the file is damaged (", file.display());
+            assert!(told.contains(&is_told), "{} bytes: {told}", bytes.len());
+            assert!(told.ends_with(REMEDY), "{} bytes: {told}", bytes.len());
+        }
+    }
+}

@@ -63,6 +63,7 @@ fn a_record_is_one_line_whatever_is_in_it() {
             if format == "json" {
                 let record: Value = serde_json::from_str(line).expect(line);
                 assert!(record["timestamp"].is_string(), "{line}");
+                assert!(record["span"].is_null(), "once is enough: {line}");
             } else {
                 let (stamp, rest) = line.split_at_checked(27).unwrap_or_default();
                 let is_stamp = stamp.ends_with('Z') && stamp.as_bytes()[10] == b'T';

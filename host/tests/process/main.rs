@@ -13,6 +13,7 @@ mod reloading;
 mod rotating;
 mod secrets;
 mod sharing;
+mod starting;
 mod tls;
 mod trickling;
 
@@ -219,8 +220,15 @@ impl Gateway {
     }
 
     /// As [`start_by`](Self::start_by), with a plugin of any kind.
-    fn start_unchecked(mut command: Command, folder: &Path) -> Self {
-        let mut process = command
+    fn start_unchecked(command: Command, folder: &Path) -> Self {
+        let mut gateway = Self::spawn(command, folder);
+        gateway.wait_until_ready(folder);
+        gateway
+    }
+
+    /// Begins to start the program.
+    fn spawn(mut command: Command, folder: &Path) -> Self {
+        let process = command
             .args(["serve", "--config"])
             .arg(folder.join("sync.toml"))
             .env("SYNC_TEST_URL_TOKEN", "canary-url-token")
@@ -231,13 +239,16 @@ impl Gateway {
             .stderr(fs::File::create(folder.join("log")).unwrap())
             .spawn()
             .unwrap();
-        let mut ready = String::new();
-        let stdout = process.stdout.as_mut().unwrap();
-        BufReader::new(stdout).read_line(&mut ready).unwrap();
+        let ready = String::new();
+        Self { process, ready }
+    }
+
+    fn wait_until_ready(&mut self, folder: &Path) {
+        let stdout = self.process.stdout.as_mut().unwrap();
+        BufReader::new(stdout).read_line(&mut self.ready).unwrap();
         let hint = "it did not start; `cargo xtask build` makes the component";
         let log = || fs::read_to_string(folder.join("log")).unwrap();
-        assert!(ready.starts_with("ready: "), "{hint}: {}", log());
-        Self { process, ready }
+        assert!(self.ready.starts_with("ready: "), "{hint}: {}", log());
     }
 
     /// Sends a request to the first or the second listener.

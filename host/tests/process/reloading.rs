@@ -37,7 +37,7 @@ impl Gateway {
     }
 
     #[track_caller]
-    fn wait_for_reloads(&self, expected: (u64, u64)) {
+    pub(super) fn wait_for_reloads(&self, expected: (u64, u64)) {
         let begin = Instant::now();
         while self.reloads() != expected {
             assert!(begin.elapsed() < PATIENCE, "{:?}", self.reloads());
@@ -250,9 +250,10 @@ fn a_replaced_plugin_is_taken_at_a_signal_if_it_is_one() {
     fs::write(&file, "not a plugin").unwrap();
     gateway.signal("-HUP");
     gateway.wait_for_reloads((2, 1));
+    assert_eq!(replaced(), 1);
     let told = told(folder).join("\n");
     assert!(
-        told.contains("the plugin is no WebAssembly component that runs here: "),
+        told.contains("/plugin.wasm: the plugin is no WebAssembly component that runs here: "),
         "{told}"
     );
     gateway.receive();
