@@ -331,7 +331,10 @@ impl<H: Handler> Service<H> {
                 let before = whole.capacity();
                 whole.extend_from_slice(data);
                 let taken = whole.capacity() - before;
-                line.connections.keep(&line.progress, taken);
+                // It looks at all connections, which each of many small parts must not cost.
+                if taken > 0 {
+                    line.connections.keep(&line.progress, taken);
+                }
             }
         });
         let read = tokio::time::timeout(self.limits.body_timeout, reading).await;
