@@ -258,6 +258,13 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         self.refused(label(&setup.policy, path), "too_large");
     }
 
+    /// Takes down that a caller's body did not arrive in time, which an embedder
+    /// answers too.
+    pub fn refused_a_slow_body(&self, path: &str) {
+        let setup = self.setup();
+        self.refused(label(&setup.policy, path), "timeout");
+    }
+
     fn refused(&self, path: &str, outcome: &str) {
         tracing::info!(path, outcome, "refused a request");
         self.metrics.count_webhook(path, outcome);

@@ -71,6 +71,9 @@ pub trait Handler: Send + Sync + 'static {
     /// Told of each body that was longer than that.
     fn refused_a_long_body(&self, _path: &str) {}
 
+    /// Told of each body that did not arrive in time.
+    fn refused_a_slow_body(&self, _path: &str) {}
+
     /// What the head tells of the sender. One that is refused is handled without
     /// its body.
     fn sender(&self, _head: &Parts) -> Sender {
@@ -360,6 +363,7 @@ impl<H: Handler> Service<H> {
             }
             Ok(Err(ReadError::Cut)) => return Err(Closed),
             Err(_) => {
+                self.handler.refused_a_slow_body(head.uri.path());
                 return Ok(refusal(
                     StatusCode::REQUEST_TIMEOUT,
                     "the body did not arrive in time",

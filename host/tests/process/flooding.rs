@@ -189,6 +189,22 @@ fn bodies_that_may_prove_their_senders_take_so_much_memory_and_no_more() {
 }
 
 #[test]
+fn a_body_that_does_not_arrive_in_time_is_counted() {
+    let far_end = FarEnd::new();
+    let folder = folder(&far_end, "", "server.body-timeout-seconds = 1");
+    let gateway = Gateway::start(folder.path());
+    let stream = gateway.connect(0);
+    let request = head("content-length: 10\r\n") + "123";
+    (&stream).write_all(request.as_bytes()).unwrap();
+    let answer = rest(&stream);
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    let proof = "authorization: Bearer canary-admin-token\r\n";
+    let metrics = gateway.send(1, "GET /metrics", proof, "");
+    let counted = "path=\"/flashduty/demo\",outcome=\"timeout\"} 1\n";
+    assert!(metrics.contains(counted), "{metrics}");
+}
+
+#[test]
 fn a_length_that_lies_is_no_way_to_smuggle_a_request() {
     let far_end = FarEnd::new();
     let folder = folder(&far_end, "", "server.body-timeout-seconds = 1");
