@@ -151,11 +151,11 @@ impl Record {
 
     /// Merges what was scheduled into an item that is not running.
     pub(super) fn merge(&mut self, schedule: &Schedule, now_ms: u64) {
+        let asked = schedule.due_ms.max(now_ms);
         if self.parked.take().is_some() {
-            self.start_afresh(schedule.due_ms, now_ms);
+            self.start_afresh(asked, now_ms);
         }
         let due = clamped(self.due, self.written, now_ms);
-        let asked = schedule.due_ms.max(now_ms);
         // What is held back waits for its place, whatever becomes known.
         if self.held.is_none() && (asked < due || due != self.due) {
             if asked < due {
