@@ -445,6 +445,7 @@ impl Gates {
         used: impl Fn(&Place) -> bool,
         replaced: impl Fn(&str) -> bool,
         store: &impl Store,
+        now_ms: u64,
     ) {
         let opened: Vec<String> = {
             let mut all = self.all();
@@ -460,13 +461,13 @@ impl Gates {
             concerned.collect()
         };
         for id in opened {
-            self.keep(&id, store).await;
+            self.keep(&id, store, now_ms).await;
         }
         self.all().retain(|guarded| used(&guarded.place));
     }
 
     /// Writes down how a gate stands now.
-    async fn keep(&self, id: &str, store: &impl Store) {
+    async fn keep(&self, id: &str, store: &impl Store, now_ms: u64) {
         for _ in 0..ROUNDS {
             let Some((value, revision)) = self.with(id, |g| (g.record(), g.revision)) else {
                 return;
@@ -485,10 +486,13 @@ impl Gates {
                 Err(error) => Err(error),
             };
             match found {
-                // Another gateway closed it too, perhaps for longer.
+                // Another gateway closed it too, perhaps for longer; or by a clock that
+                // is ahead, which tells nothing.
                 Ok(Some((record, revision))) => self.with(id, |g| {
                     g.revision = Some(revision);
-                    if let Some(closed) = &mut g.gate.closed {
+                    if let Some(closed) = &mut g.gate.closed
+                        && record.closed.holds(now_ms)
+                    {
                         closed.until = closed.until.max(record.closed.until);
                     }
                 }),
@@ -534,7 +538,7 @@ impl Pass<'_> {
         })?;
         if changed {
             tell(&place, closed.as_ref());
-            self.gates.keep(&self.id, store).await;
+            self.gates.keep(&self.id, store, now.ms).await;
             if closed.is_none() {
                 environment.work_due(now.ms);
             }
