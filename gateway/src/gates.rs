@@ -149,6 +149,8 @@ struct Guarded {
     gate: Gate,
     pace: Pace,
     probing: bool,
+    /// Whether a limit has been told of since the gate closed.
+    limited: bool,
     /// Until when, on the steady clock, work is on its way that is to probe.
     trying_ms: u64,
     /// Of the record in the store, as far as it is known.
@@ -527,10 +529,13 @@ impl Pass<'_> {
         let (now, random) = (Now::of(environment), environment.random());
         let probe = self.probe.is_some();
         let (changed, place, closed) = self.gates.with(&self.id, |guarded| {
-            // Those that were under way when it closed tell of the same limit.
-            let is_news = probe || guarded.gate.closed.is_none();
+            // Those that were under way when it closed for a limit, or have told of one
+            // since it closed for anything else, tell of the same.
+            let before = guarded.gate.closed.as_ref().filter(|_| !probe);
+            guarded.limited = before.is_some_and(|c| guarded.limited || c.why == Why::Limited);
             let changed = guarded.gate.learn(lesson, work, probe, now.ms, random);
-            if is_news && changed && matches!(lesson, Lesson::Limits { .. }) {
+            if !guarded.limited && changed && matches!(lesson, Lesson::Limits { .. }) {
+                guarded.limited = true;
                 guarded.pace.halve(now.steady_ms);
             }
             let closed = guarded.gate.closed.clone();
@@ -570,6 +575,7 @@ impl Guarded {
             gate: Gate::default(),
             pace: Pace::default(),
             probing: false,
+            limited: false,
             trying_ms: 0,
             revision: None,
         }
