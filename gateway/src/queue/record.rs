@@ -159,8 +159,8 @@ impl Record {
         // What is held back waits for its place, whatever becomes known.
         if self.held.is_none() && (asked < due || due != self.due) {
             if asked < due {
-                // It does not wait as long as its last try asked for, so that one must
-                // not count: a few events in a row would use up all there are.
+                // It does not wait as long as its last try asked for, so it gets all of
+                // them again: a few events in a row would use up all there are.
                 self.attempt = 0;
             }
             self.due = due.min(asked);
