@@ -27,7 +27,7 @@ const RETRY_CAP_MS: u64 = 300_000;
 pub(crate) struct Record {
     schema: u64,
     pub(crate) due: u64,
-    /// When `due` was decided, or that of `again`.
+    /// When `due` and that of `again` were decided, at the latest.
     pub(super) written: u64,
     /// Oldest first.
     pub(crate) reasons: Vec<String>,
@@ -172,6 +172,7 @@ impl Record {
     /// Notes what was scheduled during a session: the item is to run once more
     /// afterwards.
     pub(super) fn run_again(&mut self, schedule: &Schedule, now_ms: u64) {
+        self.due = clamped(self.due, self.written, now_ms);
         add_reason(&mut self.reasons, &schedule.reason);
         let again = self.again.get_or_insert_with(|| Again {
             due: u64::MAX,

@@ -502,6 +502,21 @@ async fn a_clock_that_is_set_back_during_a_session_puts_nothing_off() {
 }
 
 #[tokio::test]
+async fn a_crash_after_the_clock_was_set_back_puts_nothing_off() {
+    const DAY: u64 = 86_400_000;
+    let scene = Scene::new();
+    scene.run_all().await;
+    scene.schedule("pair", 0, "first").await;
+    scene.clock.set(NOW - DAY);
+    let (_hold, _running) = start_waiting(&scene).await;
+    assert_eq!(scene.plugin.keys(), ["pair"]);
+    scene.schedule("pair", 0, "second").await;
+    let next = scene.restarted().await;
+    assert_eq!(next.run_all().await, 1);
+    assert_eq!(next.plugin.works()[0].reasons, ["first", "second"]);
+}
+
+#[tokio::test]
 async fn work_of_an_unknown_schema_is_refused_and_left_as_it_is() {
     let scene = Scene::new();
     let value = b"{\"schema\":3,\"lease\":\"x\"}".to_vec();
