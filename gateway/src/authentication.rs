@@ -1,7 +1,9 @@
 //! Who sent a request, as far as the gateway can tell.
 //!
-//! Every request costs the same comparisons, on a known route or an unknown
-//! one, and a refusal says what would have been accepted, never which part of
+//! On a known route every request costs the same comparisons, whichever proof
+//! fails. On an unknown one it costs them too, but once less where an embedder
+//! asks about the head first: that a route is unknown is no secret, the answer
+//! tells it. A refusal says what would have been accepted, never which part of
 //! what came was right. The plugin sees a request only after the proof was
 //! taken out of it.
 

@@ -149,6 +149,8 @@ struct Guarded {
     gate: Gate,
     pace: Pace,
     probing: bool,
+    /// Whether a limit has been told of since the gate closed.
+    limited: bool,
     /// Until when, on the steady clock, work is on its way that is to probe.
     trying_ms: u64,
     /// Of the record in the store, as far as it is known.
@@ -445,6 +447,7 @@ impl Gates {
         used: impl Fn(&Place) -> bool,
         replaced: impl Fn(&str) -> bool,
         store: &impl Store,
+        now_ms: u64,
     ) {
         let opened: Vec<String> = {
             let mut all = self.all();
@@ -460,13 +463,13 @@ impl Gates {
             concerned.collect()
         };
         for id in opened {
-            self.keep(&id, store).await;
+            self.keep(&id, store, now_ms).await;
         }
         self.all().retain(|guarded| used(&guarded.place));
     }
 
     /// Writes down how a gate stands now.
-    async fn keep(&self, id: &str, store: &impl Store) {
+    async fn keep(&self, id: &str, store: &impl Store, now_ms: u64) {
         for _ in 0..ROUNDS {
             let Some((value, revision)) = self.with(id, |g| (g.record(), g.revision)) else {
                 return;
@@ -485,10 +488,13 @@ impl Gates {
                 Err(error) => Err(error),
             };
             match found {
-                // Another gateway closed it too, perhaps for longer.
+                // Another gateway closed it too, perhaps for longer; or by a clock that
+                // is ahead, which tells nothing.
                 Ok(Some((record, revision))) => self.with(id, |g| {
                     g.revision = Some(revision);
-                    if let Some(closed) = &mut g.gate.closed {
+                    if let Some(closed) = &mut g.gate.closed
+                        && record.closed.holds(now_ms)
+                    {
                         closed.until = closed.until.max(record.closed.until);
                     }
                 }),
@@ -523,10 +529,13 @@ impl Pass<'_> {
         let (now, random) = (Now::of(environment), environment.random());
         let probe = self.probe.is_some();
         let (changed, place, closed) = self.gates.with(&self.id, |guarded| {
-            // Those that were under way when it closed tell of the same limit.
-            let is_news = probe || guarded.gate.closed.is_none();
+            // Those that were under way when it closed for a limit, or have told of one
+            // since it closed for anything else, tell of the same.
+            let before = guarded.gate.closed.as_ref().filter(|_| !probe);
+            guarded.limited = before.is_some_and(|c| guarded.limited || c.why == Why::Limited);
             let changed = guarded.gate.learn(lesson, work, probe, now.ms, random);
-            if is_news && changed && matches!(lesson, Lesson::Limits { .. }) {
+            if !guarded.limited && changed && matches!(lesson, Lesson::Limits { .. }) {
+                guarded.limited = true;
                 guarded.pace.halve(now.steady_ms);
             }
             let closed = guarded.gate.closed.clone();
@@ -534,7 +543,7 @@ impl Pass<'_> {
         })?;
         if changed {
             tell(&place, closed.as_ref());
-            self.gates.keep(&self.id, store).await;
+            self.gates.keep(&self.id, store, now.ms).await;
             if closed.is_none() {
                 environment.work_due(now.ms);
             }
@@ -566,6 +575,7 @@ impl Guarded {
             gate: Gate::default(),
             pace: Pace::default(),
             probing: false,
+            limited: false,
             trying_ms: 0,
             revision: None,
         }

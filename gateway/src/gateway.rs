@@ -217,7 +217,8 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         }
         let used = |place: &Place| setup.policy.leads_to(place);
         let replaced = |name: &str| replaced.iter().any(|replaced| replaced == name);
-        self.gates.forget(used, replaced, &self.store).await;
+        let now_ms = self.environment.now_ms();
+        self.gates.forget(used, replaced, &self.store, now_ms).await;
         self.begin_standing_work("the configuration changed")
             .await?;
         self.environment.work_due(self.environment.now_ms());
@@ -256,6 +257,13 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
     pub fn refused_a_long_body(&self, path: &str) {
         let setup = self.setup();
         self.refused(label(&setup.policy, path), "too_large");
+    }
+
+    /// Takes down that a caller's body did not arrive in time, which an embedder
+    /// answers too.
+    pub fn refused_a_slow_body(&self, path: &str) {
+        let setup = self.setup();
+        self.refused(label(&setup.policy, path), "timeout");
     }
 
     fn refused(&self, path: &str, outcome: &str) {
@@ -357,7 +365,9 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         // The configuration may be another one than when gates were closed.
         let setup = self.setup();
         let used = |place: &Place| setup.policy.leads_to(place);
-        self.gates.forget(used, |_| false, &self.store).await;
+        let now_ms = self.environment.now_ms();
+        let replaced = |_: &str| false;
+        self.gates.forget(used, replaced, &self.store, now_ms).await;
         self.begin_standing_work("the gateway started").await?;
         self.recovered.store(true, Ordering::Release);
         Ok(())

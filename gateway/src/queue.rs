@@ -244,7 +244,9 @@ impl Queue {
         let key = schedule.key.as_str();
         let now_ms = environment.now_ms();
         let _turn = self.turn(key).await;
-        self.index().announce(key, schedule.due_ms, now_ms);
+        // Due at once is due from now on, and not before all that waits already.
+        self.index()
+            .announce(key, schedule.due_ms.max(now_ms), now_ms);
         for _ in 0..ROUNDS {
             let found = self.read(store, key).await?;
             let running = found

@@ -274,7 +274,8 @@ impl<'g, R: Runtime, S: Store, C: Client, E: Environment> Run<'g, R, S, C, E> {
     }
 
     async fn carry_out_together(&self, asked: Vec<Effect>) -> Result<Vec<Reply>, End> {
-        // It is counted as it comes, so that never much more than the limit is held.
+        // It is counted as it comes, so that never much more than the limit and
+        // what is under way is held.
         let moved = AtomicUsize::new(0);
         let under_way: Vec<_> = asked
             .into_iter()

@@ -201,6 +201,10 @@ impl Handler for Webhooks {
         self.gateway.refused_a_long_body(path);
     }
 
+    fn refused_a_slow_body(&self, path: &str) {
+        self.gateway.refused_a_slow_body(path);
+    }
+
     fn sender(&self, head: &Parts) -> Sender {
         self.gateway.sender(&incoming(head, Bytes::new()))
     }

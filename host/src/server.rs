@@ -4,7 +4,7 @@
 //! body, the size of both, the number of connections. When all connections are
 //! taken, the oldest one that has not got as far as a complete request makes
 //! room, so a crowd of trickling sockets cannot keep a webhook out. So does the
-//! oldest one that has sent a part of a body, when strangers' bodies together
+//! one whose body has been on its way for longest, when strangers' bodies together
 //! take too much memory; and of a body that changes nothing, nothing is kept.
 
 use bytes::Bytes;
@@ -32,6 +32,7 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -69,6 +70,9 @@ pub trait Handler: Send + Sync + 'static {
 
     /// Told of each body that was longer than that.
     fn refused_a_long_body(&self, _path: &str) {}
+
+    /// Told of each body that did not arrive in time.
+    fn refused_a_slow_body(&self, _path: &str) {}
 
     /// What the head tells of the sender. One that is refused is handled without
     /// its body.
@@ -180,6 +184,8 @@ struct Open {
     /// By number, which is by age.
     open: BTreeMap<u64, Connection>,
     next: u64,
+    /// How many bodies of strangers have begun.
+    bodies: u64,
 }
 
 struct Connection {
@@ -193,6 +199,8 @@ struct Progress {
     busy: AtomicBool,
     /// What is kept of a stranger's body that is on its way.
     bytes: AtomicUsize,
+    /// The number of that body, which is by age: a connection may be far older.
+    body: AtomicU64,
 }
 
 impl Connections {
@@ -219,10 +227,14 @@ impl Connections {
     /// oldest such bodies if they all together are too many: perhaps this one.
     fn keep(&self, progress: &Progress, bytes: usize) {
         let mut this = self.lock();
-        progress.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if progress.bytes.fetch_add(bytes, Ordering::Relaxed) == 0 {
+            progress.body.store(this.bodies, Ordering::Relaxed);
+            this.bodies += 1;
+        }
         let kept = |c: &Connection| c.progress.bytes.load(Ordering::Relaxed);
         while this.open.values().map(kept).sum::<usize>() > STRANGERS_BYTES {
-            let oldest = this.open.iter().find(|(_, c)| kept(c) > 0);
+            let bodies = this.open.iter().filter(|(_, c)| kept(c) > 0);
+            let oldest = bodies.min_by_key(|(_, c)| c.progress.body.load(Ordering::Relaxed));
             let oldest = oldest.map(|(number, _)| *number);
             let Some(oldest) = oldest.and_then(|number| this.open.remove(&number)) else {
                 return;
@@ -331,7 +343,10 @@ impl<H: Handler> Service<H> {
                 let before = whole.capacity();
                 whole.extend_from_slice(data);
                 let taken = whole.capacity() - before;
-                line.connections.keep(&line.progress, taken);
+                // It looks at all connections, which each of many small parts must not cost.
+                if taken > 0 {
+                    line.connections.keep(&line.progress, taken);
+                }
             }
         });
         let read = tokio::time::timeout(self.limits.body_timeout, reading).await;
@@ -348,6 +363,7 @@ impl<H: Handler> Service<H> {
             }
             Ok(Err(ReadError::Cut)) => return Err(Closed),
             Err(_) => {
+                self.handler.refused_a_slow_body(head.uri.path());
                 return Ok(refusal(
                     StatusCode::REQUEST_TIMEOUT,
                     "the body did not arrive in time",

@@ -4,6 +4,8 @@
 use bytes::Bytes;
 use http::Request;
 use http::Response;
+use http::request::Parts;
+use integration_gateway::Sender;
 use servicenow_sync::server::Handler;
 use servicenow_sync::server::Server;
 use servicenow_sync::server::ServerLimits;
@@ -189,6 +191,82 @@ async fn a_crowd_of_trickling_sockets_keeps_nobody_out() {
         "{:?}",
         start.elapsed()
     );
+}
+
+/// Takes long bodies of senders that have proved nothing yet.
+struct Unproven;
+
+impl Handler for Unproven {
+    fn body_limit(&self, _path: &str) -> usize {
+        512 << 10
+    }
+
+    fn sender(&self, _head: &Parts) -> Sender {
+        Sender::Unproven
+    }
+
+    async fn handle(&self, request: Request<Bytes>, _peer: SocketAddr) -> Option<Response<Bytes>> {
+        Some(Response::new(request.body().len().to_string().into()))
+    }
+}
+
+/// Reads one answer, whose body ends with `end`, of a connection that stays open.
+async fn answer(stream: &mut TcpStream, end: &str) -> String {
+    let mut answer = String::new();
+    while !answer.ends_with(end) {
+        let mut some = [0; 1000];
+        let reading = tokio::time::timeout(Duration::from_secs(5), stream.read(&mut some));
+        match reading.await.expect("no answer") {
+            Ok(length @ 1..) => answer.push_str(std::str::from_utf8(&some[..length]).unwrap()),
+            ended => panic!("{ended:?} after {answer:?}"),
+        }
+    }
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_connection_is_not_the_first_that_a_flood_of_bodies_closes() {
+    let limits = ServerLimits {
+        body_timeout: Duration::from_secs(60),
+        header_timeout: Duration::from_secs(60),
+        connections: 1000,
+    };
+    let server = Server::start(([127, 0, 0, 1], 0).into(), limits, Unproven);
+    let server = server.await.unwrap();
+    let strand = async || {
+        let mut stream = TcpStream::connect(server.address()).await.unwrap();
+        let head = b"POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: 400000\r\n\r\n";
+        // It may be closed before all is sent.
+        let _ = stream
+            .write_all(&[&head[..], &[b'x'; 200_000]].concat())
+            .await;
+        stream
+    };
+    let mut sender = TcpStream::connect(server.address()).await.unwrap();
+    let head = |length| format!("POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n");
+    let short = head(1) + "x";
+    sender.write_all(short.as_bytes()).await.unwrap();
+    let first = answer(&mut sender, "\r\n\r\n1").await;
+    assert!(first.starts_with("HTTP/1.1 200 OK\r\n"), "{first}");
+
+    // More than may be kept, if of each no more is kept than it sent.
+    let mut flood = Vec::new();
+    for _ in 0..400 {
+        flood.push(strand().await);
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    sender.write_all(head(400_000).as_bytes()).await.unwrap();
+    sender.write_all(&[b'x'; 200_000]).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    flood.push(strand().await);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    // Fails if it was closed, now or below.
+    let _ = sender.write_all(&[b'x'; 200_000]).await;
+    let second = answer(&mut sender, "\r\n\r\n400000").await;
+    assert!(second.starts_with("HTTP/1.1 200 OK\r\n"), "{second}");
+    let closed = |stream: &&TcpStream| !matches!(stream.try_read(&mut [0]), Err(e) if e.kind() == std::io::ErrorKind::WouldBlock);
+    assert!(flood.iter().filter(closed).count() > 50);
+    drop(flood);
 }
 
 #[tokio::test]

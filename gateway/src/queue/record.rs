@@ -27,7 +27,7 @@ const RETRY_CAP_MS: u64 = 300_000;
 pub(crate) struct Record {
     schema: u64,
     pub(crate) due: u64,
-    /// When `due` was decided, or that of `again`.
+    /// When `due` and that of `again` were decided, at the latest.
     pub(super) written: u64,
     /// Oldest first.
     pub(crate) reasons: Vec<String>,
@@ -151,16 +151,16 @@ impl Record {
 
     /// Merges what was scheduled into an item that is not running.
     pub(super) fn merge(&mut self, schedule: &Schedule, now_ms: u64) {
+        let asked = schedule.due_ms.max(now_ms);
         if self.parked.take().is_some() {
-            self.start_afresh(schedule.due_ms, now_ms);
+            self.start_afresh(asked, now_ms);
         }
         let due = clamped(self.due, self.written, now_ms);
-        let asked = schedule.due_ms.max(now_ms);
         // What is held back waits for its place, whatever becomes known.
         if self.held.is_none() && (asked < due || due != self.due) {
             if asked < due {
-                // It does not wait as long as its last try asked for, so that one must
-                // not count: a few events in a row would use up all there are.
+                // It does not wait as long as its last try asked for, so it gets all of
+                // them again: a few events in a row would use up all there are.
                 self.attempt = 0;
             }
             self.due = due.min(asked);
@@ -172,6 +172,7 @@ impl Record {
     /// Notes what was scheduled during a session: the item is to run once more
     /// afterwards.
     pub(super) fn run_again(&mut self, schedule: &Schedule, now_ms: u64) {
+        self.due = clamped(self.due, self.written, now_ms);
         add_reason(&mut self.reasons, &schedule.reason);
         let again = self.again.get_or_insert_with(|| Again {
             due: u64::MAX,

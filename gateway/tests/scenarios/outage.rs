@@ -274,6 +274,23 @@ async fn what_one_gateway_found_out_the_others_go_by() {
 }
 
 #[tokio::test]
+async fn two_gateways_close_a_gate_for_no_longer_because_one_has_a_clock_that_is_ahead() {
+    let (first, second) = Scene::pair().await;
+    // It does not look around again before its request.
+    second.run_all().await;
+    first.clock.set(NOW + HOUR);
+    for scene in [&first, &second] {
+        scene.far.next(Ok(limit("retry-after", "1")));
+        scene.exchange(vec![get(API, Some("key"))]).await;
+    }
+    let closed = second.gateway.status().closed_gates;
+    assert_eq!(closed[0].until_ms, NOW + 1000);
+    second.clock.advance(1000);
+    let answered = second.exchange(vec![get(API, Some("key"))]).await;
+    assert!(answered[0].is_ok(), "{answered:?}");
+}
+
+#[tokio::test]
 async fn only_one_gateway_probes_and_one_that_dies_at_it_is_waited_for() {
     let (first, second) = Scene::pair().await;
     let both = [&first, &second];

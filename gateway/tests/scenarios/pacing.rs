@@ -121,6 +121,25 @@ async fn several_requests_that_meet_one_rate_limit_halve_the_rate_once() {
 }
 
 #[tokio::test]
+async fn a_rate_limit_halves_the_rate_once_if_the_gate_was_closed_for_anything_else() {
+    let scene = paced("pace = { per-minute = 60, burst = 5 }");
+    scene.far.next(Ok(Response {
+        status: 503,
+        ..limit(1)
+    }));
+    for seconds in 2..=4 {
+        scene.far.next(Ok(limit(seconds)));
+    }
+    scene.ask_together(&get(API, Some("key")), 4).await;
+    scene.clock.advance(4000);
+    let before = scene.clock.now_ms();
+    let results = scene.exchange(vec![get(API, Some("key")); 5]).await;
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    let took = scene.clock.now_ms() - before;
+    assert!((4000..=8000).contains(&took), "{took}");
+}
+
+#[tokio::test]
 async fn a_changed_pace_is_in_force_at_once() {
     let scene = paced("pace = { per-minute = 1, burst = 1 }");
     let ask = || vec![get(API, Some("key"))];

@@ -210,6 +210,39 @@ async fn what_has_been_due_for_longest_goes_first() {
 }
 
 #[tokio::test]
+async fn what_is_being_scheduled_does_not_go_before_what_is_due_already() {
+    let scene = Scene::new();
+    scene.schedule("b-old", NOW, "event").await;
+    scene.clock.advance(1);
+    let permits = scene.store.blocks();
+    let (gateway, request) = (scene.gateway.clone(), scheduling(&scene, "a-new", "event"));
+    let writing = tokio::spawn(async move { gateway.receive(request, drop).await });
+    yields().await;
+    let gateway = scene.gateway.clone();
+    let running = tokio::spawn(async move { gateway.run_next().await });
+    yields().await;
+    assert_eq!(scene.plugin.keys(), ["b-old"]);
+    permits.add_permits(100);
+    writing.await.unwrap();
+    assert_eq!(running.await.unwrap(), Next::Ran);
+    assert_eq!(scene.run_all().await, 1);
+    assert_eq!(scene.plugin.keys(), ["b-old", "a-new"]);
+}
+
+#[tokio::test]
+async fn what_releases_parked_work_does_not_put_it_before_what_is_due_already() {
+    let scene = Scene::new();
+    scene.schedule("p", 0, "event").await;
+    scene.plugin.next(park("no such group"));
+    assert_eq!(scene.run_all().await, 1);
+    scene.schedule("a", NOW, "event").await;
+    scene.clock.advance(3);
+    scene.schedule("p", 0, "event").await;
+    assert_eq!(scene.run_all().await, 2);
+    assert_eq!(scene.plugin.keys(), ["p", "a", "p"]);
+}
+
+#[tokio::test]
 async fn different_keys_run_side_by_side() {
     let scene = Scene::new();
     scene.schedule("slow", 0, "event").await;
@@ -466,6 +499,21 @@ async fn a_clock_that_is_set_back_during_a_session_puts_nothing_off() {
     hold.add_permits(1);
     assert_eq!(running.await.unwrap(), Next::Ran);
     assert_eq!(scene.idle_until().await, Some(NOW - DAY + 60_000));
+}
+
+#[tokio::test]
+async fn a_crash_after_the_clock_was_set_back_puts_nothing_off() {
+    const DAY: u64 = 86_400_000;
+    let scene = Scene::new();
+    scene.run_all().await;
+    scene.schedule("pair", 0, "first").await;
+    scene.clock.set(NOW - DAY);
+    let (_hold, _running) = start_waiting(&scene).await;
+    assert_eq!(scene.plugin.keys(), ["pair"]);
+    scene.schedule("pair", 0, "second").await;
+    let next = scene.restarted().await;
+    assert_eq!(next.run_all().await, 1);
+    assert_eq!(next.plugin.works()[0].reasons, ["first", "second"]);
 }
 
 #[tokio::test]

@@ -128,6 +128,15 @@ fn strand(gateway: &Gateway, count: usize) -> (Vec<TcpStream>, u64) {
     (streams, gateway.memory().saturating_sub(before))
 }
 
+/// Whether the gateway has closed it without an answer.
+fn is_closed(stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    match stream.peek(&mut [0]) {
+        Ok(length) => length == 0,
+        Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
+    }
+}
+
 #[test]
 fn of_a_body_that_proves_nothing_nothing_is_kept() {
     let far_end = FarEnd::new();
@@ -165,6 +174,10 @@ fn bodies_that_may_prove_their_senders_take_so_much_memory_and_no_more() {
     let gateway = Gateway::start(folder.path());
     let (streams, grown) = strand(&gateway, 800);
     println!("grew by {grown} bytes");
+    let closed = streams.iter().filter(|stream| is_closed(stream)).count();
+    println!("{closed} were closed");
+    // Of as many bytes as they sent, 335 bodies are kept; and without a limit all 800.
+    assert!(closed >= 450, "{closed}");
     // Some 64 MiB of bodies, and what their connections and the allocator take.
     assert!(grown < 200 * MIB, "{grown}");
     // Those who come later are heard.
@@ -173,6 +186,22 @@ fn bodies_that_may_prove_their_senders_take_so_much_memory_and_no_more() {
     assert!(answer.contains("a webhook-signature"), "{answer}");
     gateway.receive();
     drop(streams);
+}
+
+#[test]
+fn a_body_that_does_not_arrive_in_time_is_counted() {
+    let far_end = FarEnd::new();
+    let folder = folder(&far_end, "", "server.body-timeout-seconds = 1");
+    let gateway = Gateway::start(folder.path());
+    let stream = gateway.connect(0);
+    let request = head("content-length: 10\r\n") + "123";
+    (&stream).write_all(request.as_bytes()).unwrap();
+    let answer = rest(&stream);
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    let proof = "authorization: Bearer canary-admin-token\r\n";
+    let metrics = gateway.send(1, "GET /metrics", proof, "");
+    let counted = "path=\"/flashduty/demo\",outcome=\"timeout\"} 1\n";
+    assert!(metrics.contains(counted), "{metrics}");
 }
 
 #[test]
