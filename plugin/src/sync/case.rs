@@ -546,12 +546,12 @@ impl<'a> Case<'a> {
 
     /// Comes back when a snooze ends, since no event is certain to tell: by the clock
     /// of Flashduty, which is asked for it if it was not asked anything yet.
-    pub(super) async fn watch_snooze(&mut self) {
+    pub(super) async fn watch_snooze(&mut self) -> Result<(), Stop> {
         if self.pair.base.state.flashduty != Some(Progress::Snoozed) {
-            return;
+            return Ok(());
         }
         if self.flashduty.clock_ms().is_none() {
-            let _ = self.read_incident().await;
+            self.read_incident().await?;
         }
         let left_ms = self
             .pair
@@ -561,6 +561,7 @@ impl<'a> Case<'a> {
             let until_ms = self.effects.now_ms() + left_ms + SNOOZE_MARGIN_MS;
             self.come_back(until_ms, "snooze ends");
         }
+        Ok(())
     }
 
     /// Has this pair looked at again at that time, or at once.

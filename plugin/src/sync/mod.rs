@@ -221,8 +221,7 @@ async fn bring_in_step(case: &mut Case<'_>) -> Result<(), Stop> {
     }
     case.introduce().await?;
     case.carry_comments().await?;
-    case.watch_snooze().await;
-    Ok(())
+    case.watch_snooze().await
 }
 
 #[cfg(test)]
