@@ -177,11 +177,20 @@ async fn what_belongs_to_no_pair_is_not_said_to_be_looked_at() {
     let world = World::start(setting()).await.unwrap();
     let incident = world.alert("disk full", Status::Critical);
     world.settled().await.unwrap();
-    let nobody = "0".repeat(24);
-    for id in [&nobody, &incident] {
-        let (status, answer) = told(&world, "sync", &json!({ "flashduty": id })).await;
-        let why = format!("f-{id} belongs to no pair; link makes one");
-        assert_eq!((status, answer), (404, json!({ "error": why })));
+    for (side, id, why) in [
+        ("flashduty", "0".repeat(24), "does not exist"),
+        (
+            "flashduty",
+            incident,
+            "the trigger is manual, and nobody has sent it",
+        ),
+        ("servicenow", "0".repeat(32), "No Record found"),
+    ] {
+        let (status, answer) = told(&world, "sync", &json!({ side: id })).await;
+        assert_eq!(status, 409, "{id}");
+        let told = answer["error"].as_str().unwrap();
+        let is_told = told.starts_with("not looked at: ") && told.contains(why);
+        assert!(is_told, "{id}: {told}");
     }
     // Unlinked.
     let (world, incident, sys_id) = World::with_a_pair().await.unwrap();

@@ -43,6 +43,8 @@ pub(crate) enum Hint {
     },
     /// An operator takes the pair apart.
     Unlink,
+    /// An operator has both sides looked at in full.
+    Sync,
     /// Nothing any more: it is about a record that another one has replaced.
     Stale,
 }
@@ -55,6 +57,28 @@ impl Hint {
             person: None,
             incident: None,
         }
+    }
+
+    /// That a ServiceNow record may have changed, no more.
+    pub(crate) fn about(record: &SysId) -> Self {
+        Self::ServiceNow {
+            body: Box::new(Body::about(record.clone())),
+        }
+    }
+
+    /// Leaves it, as of now, for an entity's pair to find, as [`Kept::store`] does.
+    pub(crate) async fn leave(
+        self,
+        effects: &Effects,
+        integration: &str,
+        about: &Entity,
+        name: &str,
+    ) {
+        let kept = Kept {
+            received_ms: effects.now_ms(),
+            hint: self,
+        };
+        kept.store(effects, integration, about, name).await;
     }
 
     /// Keeps of an event what is needed: the incident only if it cannot be

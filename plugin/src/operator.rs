@@ -132,17 +132,15 @@ async fn carry_out(
     // The side that does not name the pair belongs to none once it is unlinked.
     let about = Entity::parse(&name).unwrap_or(asked.about);
     let asked = Asked { about, ..asked };
-    order(&asked, (!is_sync).then_some(Hint::Unlink)).await?;
+    let hint = if is_sync { Hint::Sync } else { Hint::Unlink };
+    order(&asked, hint).await;
     // What was in no pair is begun when it is looked at, unless it takes no part.
-    let is_done = |pair: &Pair| {
-        let is_begun = pair.flashduty.is_some() || pair.servicenow.is_some();
-        pair.ended.is_some() || is_sync && is_begun
+    let is_done = |pair: &Pair| match is_sync {
+        true => pair.flashduty.is_some() || pair.servicenow.is_some(),
+        false => pair.ended.is_some(),
     };
     let status = if is_sync { "looked at" } else { "unlinked" };
-    match asked.outcome(status, &is_done).await {
-        Err((409, _)) if is_sync && !integration.dry_run => Err(in_no_pair()),
-        outcome => outcome,
-    }
+    asked.outcome(status, &is_done).await
 }
 
 async fn link(flashduty: Asked<'_>, servicenow: Asked<'_>) -> Result<Value, Refusal> {
@@ -178,24 +176,21 @@ async fn link(flashduty: Asked<'_>, servicenow: Asked<'_>) -> Result<Value, Refu
         }
     }
     let servicenow = wanted.clone();
-    order(&flashduty, Some(Hint::Link { servicenow })).await?;
+    order(&flashduty, Hint::Link { servicenow }).await;
     let is_done = |pair: &Pair| pair.servicenow.as_ref() == Some(&wanted);
     flashduty.outcome("linked", &is_done).await
 }
 
 /// Leaves an order for the pair's work, and makes it due.
-async fn order(asked: &Asked<'_>, hint: Option<Hint>) -> Result<(), Refusal> {
+async fn order(asked: &Asked<'_>, hint: Hint) {
     let id = &asked.integration.id;
-    if let Some(hint) = hint {
-        let received_ms = asked.at_ms;
-        let kept = Kept { received_ms, hint };
-        // Before all other hints: of those no session takes more than some.
-        let name = format!("-order-{received_ms}");
-        kept.store(asked.effects, id, &asked.about, &name).await;
-    }
+    let received_ms = asked.at_ms;
+    let kept = Kept { received_ms, hint };
+    // Before all other hints: of those no session takes more than some.
+    let name = format!("-order-{received_ms}");
+    kept.store(asked.effects, id, &asked.about, &name).await;
     let pair = asked.pair().await;
     schedule(asked.effects, id, &pair, 0, "asked for by an operator");
-    Ok(())
 }
 
 /// The incidents that a request names.

@@ -53,17 +53,19 @@ impl Asked<'_> {
             }
             return Ok(body.into());
         }
+        let under_way = object! { "status": "under way" }.into();
         Err(match standing {
-            Standing::UnderWay => return Ok(object! { "status": "under way" }.into()),
+            Standing::UnderWay => return Ok(under_way),
             Standing::Waiting(why) => (503, format!("not yet, it is tried again: {why}")),
             Standing::Parked(why) => (502, format!("given up: {why}")),
-            Standing::None if self.integration.dry_run => {
-                let why = "dry-run is on, so nothing is written";
-                (409, format!("not {status}: {why}"))
-            }
             Standing::None => {
                 let last = pair.history.last().filter(|line| line.at_ms >= self.at_ms);
-                let why = last.map_or("the log says why", |line| line.what.as_str());
+                let why = match last {
+                    _ if self.integration.dry_run => "dry-run is on, so nothing is written",
+                    Some(line) => &line.what,
+                    // Whoever turns it down says so. It belongs to another pair.
+                    None => return Ok(under_way),
+                };
                 (409, format!("not {status}: {why}"))
             }
         })

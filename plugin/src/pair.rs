@@ -227,6 +227,14 @@ impl Pair {
         self.flashduty.is_some() && self.servicenow.is_some()
     }
 
+    /// Whether it is or was more than a history, which tells why there is none.
+    pub fn is_begun(&self) -> bool {
+        self.flashduty.is_some()
+            || self.servicenow.is_some()
+            || self.creating.is_some()
+            || self.ended.is_some()
+    }
+
     /// Whether a creation was sent that is not known to have failed.
     pub fn may_be_created(&self) -> bool {
         let creating = self.creating.as_ref();

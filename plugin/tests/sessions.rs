@@ -276,6 +276,28 @@ fn an_incident_that_a_lost_store_made_for_a_record_gets_no_second_record() {
 }
 
 #[test]
+fn an_order_that_is_turned_down_hides_no_pair_that_the_store_has_lost() {
+    let mut gateway = Gateway::new(&nothing());
+    gateway.incident["creator_id"] = json!(7);
+    let sys_id = "00000000000000000000000000000001";
+    gateway.incident["description"] = json!(format!("ServiceNow INC0000007 [snow:{sys_id}]"));
+    gateway.record = json!({
+        "sys_id": sys_id, "number": "INC0000007", "correlation_id": "", "state": "6",
+    });
+    gateway.order("sync", &json!({ "servicenow": sys_id }));
+    let pair = format!("s-{sys_id}");
+    assert_eq!(gateway.work_on(&pair), Verdict::Done);
+    assert_eq!(gateway.stored(&format!("pair.prod.{pair}")).len(), 1);
+    gateway.flashduty("i_new");
+    gateway.scheduled.clear();
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.sent("POST incident").len(), 0);
+    assert_eq!(gateway.asked_for(), [format!("prod.{pair}")]);
+    assert_eq!(gateway.work_on(&pair), Verdict::Done);
+    assert_eq!(gateway.incident["progress"], "Closed");
+}
+
+#[test]
 fn a_signature_in_a_new_alert_does_not_join_it_to_somebody_elses_record() {
     let mut gateway = Gateway::new(&nothing());
     gateway.incident["creator_id"] = json!(0);
@@ -1732,6 +1754,28 @@ fn a_pair_that_was_taken_apart_passes_on_what_was_merged_into_its_incident() {
     gateway.scheduled.clear();
     assert_eq!(gateway.work(), Verdict::Done);
     assert_eq!(gateway.asked_for(), [format!("prod.f-{OTHER}")]);
+}
+
+#[test]
+fn an_order_beside_a_merge_keeps_nothing_from_what_was_merged() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.timeline = vec![merge(OTHER, INCIDENT)];
+    gateway.flashduty("i_merge");
+    gateway.order("sync", &json!({ "flashduty": INCIDENT }));
+    gateway.scheduled.clear();
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.asked_for(), [format!("prod.f-{OTHER}")]);
+}
+
+#[test]
+fn an_order_has_both_sides_looked_at_whatever_else_is_known() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.now_ms += 60_000;
+    ask(&mut gateway);
+    gateway.flashduty("i_comm");
+    gateway.order("sync", &json!({ "flashduty": INCIDENT }));
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(times_asked(&gateway), 1);
 }
 
 #[test]

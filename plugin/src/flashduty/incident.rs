@@ -326,6 +326,13 @@ const TIMES: [&str; 6] = [
     "close_time",
 ];
 
+/// Whether a [`version`](Incident::version) is of a second that is over by Flashduty's
+/// clock, in Unix milliseconds. What else happens within it shows in no version.
+pub(crate) fn is_settled(version: &str, clock_ms: u64) -> bool {
+    let second = format!("{:010}", clock_ms / 1000);
+    version.get(..second.len()) < Some(&second)
+}
+
 /// A scalar as text.
 fn plain(value: &Value) -> Option<String> {
     match value {

@@ -10,6 +10,7 @@ pub use api::Step;
 pub use incident::Incident;
 pub use incident::IncidentId;
 pub use incident::Person;
+pub(crate) use incident::is_settled;
 pub use timeline::Comment;
 pub(crate) use timeline::short_hash;
 pub use webhook::Event;

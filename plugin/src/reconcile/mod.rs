@@ -27,22 +27,20 @@ use crate::far_end::Kind;
 use crate::far_end::Trouble;
 use crate::first_look::first_look;
 use crate::flashduty::FlashdutyApi;
+use crate::flashduty::is_settled;
 use crate::flashduty::short_hash;
 use crate::hint::Hint;
-use crate::hint::Kept;
 use crate::intake::schedule;
 use crate::json;
 use crate::keys;
 use crate::keys::Entity;
 use crate::pair::Pair;
 use crate::plan::Side;
-use crate::servicenow::Body;
 use crate::servicenow::ServiceNowApi;
 use crate::servicenow::SysId;
 use crate::session::Effects;
 use crate::text;
 use crate::watch::Watch;
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -370,31 +368,17 @@ impl Poll<'_> {
         for look in &looks {
             let (hint, reason) = match &look.about {
                 Entity::Flashduty(_) => (Hint::of(POLL), "Flashduty poll"),
-                Entity::ServiceNow(id) => (
-                    Hint::ServiceNow {
-                        body: Box::new(Body::about(id.clone())),
-                    },
-                    "ServiceNow poll",
-                ),
-            };
-            let kept = Kept {
-                received_ms: self.effects.now_ms(),
-                hint,
+                Entity::ServiceNow(id) => (Hint::about(id), "ServiceNow poll"),
             };
             let name = format!("{POLL}-{}", short_hash(look.version.as_bytes()));
-            kept.store(self.effects, id, &look.about, &name).await;
+            hint.leave(self.effects, id, &look.about, &name).await;
             schedule(self.effects, id, &look.pair, 0, reason);
         }
         if looks.is_empty() {
             return Ok(());
         }
         self.effects.carried_out().await;
-        // What else happens within its second shows in no version of Flashduty's, so
-        // then another poll has to look again.
-        let second = format!("{:010}", self.far_ms() / 1000);
-        let is_over = |version: &str| {
-            self.side == Side::ServiceNow || version.get(..second.len()) < Some(&second)
-        };
+        let far_ms = self.far_ms();
         for look in looks {
             let about = look.about.to_string();
             let fields = [("integration", id.as_str()), ("about", &about)];
@@ -402,13 +386,14 @@ impl Poll<'_> {
                 .log(Level::Debug, "a poll found a change", &fields);
             match look.watch {
                 None => self.progress.remember(&look.about, &look.version),
-                Some((revision, mut watch)) if is_over(&look.version) => {
+                // Another poll has to look again.
+                Some(_) if self.side == Side::Flashduty && !is_settled(&look.version, far_ms) => {}
+                Some((revision, mut watch)) => {
                     watch.poll(self.side, look.version);
                     let key = keys::watch(id, &look.pair);
                     let precondition = Precondition::Revision(revision);
                     self.effects.put(key, precondition, watch.write());
                 }
-                Some(_) => {}
             }
         }
         Ok(())

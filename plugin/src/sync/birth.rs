@@ -32,7 +32,6 @@ use crate::flashduty::Incident;
 use crate::flashduty::IncidentId;
 use crate::flashduty::short_hash;
 use crate::hint::Hint;
-use crate::hint::Kept;
 use crate::intake::pair_of;
 use crate::intake::schedule;
 use crate::json;
@@ -56,7 +55,6 @@ use crate::servicenow::SysId;
 use crate::state::Progress;
 use crate::text;
 use alloc::borrow::ToOwned;
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -312,7 +310,15 @@ impl Case<'_> {
 
     async fn birth_in_flashduty(&mut self, id: &SysId) -> Result<Birth, Stop> {
         let integration = self.integration;
-        self.read_record().await?;
+        if let Err(stop) = self.read_record().await.map(drop) {
+            return match stop.missing() {
+                // Nobody says that it is there, where readers may not see it yet.
+                Some((_, why)) if self.is_ordered() && !self.hears_servicenow() => {
+                    Ok(Birth::NotWanted(why.into()))
+                }
+                _ => Err(stop),
+            };
+        }
         if let Some(record) = &self.record
             && let Some((owner, incident)) = record.correlated()
             && self.pair.creating.is_none()
@@ -332,13 +338,9 @@ impl Case<'_> {
                 return self.turn_away(&number).await.map(Birth::NotWanted);
             }
             // The store may have lost the pair: what is there is looked for then.
-            let body = Box::new(Body::about(id.clone()));
-            let kept = Kept {
-                received_ms: self.effects.now_ms(),
-                hint: Hint::ServiceNow { body },
-            };
             let why = format!("about s-{id}");
-            kept.store(self.effects, &integration.id, &pair, id.as_str())
+            Hint::about(id)
+                .leave(self.effects, &integration.id, &pair, id.as_str())
                 .await;
             schedule(self.effects, &integration.id, &pair, 0, &why);
             return Ok(Birth::Elsewhere);
@@ -387,14 +389,22 @@ impl Case<'_> {
         Ok(Birth::Linked)
     }
 
-    /// What an integration knows of an incident: the pair of its name, and whether it
-    /// belongs to one of another name.
-    async fn known(&self, integration: &str, about: &Entity) -> (Option<Pair>, bool) {
+    /// What an integration knows of an incident: the pair of its name, with what must
+    /// hold for another to take its place, and whether it belongs to one of another name.
+    async fn known(&self, integration: &str, about: &Entity) -> (Option<Pair>, Precondition, bool) {
         let pair = keys::pair(integration, about);
         let member = keys::member(integration, about);
         let [entry, member] = self.effects.get([pair, member]).await;
-        let pair = entry.and_then(|entry| json::read(&entry.value).ok());
-        (pair, member.is_some())
+        let mut place = Precondition::Absent;
+        let pair = entry.and_then(|entry| {
+            let pair: Pair = json::read(&entry.value).ok()?;
+            if pair.is_begun() {
+                return Some(pair);
+            }
+            place = Precondition::Revision(entry.revision);
+            None
+        });
+        (pair, place, member.is_some())
     }
 
     /// The integration of the same instance that has the record in a pair, if there is
@@ -403,7 +413,7 @@ impl Case<'_> {
         let Integration { id, servicenow, .. } = self.integration;
         let others = self.integrations.iter();
         for other in others.filter(|o| o.id != *id && o.servicenow.url == servicenow.url) {
-            let (pair, is_member) = self.known(&other.id, &self.name).await;
+            let (pair, _, is_member) = self.known(&other.id, &self.name).await;
             if is_member || pair.is_some_and(|pair| pair.is_linked()) {
                 return Some(&other.id);
             }
@@ -681,7 +691,7 @@ impl Case<'_> {
     ) -> Result<Option<Birth>, Stop> {
         let (integration, id) = (&self.integration.id, &incident.incident_id);
         let owner = Entity::ServiceNow(sys_id.clone());
-        let (pair, is_member) = self.known(integration, &owner).await;
+        let (pair, place, is_member) = self.known(integration, &owner).await;
         let mut introduced = true;
         let belongs = match &pair {
             // Its own session will look for it.
@@ -732,9 +742,7 @@ impl Case<'_> {
             };
             let value = json::write(&pair);
             let key = keys::pair(integration, &owner);
-            self.effects
-                .write(key, Precondition::Absent, Some(value))
-                .await;
+            self.effects.write(key, place, Some(value)).await;
         }
         // Until it is found, an operator may join it to another.
         if pair.is_none_or(|pair| pair.is_linked()) {

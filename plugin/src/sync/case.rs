@@ -11,6 +11,7 @@ use crate::flashduty::FlashdutyApi;
 use crate::flashduty::Incident;
 use crate::flashduty::IncidentId;
 use crate::flashduty::Person;
+use crate::flashduty::is_settled;
 use crate::hint::Hint;
 use crate::hint::Kept;
 use crate::intake::schedule;
@@ -254,7 +255,10 @@ impl<'a> Case<'a> {
                     received_ms: 0,
                     hint: Hint::of(""),
                 });
-                if is_replaced && *entity == self.name && !matches!(kept.hint, Hint::Unlink) {
+                if is_replaced
+                    && *entity == self.name
+                    && !matches!(kept.hint, Hint::Unlink | Hint::Sync)
+                {
                     kept.hint = Hint::Stale;
                 }
                 let at = self
@@ -267,7 +271,12 @@ impl<'a> Case<'a> {
 
     /// Whether nobody said what may have changed, so that everything may have.
     pub(super) fn is_unprompted(&self) -> bool {
-        self.hints.is_empty()
+        self.hints.is_empty() || self.is_ordered()
+    }
+
+    /// Whether an operator waits to hear what comes of it.
+    pub(super) fn is_ordered(&self) -> bool {
+        self.hints().any(|hint| *hint == Hint::Sync)
     }
 
     /// Whether both sides are looked at, whatever was said.
@@ -327,14 +336,12 @@ impl<'a> Case<'a> {
             self.incident = match self.incident_id() {
                 Some(id) if self.flashduty.is_available() => {
                     let mut incident = self.flashduty.incident(&id).await?;
-                    let now_ms = i64::try_from(self.clock_of(Side::Flashduty));
-                    let second = now_ms.unwrap_or(i64::MAX) / 1000;
-                    // What else happens within its second shows in no version, so
-                    // then a poll has to look again.
-                    let is_over = incident.number("updated_at") < second;
-                    let version = is_over.then(|| incident.version());
-                    self.incident_read
-                        .get_or_insert(version.unwrap_or_default());
+                    let mut version = incident.version();
+                    // Then a poll has to look again.
+                    if !is_settled(&version, self.clock_of(Side::Flashduty)) {
+                        version.clear();
+                    }
+                    self.incident_read.get_or_insert(version);
                     let unknown = incident.unknown_people();
                     if !unknown.is_empty() && self.integration.names_people() {
                         let people = self.flashduty.people(&unknown).await?;

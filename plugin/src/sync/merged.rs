@@ -8,7 +8,6 @@ use super::case::Case;
 use crate::configuration::Ending;
 use crate::flashduty::IncidentId;
 use crate::hint::Hint;
-use crate::hint::Kept;
 use crate::intake::pair_of;
 use crate::intake::schedule;
 use crate::json;
@@ -70,7 +69,7 @@ impl Case<'_> {
 
     /// Whether this incident was sent by one that it was merged into, or may be.
     fn was_sent(&self) -> bool {
-        self.is_unprompted() || self.hears(&[MERGED]) && !self.hears(&[MERGE, POLL])
+        (self.is_unprompted() || self.hears(&[MERGED])) && !self.hears(&[MERGE, POLL])
     }
 
     fn hears(&self, events: &[&str]) -> bool {
@@ -116,12 +115,10 @@ impl Case<'_> {
     /// Sends a source to look, which may be at work on something else.
     async fn pass_on(&self, source: &Entity, target: &IncidentId) {
         let integration = &self.integration.id;
-        let kept = Kept {
-            received_ms: self.effects.now_ms(),
-            hint: Hint::of(MERGED),
-        };
         let name = format!("{MERGED}-{target}");
-        kept.store(self.effects, integration, source, &name).await;
+        Hint::of(MERGED)
+            .leave(self.effects, integration, source, &name)
+            .await;
         schedule(self.effects, integration, source, 0, "it was merged");
     }
 

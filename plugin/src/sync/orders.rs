@@ -58,14 +58,16 @@ impl Case<'_> {
             false => Level::Debug,
         };
         self.log(level, "not synced", &[("reason", why)]);
-        match self.is_triggered() {
+        match self.is_triggered() || self.is_ordered() {
             true => self.tell_who_asked(why).await,
             false => Ok(()),
         }
     }
 
+    /// Whoever asked looks for what was said since, by the clock of another gateway.
     async fn tell_who_asked(&mut self, why: &str) -> Result<(), Stop> {
-        self.note(why);
+        let asked_ms = self.hints.last().map_or(0, |(_, _, kept)| kept.received_ms);
+        self.pair.note(self.effects.now_ms().max(asked_ms), why);
         self.save().await
     }
 
