@@ -271,7 +271,7 @@ impl Gates {
             return Ok(true);
         }
         let found = read(store, id).await?;
-        self.with(id, |guarded| guarded.adopt(found));
+        self.with(id, |guarded| guarded.adopt(found, now_ms));
         Ok(false)
     }
 
@@ -409,6 +409,7 @@ impl Gates {
                 break;
             }
         }
+        let now_ms = environment.now_ms();
         let mut all = self.all();
         let before = all.iter().filter(|g| g.gate.closed.is_some()).count();
         // What has changed here during the look is newer than what it found.
@@ -416,7 +417,7 @@ impl Gates {
             let unchanged = known(&guarded.id) == Some(guarded.revision);
             let is_found = found.iter().any(|(id, ..)| *id == guarded.id);
             if unchanged && guarded.revision.is_some() && !is_found {
-                guarded.adopt(None);
+                guarded.adopt(None, now_ms);
             }
         }
         for (id, mut record, revision) in found {
@@ -430,12 +431,12 @@ impl Gates {
                 // Nobody else can have sent one.
                 record.closed.probe = record.closed.probe.filter(|_| store.is_shared());
             }
-            guarded.adopt(Some((record, revision)));
+            guarded.adopt(Some((record, revision)), now_ms);
         }
         let opened = before > all.iter().filter(|g| g.gate.closed.is_some()).count();
         drop(all);
         if opened {
-            environment.work_due(environment.now_ms());
+            environment.work_due(now_ms);
         }
         Ok(())
     }
@@ -593,11 +594,11 @@ impl Guarded {
     }
 
     /// Takes over what stands in the store.
-    fn adopt(&mut self, found: Option<(Record, u64)>) {
+    fn adopt(&mut self, found: Option<(Record, u64)>, now_ms: u64) {
         self.gate.open();
         self.revision = None;
         if let Some((record, revision)) = found {
-            self.gate.closed = Some(record.closed);
+            self.gate.closed = Some(record.closed.by_own_clock(now_ms));
             self.revision = Some(revision);
         }
     }

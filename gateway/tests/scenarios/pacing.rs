@@ -105,11 +105,12 @@ async fn a_rate_limit_halves_the_rate() {
     assert!((5000..=8000).contains(&took), "{took}");
 }
 
-#[tokio::test]
-async fn several_requests_that_meet_one_rate_limit_halve_the_rate_once() {
+/// Asks as often at once as there are answers, the last of them in force for four
+/// seconds, and then that the rate was halved no more than once.
+async fn is_halved_once(answers: [Response; 4]) {
     let scene = paced("pace = { per-minute = 60, burst = 5 }");
-    for seconds in 1..=4 {
-        scene.far.next(Ok(limit(seconds)));
+    for answer in answers {
+        scene.far.next(Ok(answer));
     }
     scene.ask_together(&get(API, Some("key")), 4).await;
     scene.clock.advance(4000);
@@ -121,22 +122,15 @@ async fn several_requests_that_meet_one_rate_limit_halve_the_rate_once() {
 }
 
 #[tokio::test]
+async fn several_requests_that_meet_one_rate_limit_halve_the_rate_once() {
+    is_halved_once([1, 2, 3, 4].map(limit)).await;
+}
+
+#[tokio::test]
 async fn a_rate_limit_halves_the_rate_once_if_the_gate_was_closed_for_anything_else() {
-    let scene = paced("pace = { per-minute = 60, burst = 5 }");
-    scene.far.next(Ok(Response {
-        status: 503,
-        ..limit(1)
-    }));
-    for seconds in 2..=4 {
-        scene.far.next(Ok(limit(seconds)));
-    }
-    scene.ask_together(&get(API, Some("key")), 4).await;
-    scene.clock.advance(4000);
-    let before = scene.clock.now_ms();
-    let results = scene.exchange(vec![get(API, Some("key")); 5]).await;
-    assert!(results.iter().all(Result::is_ok), "{results:?}");
-    let took = scene.clock.now_ms() - before;
-    assert!((4000..=8000).contains(&took), "{took}");
+    let mut answers = [1, 2, 3, 4].map(limit);
+    answers[0].status = 503;
+    is_halved_once(answers).await;
 }
 
 #[tokio::test]
