@@ -58,6 +58,9 @@ pub(crate) use record::Record;
 use record::after_delay;
 use record::clamped;
 use serde::Serialize;
+use std::hash::DefaultHasher;
+use std::hash::Hash as _;
+use std::hash::Hasher as _;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
@@ -243,10 +246,10 @@ impl Queue {
     ) -> Result<(), StoreError> {
         let key = schedule.key.as_str();
         let now_ms = environment.now_ms();
-        let _turn = self.turn(key).await;
         // Due at once is due from now on, and not before all that waits already.
-        self.index()
-            .announce(key, schedule.due_ms.max(now_ms), now_ms);
+        let due_ms = schedule.due_ms.max(now_ms);
+        let _turn = self.turn(key).await;
+        self.index().announce(key, due_ms, now_ms);
         for _ in 0..ROUNDS {
             let found = self.read(store, key).await?;
             let running = found
@@ -258,9 +261,9 @@ impl Queue {
             };
             let before = record.clone();
             if running {
-                record.run_again(schedule, now_ms);
+                record.run_again(due_ms, &schedule.reason, now_ms);
             } else {
-                record.merge(schedule, now_ms);
+                record.merge(due_ms, &schedule.reason, now_ms);
             }
             // An item that waits for its turn anyway needs no write: a flood
             // of hints for one key costs one.
@@ -694,18 +697,28 @@ fn readable(found: &KeyedEntry) -> Result<(String, Record), crate::RecoverError>
     }
 }
 
-/// A number below `end` that is always the same for the same text: by FNV-1a,
-/// since nothing depends on nobody finding texts of one number.
+/// A number below `end` that is always the same for the same text.
 fn number(text: &str, end: usize) -> usize {
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    // Its lower half tells less of how the text begins.
-    (hash >> 32) as usize % end
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish() as usize % end
 }
 
 fn contended(key: &str) -> StoreError {
     StoreError(format!(
         "work {key:?} was changed by another gateway {ROUNDS} times in a row"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn texts_that_differ_in_little_have_numbers_of_their_own() {
+        let texts = (0..1000).map(|n| format!("demo.f-{n:03}"));
+        let numbers: BTreeSet<usize> = texts.map(|text| number(&text, STRIPES)).collect();
+        assert!(numbers.len() > STRIPES * 9 / 10, "{}", numbers.len());
+    }
 }

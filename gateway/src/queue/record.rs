@@ -2,7 +2,6 @@
 
 use super::Outcome;
 use crate::backoff::full_jitter;
-use crate::contract::Schedule;
 use crate::contract::Verdict;
 use crate::versioned;
 use serde::Deserialize;
@@ -150,8 +149,7 @@ impl Record {
     }
 
     /// Merges what was scheduled into an item that is not running.
-    pub(super) fn merge(&mut self, schedule: &Schedule, now_ms: u64) {
-        let asked = schedule.due_ms.max(now_ms);
+    pub(super) fn merge(&mut self, asked: u64, reason: &str, now_ms: u64) {
         if self.parked.take().is_some() {
             self.start_afresh(asked, now_ms);
         }
@@ -164,24 +162,27 @@ impl Record {
                 self.attempt = 0;
             }
             self.due = due.min(asked);
+            if let Some(again) = &mut self.again {
+                again.due = clamped(again.due, self.written, now_ms);
+            }
             self.written = now_ms;
         }
-        add_reason(&mut self.reasons, &schedule.reason);
+        add_reason(&mut self.reasons, reason);
     }
 
     /// Notes what was scheduled during a session: the item is to run once more
     /// afterwards.
-    pub(super) fn run_again(&mut self, schedule: &Schedule, now_ms: u64) {
+    pub(super) fn run_again(&mut self, asked: u64, reason: &str, now_ms: u64) {
         self.due = clamped(self.due, self.written, now_ms);
-        add_reason(&mut self.reasons, &schedule.reason);
+        add_reason(&mut self.reasons, reason);
         let again = self.again.get_or_insert_with(|| Again {
             due: u64::MAX,
             reasons: Vec::new(),
         });
         let due = clamped(again.due, self.written, now_ms);
-        again.due = due.min(schedule.due_ms.max(now_ms));
+        again.due = due.min(asked);
         self.written = now_ms;
-        add_reason(&mut again.reasons, &schedule.reason);
+        add_reason(&mut again.reasons, reason);
     }
 
     /// At the begin of a session: what an earlier one, which came to no end,

@@ -517,6 +517,22 @@ async fn a_crash_after_the_clock_was_set_back_puts_nothing_off() {
 }
 
 #[tokio::test]
+async fn what_was_to_follow_by_a_clock_that_was_ahead_does_not_wait_for_it() {
+    const DAY: u64 = 86_400_000;
+    let scene = Scene::new();
+    scene.clock.set(NOW + DAY);
+    scene.run_all().await;
+    scene.schedule("pair", 0, "first").await;
+    let (_hold, _running) = start_waiting(&scene).await;
+    scene.schedule("pair", 0, "second").await;
+    let next = scene.restarted().await;
+    next.clock.set(NOW);
+    next.schedule("pair", 0, "third").await;
+    assert_eq!(next.run_all().await, 1);
+    assert_eq!(next.store.keys().await, [""; 0], "all of it is done");
+}
+
+#[tokio::test]
 async fn work_of_an_unknown_schema_is_refused_and_left_as_it_is() {
     let scene = Scene::new();
     let value = b"{\"schema\":3,\"lease\":\"x\"}".to_vec();
