@@ -32,6 +32,7 @@ use crate::queue::Held;
 use crate::setup::Setup;
 use futures_util::StreamExt as _;
 use futures_util::stream;
+use serde_json::Value;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicUsize;
@@ -472,22 +473,34 @@ fn checked(response: Response) -> Response {
     }
 }
 
-/// Writes a plugin's log record. Line breaks in it could pass for records of
-/// the gateway in a log that is read line by line.
+/// Writes a plugin's log record, its fields as an object of JSON. Line breaks in
+/// it could pass for records of the gateway in a log that is read line by line.
 fn log(record: &LogRecord) {
-    let message = one_line(&record.message);
-    let fields: Vec<String> = record
-        .fields
-        .iter()
-        .map(|(name, value)| format!("{}={:?}", one_line(name), one_line(value)))
-        .collect();
-    let fields = fields.join(" ");
-    match record.level {
-        Level::Debug => tracing::debug!(target: "plugin", fields, "{message}"),
-        Level::Info => tracing::info!(target: "plugin", fields, "{message}"),
-        Level::Warn => tracing::warn!(target: "plugin", fields, "{message}"),
-        Level::Error => tracing::error!(target: "plugin", fields, "{message}"),
+    macro_rules! write {
+        ($level:ident) => {
+            tracing::$level!(
+                target: "plugin",
+                fields = %fields(record),
+                "{}",
+                one_line(&record.message)
+            )
+        };
     }
+    match record.level {
+        Level::Debug => write!(debug),
+        Level::Info => write!(info),
+        Level::Warn => write!(warn),
+        Level::Error => write!(error),
+    }
+}
+
+fn fields(record: &LogRecord) -> Value {
+    let fields = record.fields.iter();
+    Value::Object(
+        fields
+            .map(|(name, value)| (one_line(name), one_line(value).into()))
+            .collect(),
+    )
 }
 
 /// What an effect holds in memory, near enough.

@@ -1,11 +1,9 @@
 //! The command line.
 
+mod log;
 mod store;
 
 use crate::config::Config;
-use crate::config::LogFormat;
-use crate::config::LogLevel;
-use crate::config::LogSection;
 use crate::config::schema;
 use crate::config::usual_plugin;
 use crate::descriptors;
@@ -39,12 +37,6 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::Layer as _;
-use tracing_subscriber::fmt;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::reload;
-use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// How long sessions in flight may take to end after a signal.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -303,7 +295,7 @@ async fn serve_until_stopped(loader: Loader) -> anyhow::Result<()> {
 async fn start(loader: Loader) -> anyhow::Result<(Host, Reload)> {
     let watch = Watch::default();
     let draft = loader.read(&watch)?;
-    let set_level = start_logging(draft.log());
+    let set_level = log::start(draft.log());
     let settled = draft.settled();
     // In a thread of its own, since the compilation takes seconds, and signals
     // shall be heard meanwhile.
@@ -364,38 +356,6 @@ fn summary(config: &Config) -> String {
     let _ = writeln!(text, "store in {}", config.store);
     let _ = writeln!(text, "the configuration is good");
     text
-}
-
-/// Only this program's own records: those of the HTTP libraries hold headers,
-/// and so credentials, at their lower levels.
-fn filter(level: LogLevel) -> EnvFilter {
-    let level = format!("{level:?}").to_lowercase();
-    EnvFilter::new(format!(
-        "warn,servicenow_sync={level},integration_gateway={level},plugin={level}"
-    ))
-}
-
-/// Starts to write a log, and returns what changes its level.
-fn start_logging(log: LogSection) -> Box<dyn Fn(LogLevel) + Send> {
-    let (level, handle) = reload::Layer::new(filter(log.level));
-    let lines = fmt::layer().with_writer(io::stderr);
-    let lines = match log.format {
-        LogFormat::Human => lines
-            .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
-            .boxed(),
-        // The list of spans holds the current one too.
-        LogFormat::Json => lines
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .boxed(),
-    };
-    // An embedder may have set one up before; then there is nothing to change.
-    let _ = tracing_subscriber::registry()
-        .with(level)
-        .with(lines)
-        .try_init();
-    Box::new(move |level| drop(handle.reload(filter(level))))
 }
 
 struct Signals {

@@ -160,7 +160,7 @@ pub enum LogFormat {
     /// One line of text.
     #[default]
     Human,
-    /// One line of JSON.
+    /// One line of JSON. `fields` holds what a record is about, such as `pair` and `number`.
     Json,
 }
 

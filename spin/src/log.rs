@@ -137,6 +137,12 @@ fn line(
         put("span", span.into());
     }
     record.extend(fields);
+    // A plugin's are an object of JSON.
+    if let Some(fields) = record.get_mut("fields")
+        && let Some(Ok(object)) = fields.as_str().map(serde_json::from_str)
+    {
+        *fields = object;
+    }
     // No value can fail to serialise.
     let mut line = serde_json::to_vec(&record).unwrap_or_default();
     line.push(b'\n');

@@ -57,6 +57,7 @@ fn a_record_is_one_line_whatever_is_in_it() {
 
         let log = fs::read_to_string(folder.path().join("log")).unwrap();
         assert!(log.contains("evil"), "{log}");
+        let mut by_field = 0;
         for line in log.lines() {
             assert!(is_harmless(line), "{format}: {line:?}");
             assert!(!line.starts_with("2026-01-01"), "{format}: {line:?}");
@@ -64,12 +65,17 @@ fn a_record_is_one_line_whatever_is_in_it() {
                 let record: Value = serde_json::from_str(line).expect(line);
                 assert!(record["timestamp"].is_string(), "{line}");
                 assert!(record["span"].is_null(), "once is enough: {line}");
+                let reason = record["fields"]["reason"].as_str().unwrap_or_default();
+                by_field += usize::from(reason.starts_with("expected"));
             } else {
                 let (stamp, rest) = line.split_at_checked(27).unwrap_or_default();
                 let is_stamp = stamp.ends_with('Z') && stamp.as_bytes()[10] == b'T';
                 assert!(is_stamp && rest.starts_with(' '), "{line:?}");
+                let field = "plugin: webhook refused fields={\"reason\":\"expected ";
+                by_field += usize::from(rest.contains(field));
             }
         }
+        assert_eq!(by_field, 2, "{format}: {log}");
     }
 }
 
