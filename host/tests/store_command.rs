@@ -355,6 +355,31 @@ async fn a_page_that_makes_no_sense_is_told_with_a_remedy() {
 }
 
 #[tokio::test]
+async fn a_byte_that_changed_within_a_value_is_told_with_a_remedy() {
+    let operator = Operator::of_file();
+    let whole = bytes_of_a_store(&operator).await;
+    let file = operator.path().join("s.redb");
+    let told = operator.run("export", "").unwrap();
+    let mut found = 0;
+    let in_values = (0..whole.len() - 500).filter(|at| at % 4096 == 2048);
+    for at in in_values.filter(|at| whole[*at..][..500] == [b'x'; 500]) {
+        let mut bytes = whole.clone();
+        bytes[at] = b'y';
+        fs::write(&file, &bytes).unwrap();
+        // What is no longer used may be anything.
+        let verified = operator.run("verify", "");
+        if operator.run("export", "").unwrap() == told {
+            continue;
+        }
+        let why = verified.unwrap_err();
+        assert!(why.contains("the file is damaged ("), "byte {at}: {why}");
+        assert!(why.ends_with(REMEDY), "byte {at}: {why}");
+        found += 1;
+    }
+    assert!(found > 10, "only {found} bytes were missed");
+}
+
+#[tokio::test]
 async fn what_is_no_store_or_not_all_of_one_is_told_with_a_remedy() {
     let operator = Operator::of_file();
     let whole = bytes_of_a_store(&operator).await;

@@ -61,6 +61,7 @@ pub(super) enum StoreCommand {
     Inspect(ConfigFile),
     /// Reads everything, and checks that this version can work with it.
     ///
+    /// A file is compared with its checksums as well.
     /// Exits with 0 if all is well, else with 1 after printing what is wrong.
     /// What the plugin wrote is only read; the plugin knows what it means.
     Verify(ConfigFile),
@@ -136,15 +137,15 @@ impl StoreCommand {
                     import(&store, lines).await?;
                     return Ok(());
                 }
-                let store = location.open_existing().await?;
-                match self {
-                    Self::Export(_) => export(&store).await,
-                    Self::Inspect(_) => {
-                        writeln!(io::stdout(), "store in {location}")?;
-                        inspect(&store).await
-                    }
-                    _ => verify(&store).await,
+                if let Self::Verify(_) = self {
+                    return verify(&location.open_verified().await?).await;
                 }
+                let store = location.open_existing().await?;
+                if let Self::Export(_) = self {
+                    return export(&store).await;
+                }
+                writeln!(io::stdout(), "store in {location}")?;
+                inspect(&store).await
             })
     }
 }

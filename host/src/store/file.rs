@@ -173,6 +173,12 @@ impl FileStore {
         Self::with(open_existing, Arc::new(Files), path)
     }
 
+    /// The same, once every byte that is in use was compared with its checksum.
+    /// That reads the whole file.
+    pub fn open_verified(path: &Path) -> Result<Self, OpenFileError> {
+        Self::with(open_verified, Arc::new(Files), path)
+    }
+
     fn with(open: Open, disk: Arc<dyn Disk>, path: &Path) -> Result<Self, OpenFileError> {
         let shared = Arc::new(Shared {
             database: RwLock::new(Some(open_guarded(open, &*disk, path)?)),
@@ -504,6 +510,23 @@ fn open_guarded(open: Open, disk: &dyn Disk, path: &Path) -> Result<Database, Op
 
 /// Opens a file that exists, after a look that changes nothing.
 fn open_existing(disk: &dyn Disk, path: &Path) -> Result<Database, OpenFileError> {
+    open_with(Builder::new(), disk, path)
+}
+
+/// The same, and redb compares every page with its checksum. Where one is wrong
+/// it could go back to the commit before, which is no longer there: the last one
+/// had two phases.
+fn open_verified(disk: &dyn Disk, path: &Path) -> Result<Database, OpenFileError> {
+    let mut builder = Builder::new();
+    builder.set_check_integrity_on_open(true);
+    open_with(builder, disk, path)
+}
+
+fn open_with(
+    mut builder: Builder,
+    disk: &dyn Disk,
+    path: &Path,
+) -> Result<Database, OpenFileError> {
     match disk.open_read_only(path) {
         Ok(database) => {
             let transaction = database.begin_read().map_err(|e| damaged(path, e))?;
@@ -514,7 +537,7 @@ fn open_existing(disk: &dyn Disk, path: &Path) -> Result<Database, OpenFileError
         Err(error) => return Err(unopened(path, error)),
     }
     let database = disk
-        .open(path, Builder::new().set_cache_size(CACHE_BYTES))
+        .open(path, builder.set_cache_size(CACHE_BYTES))
         .map_err(|e| unopened(path, e))?;
     let transaction = database.begin_read().map_err(|e| damaged(path, e))?;
     check_schema(path, transaction.open_table(META))?;
