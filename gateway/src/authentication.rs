@@ -265,6 +265,11 @@ fn is_json(content_type: &str) -> bool {
         || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
 
+/// The answer on a path on which nothing is received.
+pub fn unserved() -> Response {
+    error_response(404, "nothing is received on this path")
+}
+
 impl Refusal {
     /// A word for the metric.
     pub(crate) fn outcome(&self) -> &'static str {
@@ -282,7 +287,7 @@ impl Refusal {
     /// What the sender is told: one line of JSON.
     pub(crate) fn response(&self) -> Response {
         let (status, extra, error) = match self {
-            Self::UnknownRoute => (404, None, "nothing is received on this path".to_owned()),
+            Self::UnknownRoute => return unserved(),
             Self::Method(method) => (
                 405,
                 Some(("allow", "POST")),

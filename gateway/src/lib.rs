@@ -68,6 +68,7 @@ pub use admin::expected_method;
 pub use admin::unauthorized;
 pub use authentication::Sender;
 pub use authentication::error_response;
+pub use authentication::unserved;
 pub use client::Client;
 pub use client::OutgoingRequest;
 pub use client::SendFailure;

@@ -28,6 +28,7 @@ use integration_gateway::contract;
 use integration_gateway::contract::Response;
 use integration_gateway::error_response;
 use integration_gateway::expected_method;
+use integration_gateway::unserved;
 use serde::Serialize;
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -110,7 +111,12 @@ async fn handle(
     if let Some(most) = most {
         incoming.body = match body(environment, request, most).await {
             Ok(body) => body,
-            Err(refusal) => return wasi::answer(caller, refusal),
+            Err(refusal) => {
+                if refusal.status == 408 && !is_tick && !is_operators {
+                    gateway.refused_a_slow_body(&incoming.path);
+                }
+                return wasi::answer(caller, refusal);
+            }
         };
     }
     if is_tick {
@@ -305,7 +311,7 @@ async fn configuration(path: &str) -> Result<Configuration, Response> {
             outcome = "unknown_route",
             "refused a request"
         );
-        return Err(error_response(404, "nothing is received on this path"));
+        return Err(unserved());
     }
     let mut secrets = Vec::new();
     for name in draft.secrets() {
