@@ -283,17 +283,18 @@ fn unsigned(row: &Row, column: usize) -> Result<u64, StoreError> {
 fn configuration(url: &Secret) -> Result<Config, OpenPostgresError> {
     let mut config: Config = url.reveal().parse().map_err(|_| OpenPostgresError::Url)?;
     let (hosts, addresses) = (config.get_hosts(), config.get_hostaddrs());
-    let is_local = hosts.iter().all(|host| match host {
+    let is_here = |host: &Host| match host {
         Host::Tcp(name) => {
             name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
         }
         #[cfg(unix)]
         Host::Unix(_) => true,
-    });
+    };
     // Where there is an address, it is what is connected to, whatever the host
     // is called.
-    let is_local = is_local && addresses.iter().all(IpAddr::is_loopback);
-    let is_local = is_local && !(hosts.is_empty() && addresses.is_empty());
+    let is_named = !(hosts.is_empty() && addresses.is_empty());
+    let is_local =
+        is_named && hosts.iter().all(is_here) && addresses.iter().all(IpAddr::is_loopback);
     // `prefer`, which is what a URL without `sslmode` means, would go on in the
     // clear if somebody in between says that there is no TLS.
     if config.get_ssl_mode() == SslMode::Prefer {

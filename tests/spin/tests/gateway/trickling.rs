@@ -16,8 +16,9 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// How long a body may take, and some time to answer.
-const PATIENCE: Duration = Duration::from_secs(12);
+/// Twice as long as a body may take, and some time to answer: without a limit
+/// there would be no answer at all.
+const PATIENCE: Duration = Duration::from_secs(25);
 /// Less than any body is waited for.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
