@@ -119,23 +119,16 @@ pub(crate) struct Gate {
 
 impl Closed {
     /// Whether it is still too early for a probe. One that closed minutes from now, or is
-    /// to hold for more than the two hours that any may, was closed before the clock was
-    /// set back: it holds nothing.
+    /// to hold for more than the two hours that any may, was closed by a clock that is
+    /// ahead, or was set back since: it holds nothing.
     pub(crate) fn holds(&self, now_ms: u64) -> bool {
         let left_ms = self.until.saturating_sub(now_ms);
-        let has_closed = self.asked <= now_ms + CLOCKS_DIFFER_MS;
-        left_ms > 0 && left_ms <= LONGEST_OBEDIENCE_MS && has_closed
+        left_ms > 0 && left_ms <= LONGEST_OBEDIENCE_MS && !self.is_from_ahead(now_ms)
     }
 
-    /// What it is for a process that reads it. One that closed minutes from now did so by
-    /// a clock that is ahead: it holds from now on for as long as it does there.
-    pub(crate) fn by_own_clock(mut self, now_ms: u64) -> Self {
-        if self.asked > now_ms + CLOCKS_DIFFER_MS {
-            let length_ms = self.until.saturating_sub(self.asked);
-            self.asked = now_ms;
-            self.until = now_ms + length_ms.min(LONGEST_OBEDIENCE_MS);
-        }
-        self
+    /// Whether it was closed by a clock that is ahead, or was then.
+    pub(crate) fn is_from_ahead(&self, now_ms: u64) -> bool {
+        self.asked > now_ms + CLOCKS_DIFFER_MS
     }
 
     /// A process that starts asks a little sooner, since its secret may be

@@ -593,12 +593,15 @@ impl Guarded {
         Some(serde_json::to_vec(&record).unwrap_or_default())
     }
 
-    /// Takes over what stands in the store.
+    /// Takes over what stands in the store. What was closed by a clock that is ahead
+    /// tells nothing of when to ask: so what this process found out itself still holds.
     fn adopt(&mut self, found: Option<(Record, u64)>, now_ms: u64) {
+        let own = self.gate.closed.take();
         self.gate.open();
         self.revision = None;
-        if let Some((record, revision)) = found {
-            self.gate.closed = Some(record.closed.by_own_clock(now_ms));
+        if let Some((Record { closed, .. }, revision)) = found {
+            let own = own.filter(|own| closed.is_from_ahead(now_ms) && own.holds(now_ms));
+            self.gate.closed = Some(own.unwrap_or(closed));
             self.revision = Some(revision);
         }
     }
