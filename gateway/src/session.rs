@@ -476,7 +476,7 @@ fn checked(response: Response) -> Response {
 /// Writes a plugin's log record, its fields as an object of JSON. Line breaks in
 /// it could pass for records of the gateway in a log that is read line by line.
 fn log(record: &LogRecord) {
-    macro_rules! write {
+    macro_rules! emit {
         ($level:ident) => {
             tracing::$level!(
                 target: "plugin",
@@ -487,10 +487,10 @@ fn log(record: &LogRecord) {
         };
     }
     match record.level {
-        Level::Debug => write!(debug),
-        Level::Info => write!(info),
-        Level::Warn => write!(warn),
-        Level::Error => write!(error),
+        Level::Debug => emit!(debug),
+        Level::Info => emit!(info),
+        Level::Warn => emit!(warn),
+        Level::Error => emit!(error),
     }
 }
 

@@ -83,10 +83,10 @@ where
         self.0
             .format_event(context, Writer::new(&mut line), event)?;
         let mut record: Map<String, Value> = serde_json::from_str(&line).map_err(|_| fmt::Error)?;
-        for (name, value) in &mut record {
-            if let ("fields", Some(text)) = (name.as_str(), value.as_str()) {
-                *value = serde_json::from_str(text).map_err(|_| fmt::Error)?;
-            }
+        if let Some(fields) = record.get_mut("fields")
+            && let Some(text) = fields.as_str()
+        {
+            *fields = serde_json::from_str(text).map_err(|_| fmt::Error)?;
         }
         writeln!(writer, "{}", Value::Object(record))
     }
