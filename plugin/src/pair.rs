@@ -87,6 +87,9 @@ pub struct Pair {
     /// recognised once it appears.
     #[serde(default)]
     pub unsettled_mark: Option<String>,
+    /// When the incident was changed that a webhook has shown last, in Unix seconds.
+    #[serde(default)]
+    pub flashduty_shown_s: i64,
     /// The highest count of changes that the record has been seen with.
     #[serde(default)]
     pub servicenow_changes: u64,
@@ -212,6 +215,7 @@ impl Default for Pair {
             flashduty_unsettled_ms: None,
             servicenow_unsettled_ms: None,
             unsettled_mark: None,
+            flashduty_shown_s: 0,
             servicenow_changes: 0,
             servicenow_changes_ms: 0,
             flashduty_written_ms: Vec::new(),
@@ -227,8 +231,8 @@ impl Pair {
         self.flashduty.is_some() && self.servicenow.is_some()
     }
 
-    /// Whether it is or was more than a history, which tells why there is none.
-    pub fn is_begun(&self) -> bool {
+    /// Whether there is or was one, or may be. Else its history tells why there is none.
+    pub fn is_more_than_history(&self) -> bool {
         self.flashduty.is_some()
             || self.servicenow.is_some()
             || self.creating.is_some()

@@ -584,4 +584,12 @@ fn a_map_that_loses_a_value_and_values_that_feed_each_other_are_refused_and_show
         ])),
         "a value is made from another value: labels.a -> u_x -> fields.b; name its source"
     );
+    for time in ["sys_updated_on", "sys_mod_count"] {
+        let field = json!({ "custom-field": "b", "value": format!("{{{{{time}}}}}") });
+        assert_eq!(
+            message(json!([{ "value": "{{updated_at}}", "column": "u_x" }, field])),
+            "these values would feed each other for ever: updated_at -> u_x -> fields.b -> \
+             updated_at; remove one"
+        );
+    }
 }

@@ -371,6 +371,18 @@ fn what_is_committed_late_is_found_by_the_overlap() {
 }
 
 #[test]
+fn a_record_that_is_dated_in_the_future_hides_nothing_from_later_polls() {
+    let mut gateway = at_rest();
+    gateway.records = vec![record(8, gateway.now_ms + 1_000_000_000)];
+    assert_eq!(gateway.poll("servicenow"), Verdict::Done);
+    gateway.now_ms += 60_000;
+    gateway.scheduled.clear();
+    gateway.records.push(record(9, gateway.now_ms));
+    assert_eq!(gateway.poll("servicenow"), Verdict::Done);
+    assert_eq!(gateway.asked_for(), [format!("prod.s-{:032x}", 9)]);
+}
+
+#[test]
 fn a_gateway_whose_clock_is_wrong_finds_what_is_new() {
     for ahead_ms in [-86_400_000_i64 * 2, 86_400_000 * 2] {
         let mut gateway = Gateway::new(&nothing());

@@ -298,6 +298,36 @@ fn an_order_that_is_turned_down_hides_no_pair_that_the_store_has_lost() {
 }
 
 #[test]
+fn an_order_about_a_record_of_a_lost_pair_is_passed_on_and_says_so() {
+    for is_there in [true, false] {
+        let mut gateway = Gateway::new(&nothing());
+        gateway.has_a_record_of_an_earlier_store();
+        gateway.incident_is_gone = !is_there;
+        let sys_id = gateway.record["sys_id"].as_str().unwrap().to_owned();
+        gateway.order("sync", &json!({ "servicenow": sys_id }));
+        gateway.scheduled.clear();
+        let record = format!("s-{sys_id}");
+        assert_eq!(gateway.work_on(&record), Verdict::Done);
+        assert_eq!(gateway.asked_for(), [format!("prod.f-{INCIDENT}")]);
+        let told = gateway.pair_of(&record)["history"].to_string();
+        let why = format!("its pair is f-{INCIDENT}, which is looked at now");
+        assert!(told.contains(&why), "{told}");
+        assert_eq!(gateway.work(), Verdict::Done);
+        let pair = gateway.pair();
+        assert_eq!(pair["servicenow"] == sys_id, is_there, "{pair}");
+        let history = pair["history"].to_string();
+        assert_eq!(history.contains("answered 404"), !is_there, "{history}");
+        // Nothing of it is left for later, and the record leads to its pair.
+        gateway.scheduled.clear();
+        assert_eq!(gateway.work_on(&record), Verdict::Done);
+        let hints = gateway.stored("hint.");
+        let is_order = |hint: &&str| hint.contains("-order-");
+        assert!(!hints.iter().any(is_order), "{hints:?}");
+        assert_eq!(gateway.asked_for(), [format!("prod.f-{INCIDENT}")]);
+    }
+}
+
+#[test]
 fn a_signature_in_a_new_alert_does_not_join_it_to_somebody_elses_record() {
     let mut gateway = Gateway::new(&nothing());
     gateway.incident["creator_id"] = json!(0);
@@ -602,6 +632,106 @@ fn without_a_user_in_servicenow_all_that_webhooks_say_counts_and_the_newest_most
     assert_eq!(gateway.work_on(&pair), Verdict::Done);
     assert_eq!(gateway.incident["title"], "two disks");
     assert_eq!(gateway.incident["progress"], "Processing");
+}
+
+#[test]
+fn without_a_user_in_servicenow_a_comment_that_two_waiting_webhooks_repeat_is_carried_once() {
+    let side = json!({ "url": "https://example.service-now.com" });
+    let settings = json!({ "direction": "from-servicenow", "servicenow": side });
+    let mut gateway = Gateway::new(&settings);
+    gateway.incident = Value::Null;
+    let sys_id = "00000000000000000000000000000007";
+    gateway.record = json!({ "sys_id": sys_id });
+    for state in ["New", "In Progress"] {
+        gateway.now_ms += 1000;
+        gateway.servicenow(&json!({
+            "number": "INC0010007", "short_description": "disk full", "urgency": "1 - High",
+            "impact": "1 - High", "state": state, "comments": "looking into it",
+        }));
+    }
+    assert_eq!(gateway.work_on(&format!("s-{sys_id}")), Verdict::Done);
+    let sent = gateway.sent("comment");
+    let carried = sent
+        .iter()
+        .filter(|body| body.to_string().contains("looking into it"));
+    assert_eq!(carried.count(), 1, "{sent:?}");
+}
+
+#[test]
+fn without_an_app_key_a_webhook_that_comes_late_takes_nothing_back() {
+    let without = json!({ "direction": "to-servicenow", "flashduty": { "channels": [1] } });
+    let mut gateway = Gateway::new(&without);
+    let at_s = gateway.now_ms / 1000;
+    gateway.incident["updated_at"] = json!(at_s);
+    gateway.flashduty("i_new");
+    assert_eq!(gateway.work(), Verdict::Done);
+    let mut events = Vec::new();
+    for (after_s, progress, title) in [
+        (1, "Processing", "disk full"),
+        (2, "Closed", "disk full on db-1"),
+        (3, "Closed", "disk full on db-2"),
+    ] {
+        gateway.incident["updated_at"] = json!(at_s + after_s);
+        gateway.incident["progress"] = json!(progress);
+        gateway.incident["title"] = json!(title);
+        events.push(gateway.incident.clone());
+    }
+    for (event, state, title) in [
+        (1, "6", "disk full on db-1"),
+        (0, "6", "disk full on db-1"),
+        (2, "6", "disk full on db-2"),
+    ] {
+        gateway.incident = events[event].clone();
+        gateway.now_ms += 1000;
+        gateway.flashduty("i_update");
+        assert_eq!(gateway.work(), Verdict::Done);
+        assert_eq!(gateway.record["state"], state, "{event}");
+        assert_eq!(gateway.record["short_description"], title, "{event}");
+    }
+}
+
+#[test]
+fn what_people_write_below_the_signature_is_theirs() {
+    let mut gateway = Gateway::new(&nothing());
+    gateway.incident = Value::Null;
+    let sys_id = format!("{:032x}", 7);
+    gateway.record = json!({
+        "sys_id": sys_id, "number": "INC0010007", "state": "1", "impact": "1", "urgency": "1",
+        "short_description": "disk full", "description": "on db-1", "sys_mod_count": "0",
+        "correlation_id": "",
+    });
+    gateway.servicenow(&nothing());
+    let pair = format!("s-{sys_id}");
+    assert_eq!(gateway.work_on(&pair), Verdict::Done);
+    let described = gateway.incident["description"].as_str().unwrap().to_owned();
+    assert!(described.contains("[snow:"), "{described}");
+    gateway.incident["description"] = json!(format!("{described}\nRunbook: step 3 failed"));
+    gateway.flashduty("i_r_desc");
+    assert_eq!(gateway.work_on(&pair), Verdict::Done);
+    let text = "on db-1\n\nRunbook: step 3 failed";
+    assert_eq!(gateway.record["description"], text);
+    // Whatever is written next, it comes to rest.
+    gateway.record["description"] = json!(format!("{text}, and 4"));
+    gateway.servicenow(&nothing());
+    assert_eq!(gateway.work_on(&pair), Verdict::Done);
+    let signed = described.replace("on db-1", &format!("{text}, and 4"));
+    assert_eq!(gateway.incident["description"], signed);
+    gateway.written.clear();
+    gateway.flashduty("i_r_desc");
+    assert_eq!(gateway.work_on(&pair), Verdict::Done);
+    assert_eq!(gateway.written, []);
+}
+
+#[test]
+fn comments_whose_rows_are_refused_are_taken_from_what_the_record_shows() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.refused = Some("sys_journal_field");
+    gateway.now_ms += 60_000;
+    gateway.record["comments"] =
+        json!("2026-06-01 09:00:01 - Bo (Additional comments)\nAny news?\n\n");
+    gateway.servicenow(&nothing());
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(times_asked(&gateway), 1);
 }
 
 #[test]
@@ -1394,9 +1524,16 @@ fn what_somebody_else_has_acknowledged_stays_so_and_is_no_change_later() {
 
 #[test]
 fn a_value_that_flashduty_refuses_is_not_taken_back_in_servicenow() {
+    for refusal in ["InvalidParameter", "ResourceNotFound"] {
+        is_not_taken_back(refusal);
+    }
+}
+
+fn is_not_taken_back(refusal: &'static str) {
     let field = json!({ "custom-field": "tier", "custom-field-type": "single-select",
                         "column": "u_tier" });
     let mut gateway = Gateway::new(&json!({ "field": [field] }));
+    gateway.refusal = refusal;
     gateway.incident["fields"] = json!({ "tier": "gold" });
     gateway.flashduty("i_new");
     assert_eq!(gateway.work(), Verdict::Done);

@@ -9,6 +9,7 @@ use crate::servicenow::is_name;
 use crate::text;
 use alloc::borrow::ToOwned;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 
 /// Columns that the sync writes by rules of its own, or that nobody may write.
@@ -184,7 +185,7 @@ impl Integration {
     /// from, the place that it fills, and the place that is filled from that.
     /// Where the last is the first, they would feed each other for ever; and
     /// even where it is not, one change would need several writes.
-    fn chain(&self) -> Option<[String; 3]> {
+    fn chain(&self) -> Option<Vec<String>> {
         let values: Vec<(String, Vec<String>)> = self
             .field
             .iter()
@@ -198,10 +199,26 @@ impl Integration {
                 Some((filled, names))
             })
             .collect();
+        // Whatever is written moves the time of its side's last change.
+        let made_of = |times: &[&str], is_column: bool| {
+            values.iter().find(|(filled, names)| {
+                let is_of_one = names.iter().any(|name| times.contains(&name.as_str()));
+                is_of_one && is_column != filled.starts_with("fields.")
+            })
+        };
+        let column = made_of(&["updated_at"], true);
+        let field = made_of(&["sys_updated_on", "sys_mod_count"], false);
+        if let (Some((column, _)), Some((field, _))) = (column, field) {
+            return Some(
+                ["updated_at", column, field, "updated_at"]
+                    .map(str::to_owned)
+                    .into(),
+            );
+        }
         values.iter().find_map(|(filled, names)| {
             let (last, _) = values.iter().find(|(_, names)| names.contains(filled))?;
             let first = names.iter().find(|name| *name == last).or(names.first())?;
-            Some([first.clone(), filled.clone(), last.clone()])
+            Some(vec![first.clone(), filled.clone(), last.clone()])
         })
     }
 }

@@ -46,8 +46,17 @@ impl FlashdutyView {
         now_ms: u64,
     ) -> Self {
         let mut description = text::normal(incident.text("description"));
-        if let Some(at) = signature.and_then(|signature| text::find(&description, signature)) {
-            description.truncate(at);
+        if let Some(signature) = signature
+            && let Some(at) = text::find(&description, signature)
+        {
+            // What people write below it is theirs.
+            let below = description.split_off(at);
+            let below = below.get(signature.len()..).unwrap_or_default().trim();
+            description.truncate(description.trim_end().len());
+            if !description.is_empty() && !below.is_empty() {
+                description.push_str("\n\n");
+            }
+            description.push_str(below);
         }
         let value = |name: &str| incident.value(name);
         let side = &integration.servicenow;

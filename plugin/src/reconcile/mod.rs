@@ -270,8 +270,12 @@ impl Poll<'_> {
             *self.progress.after(pass) = page.next;
             self.progress.newest_s = self.progress.newest_s.max(page.newest_s);
             if is_last && pass == Pass::New {
+                let clock_ms = match self.side {
+                    Side::Flashduty => self.flashduty.clock_ms(),
+                    Side::ServiceNow => self.servicenow.clock_ms(),
+                };
                 self.progress
-                    .close(self.side, self.flashduty.clock_ms(), self.effects.now_ms());
+                    .close(self.side, clock_ms, self.effects.now_ms());
             }
             self.save().await?;
             if is_last {

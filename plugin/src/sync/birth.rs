@@ -337,6 +337,7 @@ impl Case<'_> {
             if let Some(number) = self.other_record(&pair, id).await {
                 return self.turn_away(&number).await.map(Birth::NotWanted);
             }
+            self.pass_order_on(&pair).await?;
             // The store may have lost the pair: what is there is looked for then.
             let why = format!("about s-{id}");
             Hint::about(id)
@@ -398,7 +399,7 @@ impl Case<'_> {
         let mut place = Precondition::Absent;
         let pair = entry.and_then(|entry| {
             let pair: Pair = json::read(&entry.value).ok()?;
-            if pair.is_begun() {
+            if pair.is_more_than_history() {
                 return Some(pair);
             }
             place = Precondition::Revision(entry.revision);

@@ -116,7 +116,7 @@ impl<'a> Case<'a> {
             Some(entry) => read_pair(&name, &entry.value)?,
         };
         if let Some(member) = member
-            && (entry.is_none() || pair.ended.is_some())
+            && (!pair.is_more_than_history() || pair.ended.is_some())
         {
             let text = text::of(&member.value);
             let other = Entity::parse(text).filter(|other| *other != name);
@@ -269,7 +269,8 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Whether nobody said what may have changed, so that everything may have.
+    /// Whether nobody said what may have changed, so that everything may have; or an
+    /// operator wants everything looked at.
     pub(super) fn is_unprompted(&self) -> bool {
         self.hints.is_empty() || self.is_ordered()
     }
@@ -355,7 +356,9 @@ impl<'a> Case<'a> {
         Ok(self.incident.as_ref())
     }
 
-    fn newest_incident(&self) -> Option<Incident> {
+    /// The newest incident that webhooks show, if none has shown a newer one before:
+    /// they are sent again, and overtake each other.
+    fn newest_incident(&mut self) -> Option<Incident> {
         let shown = self.hints().filter_map(|hint| match hint {
             Hint::Flashduty { incident, .. } => {
                 let values = json::parse(incident.as_ref()?.as_bytes()).ok()?;
@@ -363,7 +366,13 @@ impl<'a> Case<'a> {
             }
             _ => None,
         });
-        shown.max_by_key(|incident| incident.number("updated_at"))
+        let newest = shown.max_by_key(|incident| incident.number("updated_at"))?;
+        let at_s = newest.number("updated_at");
+        if at_s < self.pair.flashduty_shown_s {
+            return None;
+        }
+        self.pair.flashduty_shown_s = at_s;
+        Some(newest)
     }
 
     /// Reads the ServiceNow incident unless that has been done. None without

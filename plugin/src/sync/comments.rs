@@ -114,10 +114,8 @@ impl Case<'_> {
             return Ok(());
         };
         self.leave_out_before_link(&mut entries);
-        entries.retain(|entry| {
-            !comment::is_carried(&entry.text)
-                && !self.pair.carried.to_flashduty.contains(&entry.mark)
-        });
+        let carried = &self.pair.carried.to_flashduty;
+        entries.retain(|e| !comment::is_carried(&e.text) && !carried.contains(&e.mark));
         let mut there = match entries.is_empty() {
             true => Vec::new(),
             false => self.flashduty.comments(&id).await?,
@@ -129,6 +127,10 @@ impl Case<'_> {
             there.drain(..at);
         }
         for entry in entries {
+            // Several webhooks of one session may repeat one.
+            if self.pair.carried.to_flashduty.contains(&entry.mark) {
+                continue;
+            }
             let mark = comment::mark(Origin::ServiceNow, &entry.mark);
             if !is_among(&there, &mark) {
                 let at_ms = match &entry.at {
@@ -192,7 +194,10 @@ impl Case<'_> {
         for (journal, shown) in journals.iter().zip(&shown) {
             listed.append(&mut Entry::from_display(shown, *journal == WORK_NOTES));
         }
-        let mut entries = self.servicenow.entries(sys_id, journals).await?;
+        let mut entries = match self.servicenow.entries(sys_id, journals).await {
+            Err(trouble) if trouble.is_final() => Vec::new(),
+            entries => entries?,
+        };
         // An answer to a write shows what readers of the rows see a while later. Once
         // another record has taken its place, nobody looks at this one.
         let is_behind = entries.len() < listed.len();

@@ -8,7 +8,6 @@
 use super::Stop;
 use super::case::Case;
 use crate::Level;
-use crate::far_end::Kind;
 use crate::flashduty::Incident;
 use crate::flashduty::IncidentId;
 use crate::flashduty::Step;
@@ -190,7 +189,8 @@ impl Case<'_> {
             return Ok(true);
         };
         let what = match step {
-            _ if trouble.kind() != Kind::Refused => return Err(trouble.into()),
+            // Is it the incident that is missing, whoever reads it notices.
+            _ if !trouble.is_final() => return Err(trouble.into()),
             Step::Field { name, .. } => name.as_str(),
             Step::Assign { .. } => "assignee",
             _ => return Err(trouble.into()),

@@ -45,6 +45,9 @@ impl Case<'_> {
                 }
             } else if self.pair.may_end(self.effects.now_ms()) {
                 self.end("unlinked by an operator").await?;
+            } else if self.pair.is_in_doubt(self.effects.now_ms()) {
+                // A creation was sent since. What comes of it is taken apart then.
+                continue;
             }
             self.effects.delete(obeyed);
         }
@@ -64,9 +67,30 @@ impl Case<'_> {
         }
     }
 
+    /// Passes an order to look at this record on to the pair that it turned out to
+    /// belong to, and says so.
+    pub(super) async fn pass_order_on(&mut self, pair: &Entity) -> Result<(), Stop> {
+        if self.is_dry || !self.is_ordered() {
+            return Ok(());
+        }
+        let id = &self.integration.id;
+        let name = format!("-order-{}", self.name);
+        Hint::Sync.leave(self.effects, id, pair, &name).await;
+        self.tell_who_asked(&format!("its pair is {pair}, which is looked at now"))
+            .await?;
+        let hints = self.hints.iter();
+        let orders = hints.filter(|(_, _, kept)| kept.hint == Hint::Sync);
+        let orders = orders.map(|(key, revision, _)| (key.clone(), *revision));
+        self.effects.delete(orders.collect());
+        Ok(())
+    }
+
     /// Whoever asked looks for what was said since, by the clock of another gateway.
     async fn tell_who_asked(&mut self, why: &str) -> Result<(), Stop> {
-        let asked_ms = self.hints.last().map_or(0, |(_, _, kept)| kept.received_ms);
+        let orders = self.hints.iter().filter(|(_, _, kept)| {
+            matches!(kept.hint, Hint::Trigger | Hint::Sync | Hint::Link { .. })
+        });
+        let asked_ms = orders.last().map_or(0, |(_, _, kept)| kept.received_ms);
         self.pair.note(self.effects.now_ms().max(asked_ms), why);
         self.save().await
     }

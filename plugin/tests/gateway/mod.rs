@@ -80,6 +80,8 @@ pub(crate) struct Gateway {
     pub(crate) loses_answers: bool,
     /// What method and URL hold of requests that are refused.
     pub(crate) refused: Option<&'static str>,
+    /// The code of such an answer.
+    pub(crate) refusal: &'static str,
     /// What URLs hold that bring no answer.
     pub(crate) silent: Option<&'static str>,
     /// Whether the incident is not to be seen in Flashduty.
@@ -152,6 +154,7 @@ impl Gateway {
             answers: Vec::new(),
             loses_answers: false,
             refused: None,
+            refusal: "InvalidParameter",
             silent: None,
             incident_is_gone: false,
             record_is_gone: false,
@@ -328,7 +331,12 @@ impl Gateway {
 
     /// The record of the incident's own pair.
     pub(crate) fn pair(&self) -> Value {
-        let entry = &self.store[&format!("pair.prod.f-{INCIDENT}")];
+        self.pair_of(&format!("f-{INCIDENT}"))
+    }
+
+    /// What is stored of the pair of that name.
+    pub(crate) fn pair_of(&self, name: &str) -> Value {
+        let entry = &self.store[&format!("pair.prod.{name}")];
         serde_json::from_slice(&entry.value).unwrap()
     }
 
@@ -455,7 +463,7 @@ impl Gateway {
             });
         }
         if self.refused.is_some_and(|refused| what.contains(refused)) {
-            let error = json!({ "error": { "code": "InvalidParameter", "message": "no" } });
+            let error = json!({ "error": { "code": self.refusal, "message": "no" } });
             return Ok(Response {
                 status: 400,
                 headers: self.headers(),
