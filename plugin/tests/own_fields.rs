@@ -584,6 +584,11 @@ fn a_map_that_loses_a_value_and_values_that_feed_each_other_are_refused_and_show
         ])),
         "a value is made from another value: labels.a -> u_x -> fields.b; name its source"
     );
+    let once = json!([
+        { "value": "{{updated_at}}", "column": "u_x", "write": "once" },
+        { "custom-field": "b", "value": "{{sys_updated_on}}" },
+    ]);
+    assert!(configured("two-way", &json!({ "field": once })).is_ok());
     for time in ["sys_updated_on", "sys_mod_count"] {
         let field = json!({ "custom-field": "b", "value": format!("{{{{{time}}}}}") });
         assert_eq!(

@@ -202,6 +202,29 @@ fn what_a_lost_creation_made_stays_alone_after_an_operator_has_given_it_up() {
 }
 
 #[test]
+fn an_order_to_take_a_pair_apart_waits_for_a_creation_that_was_sent_since() {
+    let mut gateway = Gateway::new(&nothing());
+    gateway.flashduty("i_new");
+    gateway.loses_answers = true;
+    retried(gateway.work());
+    gateway.loses_answers = false;
+    gateway.now_ms += 150_000;
+    gateway.order("unlink", &json!({ "flashduty": INCIDENT }));
+    // By a session that was under way.
+    let now_ms = gateway.now_ms;
+    gateway.amend_pair(|pair| pair["creating"]["sent_ms"] = json!(now_ms));
+    let retry = retried(gateway.work());
+    assert!(
+        retry.reason.contains("a creation was lost"),
+        "{}",
+        retry.reason
+    );
+    gateway.now_ms = retry.not_before_ms.unwrap();
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.pair()["ended"], "unlinked by an operator");
+}
+
+#[test]
 fn a_creation_that_was_lost_and_is_refused_since_is_not_in_the_way_of_an_operator() {
     let mut gateway = Gateway::new(&nothing());
     gateway.flashduty("i_new");
@@ -670,6 +693,8 @@ fn without_an_app_key_a_webhook_that_comes_late_takes_nothing_back() {
         (1, "Processing", "disk full"),
         (2, "Closed", "disk full on db-1"),
         (3, "Closed", "disk full on db-2"),
+        (4, "Closed", "disk full"),
+        (5, "Closed", "disk full on db-2"),
     ] {
         gateway.incident["updated_at"] = json!(at_s + after_s);
         gateway.incident["progress"] = json!(progress);
@@ -680,6 +705,9 @@ fn without_an_app_key_a_webhook_that_comes_late_takes_nothing_back() {
         (1, "6", "disk full on db-1"),
         (0, "6", "disk full on db-1"),
         (2, "6", "disk full on db-2"),
+        // As it is already, and yet newer than what comes late.
+        (4, "6", "disk full on db-2"),
+        (3, "6", "disk full on db-2"),
     ] {
         gateway.incident = events[event].clone();
         gateway.now_ms += 1000;
@@ -711,15 +739,18 @@ fn what_people_write_below_the_signature_is_theirs() {
     let text = "on db-1\n\nRunbook: step 3 failed";
     assert_eq!(gateway.record["description"], text);
     // Whatever is written next, it comes to rest.
-    gateway.record["description"] = json!(format!("{text}, and 4"));
-    gateway.servicenow(&nothing());
-    assert_eq!(gateway.work_on(&pair), Verdict::Done);
-    let signed = described.replace("on db-1", &format!("{text}, and 4"));
-    assert_eq!(gateway.incident["description"], signed);
-    gateway.written.clear();
-    gateway.flashduty("i_r_desc");
-    assert_eq!(gateway.work_on(&pair), Verdict::Done);
-    assert_eq!(gateway.written, []);
+    let line = described.replace("on db-1", "");
+    for more in [", and 4", &format!("\nsee {}", line.trim()), ", and 5"] {
+        let text = format!("{text}{more}");
+        gateway.record["description"] = json!(text);
+        gateway.servicenow(&nothing());
+        assert_eq!(gateway.work_on(&pair), Verdict::Done);
+        assert_eq!(gateway.incident["description"], format!("{text}{line}"));
+        gateway.written.clear();
+        gateway.flashduty("i_r_desc");
+        assert_eq!(gateway.work_on(&pair), Verdict::Done);
+        assert_eq!(gateway.written, [], "{more}");
+    }
 }
 
 #[test]

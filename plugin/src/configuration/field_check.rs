@@ -4,6 +4,7 @@
 use super::ColumnType;
 use super::FieldRule;
 use super::Integration;
+use super::WriteMode;
 use crate::flashduty::Incident;
 use crate::servicenow::is_name;
 use crate::text;
@@ -201,16 +202,21 @@ impl Integration {
             .collect();
         // Whatever is written moves the time of its side's last change.
         let made_of = |times: &[&str], is_column: bool| {
-            values.iter().find(|(filled, names)| {
-                let is_of_one = names.iter().any(|name| times.contains(&name.as_str()));
-                is_of_one && is_column != filled.starts_with("fields.")
-            })
+            let mut rules = self.field.iter();
+            let rule = rules.find(|rule| {
+                let names = rule.value.iter().flat_map(|value| value.names());
+                rule.column.is_some() == is_column
+                    && rule.write == WriteMode::Always
+                    && names.into_iter().any(|name| times.contains(&name))
+            });
+            rule.map(FieldRule::key)
         };
-        let column = made_of(&["updated_at"], true);
-        let field = made_of(&["sys_updated_on", "sys_mod_count"], false);
-        if let (Some((column, _)), Some((field, _))) = (column, field) {
+        if let Some(column) = made_of(&["updated_at"], true)
+            && let Some(field) = made_of(&["sys_updated_on", "sys_mod_count"], false)
+        {
+            let field = format!("fields.{field}");
             return Some(
-                ["updated_at", column, field, "updated_at"]
+                ["updated_at", column, &field, "updated_at"]
                     .map(str::to_owned)
                     .into(),
             );

@@ -47,16 +47,12 @@ impl FlashdutyView {
     ) -> Self {
         let mut description = text::normal(incident.text("description"));
         if let Some(signature) = signature
-            && let Some(at) = text::find(&description, signature)
+            && let Some((above, below)) = text::rsplit_once(&description, signature)
         {
             // What people write below it is theirs.
-            let below = description.split_off(at);
-            let below = below.get(signature.len()..).unwrap_or_default().trim();
-            description.truncate(description.trim_end().len());
-            if !description.is_empty() && !below.is_empty() {
-                description.push_str("\n\n");
-            }
-            description.push_str(below);
+            let (above, below) = (above.trim_end(), below.trim());
+            let is_between = !above.is_empty() && !below.is_empty();
+            description = format!("{above}{}{below}", if is_between { "\n\n" } else { "" });
         }
         let value = |name: &str| incident.value(name);
         let side = &integration.servicenow;

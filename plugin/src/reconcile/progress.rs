@@ -137,8 +137,13 @@ impl Progress {
                 let (since_s, known_s) = self.window(Pass::New);
                 (clock_ms / 1000).min(Self::end(since_s, known_s, now_ms) - OVERLAP_S)
             }
-            // A record may be dated in the future.
-            (_, clock_ms) => clock_ms.map_or(u64::MAX, |ms| ms / 1000).min(self.newest_s),
+            (_, clock_ms) => {
+                // A record may be dated in the future.
+                let clock_s = clock_ms.map_or(u64::MAX, |ms| ms / 1000);
+                self.until_s = self.until_s.min(clock_s);
+                self.newest_s = self.newest_s.min(clock_s);
+                self.newest_s
+            }
         };
         self.until_s = self.until_s.max(listed_s);
         let horizon = self.horizon(side, Pass::New);

@@ -46,6 +46,9 @@ const LAG_MS: u64 = 30_000;
 /// When to read again what was older than it has been.
 const FRESHER_MS: u64 = 2_000;
 
+/// How far ahead of the gateway's clock Flashduty's may be.
+const AHEAD_S: i64 = 300;
+
 /// A little later than the far end's clock may be.
 const SNOOZE_MARGIN_MS: u64 = 5_000;
 
@@ -219,7 +222,7 @@ impl<'a> Case<'a> {
         let is_replaced = self.pair.generation > 0;
         let written = description
             .split('\n')
-            .find(|line| line.ends_with(&ending) || is_replaced && text::contains(line, "[snow:"));
+            .rfind(|line| line.ends_with(&ending) || is_replaced && text::contains(line, "[snow:"));
         if written.is_some() || !is_ours {
             return written.map(str::to_owned);
         }
@@ -368,10 +371,15 @@ impl<'a> Case<'a> {
         });
         let newest = shown.max_by_key(|incident| incident.number("updated_at"))?;
         let at_s = newest.number("updated_at");
-        if at_s < self.pair.flashduty_shown_s {
+        if at_s > 0 && at_s < self.pair.flashduty_shown_s {
             return None;
         }
-        self.pair.flashduty_shown_s = at_s;
+        // One that is dated in the future shall not be the last for long.
+        let now_s = self.effects.now_ms() / 1000;
+        let most_s = i64::try_from(now_s)
+            .unwrap_or(i64::MAX)
+            .saturating_add(AHEAD_S);
+        self.pair.flashduty_shown_s = self.pair.flashduty_shown_s.max(at_s.min(most_s));
         Some(newest)
     }
 

@@ -41,6 +41,7 @@ impl Case<'_> {
     /// nothing was done, since the record must be replaced by a new one first.
     pub(super) async fn converge(&mut self, more: &mut Vec<Note>) -> Result<bool, Stop> {
         let both = self.looks_at_both();
+        let shown_s = self.pair.flashduty_shown_s;
         if both || self.hears_flashduty() {
             self.read_incident().await?;
         }
@@ -122,6 +123,8 @@ impl Case<'_> {
             if !self.plan().decisions.is_empty() {
                 self.come_back(0, "changed by a write");
             }
+        } else if shown_s != self.pair.flashduty_shown_s {
+            self.save().await?;
         }
         self.report(&decisions);
         Ok(false)

@@ -13,6 +13,7 @@ use crate::keys::Entity;
 use crate::operator::IN_DOUBT;
 use crate::pair::Base;
 use crate::pair::Pair;
+use crate::pair::SETTLES_MS;
 use crate::plan::Side;
 use crate::servicenow::SysId;
 use alloc::string::String;
@@ -46,8 +47,8 @@ impl Case<'_> {
             } else if self.pair.may_end(self.effects.now_ms()) {
                 self.end("unlinked by an operator").await?;
             } else if self.pair.is_in_doubt(self.effects.now_ms()) {
-                // A creation was sent since. What comes of it is taken apart then.
-                continue;
+                // A creation was sent since. What comes of it is taken apart.
+                return Err(Stop::wait(self.effects.now_ms() + SETTLES_MS, IN_DOUBT));
             }
             self.effects.delete(obeyed);
         }
@@ -141,6 +142,7 @@ impl Case<'_> {
         *pair = Pair {
             number: Some(number),
             by_hand: true,
+            flashduty_shown_s: pair.flashduty_shown_s,
             // The next one that takes its place is none of those before.
             generation: pair.generation.max(generation),
             edition: pair.edition + 1,

@@ -340,6 +340,14 @@ impl Gateway {
         serde_json::from_slice(&entry.value).unwrap()
     }
 
+    /// The pair of the incident is stored as something else.
+    pub(crate) fn amend_pair(&mut self, change: impl FnOnce(&mut Value)) {
+        let mut pair = self.pair();
+        change(&mut pair);
+        let key = format!("pair.prod.f-{INCIDENT}");
+        self.store.get_mut(&key).unwrap().value = pair.to_string().into_bytes();
+    }
+
     /// The keys that begin so.
     pub(crate) fn stored(&self, prefix: &str) -> Vec<&str> {
         let keys = self.store.keys().map(String::as_str);
