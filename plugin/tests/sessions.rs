@@ -1925,6 +1925,24 @@ fn a_pair_that_was_taken_apart_passes_on_what_was_merged_into_its_incident() {
 }
 
 #[test]
+fn whoever_was_sent_passes_on_what_has_changed_since_and_nothing_else() {
+    let mut gateway = Gateway::linked(&nothing());
+    gateway.now_ms += 60_000;
+    gateway.flashduty("i_comm");
+    assert_eq!(gateway.work(), Verdict::Done);
+    // The event of this merge was lost.
+    gateway.timeline = vec![merge(OTHER, INCIDENT)];
+    gateway.incident["updated_at"] = json!(gateway.now_ms / 1000);
+    gateway.now_ms += 60_000;
+    for asked_for in [vec![format!("prod.f-{OTHER}")], vec![]] {
+        gateway.flashduty("merged");
+        gateway.scheduled.clear();
+        assert_eq!(gateway.work(), Verdict::Done);
+        assert_eq!(gateway.asked_for(), asked_for);
+    }
+}
+
+#[test]
 fn an_order_beside_a_merge_keeps_nothing_from_what_was_merged() {
     let mut gateway = Gateway::linked(&nothing());
     gateway.timeline = vec![merge(OTHER, INCIDENT)];

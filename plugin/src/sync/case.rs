@@ -526,6 +526,13 @@ impl<'a> Case<'a> {
             && self.incident_read != Some(String::new())
     }
 
+    /// Whether the incident was read in a version that was certainly not.
+    pub(super) fn is_newer_than_looked_at(&self) -> bool {
+        let read = self.incident_read.as_ref().filter(|read| !read.is_empty());
+        let watch = self.watch.as_ref();
+        watch.is_some_and(|(_, watch)| read.is_some_and(|read| *read != watch.flashduty_read))
+    }
+
     /// Takes down which versions were looked at. What the other side's hints led
     /// to was not looked at for comments.
     fn keep_watch(&mut self, incident: bool, record: bool) {

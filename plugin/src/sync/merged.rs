@@ -72,6 +72,14 @@ impl Case<'_> {
         (self.is_unprompted() || self.hears(&[MERGED])) && !self.hears(&[MERGE, POLL])
     }
 
+    /// Whether the incident is another one than was looked at last.
+    async fn has_changed(&mut self) -> Result<bool, Stop> {
+        match self.read_incident().await.map(drop) {
+            Err(stop) if stop.missing().is_none() => Err(stop),
+            _ => Ok(self.is_newer_than_looked_at()),
+        }
+    }
+
     fn hears(&self, events: &[&str]) -> bool {
         self.flashduty_events().any(|event| events.contains(&event))
     }
@@ -94,8 +102,9 @@ impl Case<'_> {
         };
         let id_of = |incident: &Value| incident["incident_id"].as_str().and_then(IncidentId::parse);
         // Whoever was sent here passes nothing on: incidents that were merged into
-        // each other would for ever.
-        let passes_on = !self.is_dry && !self.was_sent();
+        // each other would for ever. But what has changed since the last look may be a
+        // merge that nobody tells of, and after this look no poll finds it.
+        let passes_on = !self.is_dry && (!self.was_sent() || self.has_changed().await?);
         for merge in merges.iter().map(|entry| &entry["detail"]) {
             let into = &merge["target_incident"];
             match id_of(into) {
