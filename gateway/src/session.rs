@@ -32,6 +32,7 @@ use crate::queue::Held;
 use crate::setup::Setup;
 use futures_util::StreamExt as _;
 use futures_util::stream;
+use serde_json::Map;
 use serde_json::Value;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -476,31 +477,20 @@ fn checked(response: Response) -> Response {
 /// Writes a plugin's log record, its fields as an object of JSON. Line breaks in
 /// it could pass for records of the gateway in a log that is read line by line.
 fn log(record: &LogRecord) {
-    macro_rules! emit {
-        ($level:ident) => {
-            tracing::$level!(
-                target: "plugin",
-                fields = %fields(record),
-                "{}",
-                one_line(&record.message)
-            )
-        };
+    let message = one_line(&record.message);
+    // One by one: to collect them would sort them first, and that is kilobytes.
+    let mut fields = Map::new();
+    for (name, value) in &record.fields {
+        fields.insert(one_line(name), one_line(value).into());
     }
+    // No text can fail to serialise.
+    let fields = serde_json::to_string(&Value::Object(fields)).unwrap_or_default();
     match record.level {
-        Level::Debug => emit!(debug),
-        Level::Info => emit!(info),
-        Level::Warn => emit!(warn),
-        Level::Error => emit!(error),
+        Level::Debug => tracing::debug!(target: "plugin", %fields, "{message}"),
+        Level::Info => tracing::info!(target: "plugin", %fields, "{message}"),
+        Level::Warn => tracing::warn!(target: "plugin", %fields, "{message}"),
+        Level::Error => tracing::error!(target: "plugin", %fields, "{message}"),
     }
-}
-
-fn fields(record: &LogRecord) -> Value {
-    let fields = record.fields.iter();
-    Value::Object(
-        fields
-            .map(|(name, value)| (one_line(name), one_line(value).into()))
-            .collect(),
-    )
 }
 
 /// What an effect holds in memory, near enough.
