@@ -483,7 +483,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "a carried comment carried back to Flashduty",
         file: "sync/comments.rs",
-        text: "!comment::is_carried(&entry.text)\n                &&",
+        text: "!comment::is_carried(&e.text) &&",
         instead: "",
         noticed_by: Tests::In("sessions"),
     },
@@ -560,8 +560,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "what was merged into each other sends each other for ever",
         file: "sync/merged.rs",
-        text: "|| self.hears(&[MERGED]) && !self.hears(&[MERGE, POLL])",
-        instead: "",
+        text: "|| self.hears(&[MERGED])) && !self.hears(&[MERGE, POLL])",
+        instead: ")",
         noticed_by: Tests::In("sessions"),
     },
     Bug {
