@@ -361,8 +361,8 @@ async fn a_byte_that_changed_within_a_value_is_told_with_a_remedy() {
     let file = operator.path().join("s.redb");
     let told = operator.run("export", "").unwrap();
     let mut found = 0;
-    let in_values = (0..whole.len() - 500).filter(|at| at % 4096 == 2048);
-    for at in in_values.filter(|at| whole[*at..][..500] == [b'x'; 500]) {
+    let in_values = (0..whole.len() - 100).filter(|at| at % 4096 == 1600);
+    for at in in_values.filter(|at| whole[*at..][..100] == [b'x'; 100]) {
         let mut bytes = whole.clone();
         bytes[at] = b'y';
         fs::write(&file, &bytes).unwrap();

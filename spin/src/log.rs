@@ -139,7 +139,9 @@ fn line(
     record.extend(fields);
     // A plugin's are an object of JSON.
     if let Some(fields) = record.get_mut("fields")
-        && let Some(Ok(object)) = fields.as_str().map(|text| serde_json::from_slice(text.as_bytes()))
+        && let Some(Ok(object)) = fields
+            .as_str()
+            .map(|text| serde_json::from_slice(text.as_bytes()))
     {
         *fields = object;
     }
