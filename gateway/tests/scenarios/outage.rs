@@ -134,7 +134,6 @@ async fn calls_of_a_rejected_day(ahead_ms: u64) -> usize {
         let sessions = scene.plugin.works().len();
         assert!(sessions < 400, "{sessions} sessions");
     }
-    println!("{calls:?}");
     calls.iter().sum()
 }
 

@@ -88,10 +88,12 @@ impl Case<'_> {
 
     /// Whoever asked looks for what was said since, by the clock of another gateway.
     async fn tell_who_asked(&mut self, why: &str) -> Result<(), Stop> {
-        let orders = self.hints.iter().filter(|(_, _, kept)| {
+        let mut orders = self.hints.iter().filter(|(_, _, kept)| {
             matches!(kept.hint, Hint::Trigger | Hint::Sync | Hint::Link { .. })
         });
-        let asked_ms = orders.last().map_or(0, |(_, _, kept)| kept.received_ms);
+        let asked_ms = orders
+            .next_back()
+            .map_or(0, |(_, _, kept)| kept.received_ms);
         self.pair.note(self.effects.now_ms().max(asked_ms), why);
         self.save().await
     }
