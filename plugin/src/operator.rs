@@ -19,7 +19,6 @@ use crate::configuration::Configuration;
 use crate::configuration::Integration;
 use crate::flashduty::IncidentId;
 use crate::hint::Hint;
-use crate::hint::Kept;
 use crate::intake::answer;
 use crate::intake::schedule;
 use crate::json;
@@ -184,11 +183,9 @@ async fn link(flashduty: Asked<'_>, servicenow: Asked<'_>) -> Result<Value, Refu
 /// Leaves an order for the pair's work, and makes it due.
 async fn order(asked: &Asked<'_>, hint: Hint) {
     let id = &asked.integration.id;
-    let received_ms = asked.at_ms;
-    let kept = Kept { received_ms, hint };
     // Before all other hints: of those no session takes more than some.
-    let name = format!("-order-{received_ms}");
-    kept.store(asked.effects, id, &asked.about, &name).await;
+    let name = format!("-order-{}", asked.at_ms);
+    hint.leave(asked.effects, id, &asked.about, &name).await;
     let pair = asked.pair().await;
     schedule(asked.effects, id, &pair, 0, "asked for by an operator");
 }

@@ -1914,14 +1914,18 @@ fn a_pair_that_the_store_has_lost_is_found_by_its_record_though_that_is_over() {
     }
 }
 
-#[test]
-fn a_pair_that_was_taken_apart_passes_on_what_was_merged_into_its_incident() {
-    let mut gateway = taken_apart();
+/// Another incident is merged into this one, and that one is sent to look.
+fn passes_on_a_merge(mut gateway: Gateway) {
     gateway.timeline = vec![merge(OTHER, INCIDENT)];
     gateway.flashduty("i_merge");
     gateway.scheduled.clear();
     assert_eq!(gateway.work(), Verdict::Done);
     assert_eq!(gateway.asked_for(), [format!("prod.f-{OTHER}")]);
+}
+
+#[test]
+fn a_pair_that_was_taken_apart_passes_on_what_was_merged_into_its_incident() {
+    passes_on_a_merge(taken_apart());
 }
 
 #[test]
@@ -1945,12 +1949,8 @@ fn whoever_was_sent_passes_on_what_has_changed_since_and_nothing_else() {
 #[test]
 fn an_order_beside_a_merge_keeps_nothing_from_what_was_merged() {
     let mut gateway = Gateway::linked(&nothing());
-    gateway.timeline = vec![merge(OTHER, INCIDENT)];
-    gateway.flashduty("i_merge");
     gateway.order("sync", &json!({ "flashduty": INCIDENT }));
-    gateway.scheduled.clear();
-    assert_eq!(gateway.work(), Verdict::Done);
-    assert_eq!(gateway.asked_for(), [format!("prod.f-{OTHER}")]);
+    passes_on_a_merge(gateway);
 }
 
 #[test]

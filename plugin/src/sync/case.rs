@@ -519,18 +519,15 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Whether the incident was read in a version that was looked at before.
-    pub(super) fn is_as_looked_at(&self) -> bool {
-        let watch = self.watch.as_ref();
-        watch.is_some_and(|(_, watch)| Some(&watch.flashduty_read) == self.incident_read.as_ref())
-            && self.incident_read != Some(String::new())
-    }
-
-    /// Whether the incident was read in a version that was certainly not.
-    pub(super) fn is_newer_than_looked_at(&self) -> bool {
-        let read = self.incident_read.as_ref().filter(|read| !read.is_empty());
-        let watch = self.watch.as_ref();
-        watch.is_some_and(|(_, watch)| read.is_some_and(|read| *read != watch.flashduty_read))
+    /// Whether the incident was read in the version that was looked at last; unknown
+    /// where none was, or where more may happen in its second.
+    pub(super) fn is_as_looked_at(&self) -> Option<bool> {
+        let (_, watch) = self.watch.as_ref()?;
+        let read = self
+            .incident_read
+            .as_ref()
+            .filter(|read| !read.is_empty())?;
+        Some(*read == watch.flashduty_read)
     }
 
     /// Takes down which versions were looked at. What the other side's hints led

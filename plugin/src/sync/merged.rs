@@ -54,7 +54,7 @@ impl Case<'_> {
         let was_closed = self.pair.base.state.flashduty == closed;
         let is_as_closed = incident.number("updated_at") <= incident.number("close_time");
         if incident.progress(self.clock_of(Side::Flashduty)) != closed
-            || was_closed && self.is_as_looked_at()
+            || was_closed && self.is_as_looked_at() == Some(true)
             || is_as_closed && self.flashduty_events().any(|event| event == RESOLVED)
             || self.hears_of_merges()
         {
@@ -72,11 +72,11 @@ impl Case<'_> {
         (self.is_unprompted() || self.hears(&[MERGED])) && !self.hears(&[MERGE, POLL])
     }
 
-    /// Whether the incident is another one than was looked at last.
+    /// Whether the incident is another version than was looked at last.
     async fn has_changed(&mut self) -> Result<bool, Stop> {
         match self.read_incident().await.map(drop) {
             Err(stop) if stop.missing().is_none() => Err(stop),
-            _ => Ok(self.is_newer_than_looked_at()),
+            _ => Ok(self.is_as_looked_at() == Some(false)),
         }
     }
 
