@@ -211,6 +211,10 @@ async fn an_import_changes_nothing_unless_it_can_be_done() {
     let (missing, _) = EXPORT.split_once("{\"key\":\"p.pair.demo.b\"").unwrap();
     let missing = format!("{missing}{{\"keys\":5}}\n");
     let newer = EXPORT.replace("store\":1", "store\":2");
+    let line = r#"{"key":"p.pair.demo.\u0007","revision":6,"text":"1"}"#;
+    let unreadable = EXPORT.replace("{\"keys\":5}", &format!("{line}\n{{\"keys\":6}}"));
+    let line = EXPORT.lines().nth(1).unwrap();
+    let twice = EXPORT.replace("{\"keys\":5}", &format!("{line}\n{{\"keys\":6}}"));
     let other = Operator::of_file();
     for (export, complaint) in [
         ("", "line 1: expected the first line of an export"),
@@ -227,6 +231,14 @@ async fn an_import_changes_nothing_unless_it_can_be_done() {
         (
             "{\"servicenow-sync-store\":1}\nx\n",
             "line 2: expected value",
+        ),
+        (
+            unreadable.as_str(),
+            "line 7: \"p.pair.demo.\\u{7}\": expected a key of 1 to 200 of A-Z a-z 0-9 . _ -",
+        ),
+        (
+            twice.as_str(),
+            "line 7: \"g.work.demo.a\": the key is there twice",
         ),
     ] {
         let error = other.run("import", export).unwrap_err();

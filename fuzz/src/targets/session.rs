@@ -12,6 +12,7 @@ use crate::scene::put;
 use crate::transcript::Part;
 use crate::transcript::parts;
 use integration_gateway::Incoming;
+use integration_gateway::Kept;
 use integration_gateway::MemoryStore;
 
 /// Sessions after each request.
@@ -26,7 +27,7 @@ pub(crate) fn run(data: &[u8]) {
         if part.head == "configuration" {
             configuration = lossy(part.body);
         } else if let Some(key) = part.head.strip_prefix("store ")
-            && !key.is_empty()
+            && (!key.starts_with("p.") || Kept::read(key, part.body).is_ok())
         {
             put(&store, key, part.body);
             has_damage = true;

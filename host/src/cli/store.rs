@@ -132,10 +132,8 @@ impl StoreCommand {
                 | Self::Verify(file)) = self;
                 let location = Draft::read(&file.config)?.store()?;
                 if let Self::Import(_) = self {
-                    let lines = read_export(io::stdin().lock())?;
-                    let store = location.open().await?;
-                    import(&store, lines).await?;
-                    return Ok(());
+                    let found = read_export(io::stdin().lock())?;
+                    return import(&location.open().await?, found).await;
                 }
                 if let Self::Verify(_) = self {
                     return verify(&location.open_verified().await?).await;
@@ -196,7 +194,9 @@ async fn export(store: &HostStore) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-fn read_export(input: impl BufRead) -> anyhow::Result<Vec<Line>> {
+/// Reads all of it, so that an import either begins with what can be stored and
+/// read again, or does not begin.
+fn read_export(input: impl BufRead) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
     let mut lines = input.lines();
     let first = lines.next().transpose()?.unwrap_or_default();
     let head: Head = serde_json::from_str(&first)
@@ -208,7 +208,7 @@ fn read_export(input: impl BufRead) -> anyhow::Result<Vec<Line>> {
          made it",
         head.servicenow_sync_store
     );
-    let mut found = Vec::new();
+    let mut found = BTreeMap::new();
     for (n, text) in lines.enumerate() {
         let text = text?;
         let at = || format!("line {}", n + 2);
@@ -223,12 +223,25 @@ fn read_export(input: impl BufRead) -> anyhow::Result<Vec<Line>> {
             return Ok(found);
         }
         let line: Line = serde_json::from_str(&text).with_context(at)?;
-        found.push(line);
+        let at = || format!("{}: {:?}", at(), line.key);
+        let value = match line.value {
+            Value::Text(text) => text.into_bytes(),
+            Value::Base64(text) => BASE64.decode(text).with_context(at)?,
+        };
+        if let Err(problem) = Kept::read(&line.key, &value) {
+            bail!(
+                "{}: {problem}; import it with the version that made it, or take the line out and \
+                 lower `keys` in the last line by one",
+                at()
+            );
+        }
+        ensure!(!found.contains_key(&line.key), "{}: the key is there twice", at());
+        found.insert(line.key, value);
     }
     bail!("the export ends without its last line, so it was cut short; make it again")
 }
 
-async fn import(store: &HostStore, lines: Vec<Line>) -> anyhow::Result<()> {
+async fn import(store: &HostStore, mut found: BTreeMap<String, Vec<u8>>) -> anyhow::Result<()> {
     let mut there = 0;
     each(store, |_| {
         there += 1;
@@ -240,32 +253,21 @@ async fn import(store: &HostStore, lines: Vec<Line>) -> anyhow::Result<()> {
         "expected an empty store, found {there} keys in it; nothing was changed; name another \
          store in `[store]`"
     );
-    let all = lines.len();
-    let mut writes = Vec::new();
-    for line in lines {
-        // An export does not know what happened after it was made.
-        if line.key.starts_with(UNBROKEN) {
-            continue;
-        }
-        let value = match line.value {
-            Value::Text(text) => text.into_bytes(),
-            Value::Base64(text) => BASE64
-                .decode(text)
-                .with_context(|| format!("the value of {:?}", line.key))?,
-        };
-        writes.push(Write {
-            key: line.key,
-            precondition: Precondition::Absent,
-            value: Some(value),
-        });
-    }
-    let keys = writes.len();
+    let all = found.len();
+    // An export does not know what happened after it was made.
+    found.retain(|key, _| !key.starts_with(UNBROKEN));
+    let keys = found.len();
+    let writes = found.into_iter().map(|(key, value)| Write {
+        key,
+        precondition: Precondition::Absent,
+        value: Some(value),
+    });
     stream::iter(writes)
         .map(|write| async {
             let key = write.key.clone();
             match store.write(write).await? {
                 Ok(_) => anyhow::Ok(()),
-                Err(_refused) => bail!("the key {key:?} is there twice"),
+                Err(_refused) => bail!("somebody else wrote the key {key:?}"),
             }
         })
         .buffer_unordered(TOGETHER)
