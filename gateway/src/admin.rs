@@ -8,6 +8,7 @@
 //! | `GET /status` | numbers of work, closed gates |
 //! | `GET /work?after=KEY` | the work list, a page at a time |
 //! | `POST /work/KEY/release` | makes parked work due |
+//! | `POST /work/KEY/drop` | drops parked work |
 //! | any method, `/plugin/…` | the plugin's own, which sees the path behind `/plugin` |
 //!
 //! The first two are open, since a supervisor has no token. All others, known
@@ -19,8 +20,8 @@ use crate::Environment;
 use crate::Gateway;
 use crate::Incoming;
 use crate::Metrics;
+use crate::ParkedError;
 use crate::RecoverError;
-use crate::ReleaseError;
 use crate::Runtime;
 use crate::Store;
 use crate::StoreError;
@@ -54,17 +55,19 @@ enum Page {
     Status,
     Work,
     Release,
+    Drop,
     Plugin,
 }
 
 /// All that the operator's surface serves.
-pub const OPERATOR_ROUTES: [OperatorRoute; 7] = [
+pub const OPERATOR_ROUTES: [OperatorRoute; 8] = [
     OperatorRoute::open("/healthz", Page::Health),
     OperatorRoute::open("/readyz", Page::Readiness),
     OperatorRoute::closed("GET", "/metrics", Page::Metrics),
     OperatorRoute::closed("GET", "/status", Page::Status),
     OperatorRoute::closed("GET", "/work", Page::Work),
     OperatorRoute::closed("POST", "/work/KEY/release", Page::Release),
+    OperatorRoute::closed("POST", "/work/KEY/drop", Page::Drop),
     OperatorRoute::closed("*", "/plugin/…", Page::Plugin),
 ];
 
@@ -188,14 +191,18 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
                     Err(error) => unavailable(&error),
                 }
             }
-            Page::Release => {
+            Page::Release | Page::Drop => {
                 let key = request.path.split('/').nth(2).unwrap_or_default();
-                match self.release(key).await {
-                    Ok(()) => json_response(200, &json!({ "released": key })),
-                    Err(error @ ReleaseError::NotParked(_)) => {
+                let (done, word) = match route.page {
+                    Page::Drop => (self.drop_work(key).await, "dropped"),
+                    _ => (self.release(key).await, "released"),
+                };
+                match done {
+                    Ok(()) => json_response(200, &json!({ word: key })),
+                    Err(error @ ParkedError::NotParked(_)) => {
                         error_response(404, &error.to_string())
                     }
-                    Err(ReleaseError::Store(error)) => unavailable(&error),
+                    Err(ParkedError::Store(error)) => unavailable(&error),
                 }
             }
             Page::Plugin => self.receive_operator(for_plugin(request)).await,

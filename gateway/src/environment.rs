@@ -5,7 +5,8 @@ pub trait Environment {
     fn now_ms(&self) -> u64;
 
     /// Milliseconds since some moment, on a clock that nobody sets and that
-    /// goes on while the machine sleeps. Leases are measured on it.
+    /// goes on while the machine sleeps. Leases and the time of a session are
+    /// measured on it.
     fn steady_ms(&self) -> u64;
 
     /// 64 random bits, for jitter and identifiers; no secret is made of them.

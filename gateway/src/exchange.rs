@@ -150,7 +150,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Run<'_, R, S, C, E> {
         } else {
             PATIENCE_MS
         };
-        let left_ms = self.deadline_ms.saturating_sub(environment.now_ms());
+        let left_ms = self.deadline_ms.saturating_sub(environment.steady_ms());
         let patience = Patience {
             settings: pace,
             most_ms: most_ms.min(left_ms),
@@ -227,7 +227,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Run<'_, R, S, C, E> {
         let limits = &self.setup.policy.limits;
         let left_ms = self
             .deadline_ms
-            .saturating_sub(self.gateway.environment.now_ms());
+            .saturating_sub(self.gateway.environment.steady_ms());
         let timeout_ms = u64::from(request.timeout_ms)
             .min(u64::from(limits.request_seconds) * 1000)
             .min(left_ms)

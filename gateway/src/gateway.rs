@@ -25,6 +25,7 @@ use crate::gates::Place;
 use crate::line::one_line;
 use crate::queue;
 use crate::queue::Finished;
+use crate::queue::Now;
 use crate::queue::Outcome;
 use crate::queue::Queue;
 use crate::queue::WorkCounts;
@@ -132,9 +133,9 @@ pub enum RecoverError {
     },
 }
 
-/// Why a release did nothing.
+/// Why nothing became of an order about parked work.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReleaseError {
+pub enum ParkedError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -208,7 +209,6 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             client,
         });
         *self.setup.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&setup);
-        self.metrics.forget_gates();
         self.metrics.count_reload("applied");
         self.metrics.set_configured(self.environment.now_ms());
         // Another gateway may have closed one that this one has not heard of.
@@ -279,16 +279,17 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
     /// own refusal. The session then goes on to its end, so the future must be
     /// run to completion even if the caller went away.
     pub async fn receive(&self, request: Incoming, answer: impl FnOnce(Response)) {
-        let started_ms = self.environment.now_ms();
+        let started = Now::of(&self.environment);
         let setup = self.setup();
         let policy = &setup.policy;
         let path = label(policy, &request.path);
         let answer = |response: Response| {
-            let waited_ms = self.environment.now_ms().saturating_sub(started_ms);
+            let now_ms = self.environment.steady_ms();
+            let waited_ms = now_ms.saturating_sub(started.steady_ms);
             self.metrics.observe_answer(waited_ms);
             answer(response);
         };
-        match self.admit(policy, path, request, started_ms) {
+        match self.admit(policy, path, request, started.ms) {
             Err(refusal) => {
                 self.refused(path, refusal.outcome());
                 answer(refusal.response());
@@ -310,7 +311,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
                     .instrument(span.clone())
                     .await;
                 span.in_scope(|| self.note(&end));
-                self.count_session("request", &end, started_ms);
+                self.count_session("request", &end, started.steady_ms);
                 let outcome = match (status, &end) {
                     (Some(200..300), _) => "accepted",
                     (Some(_), _) => "rejected_by_plugin",
@@ -334,14 +335,14 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
     ) -> Result<Authentic, Refusal> {
         let authentic = authenticate(&policy.webhooks, request, now_ms)?;
         match &authentic.once {
-            Some(once) if self.replays.contains(path, once) => Err(Refusal::Replayed),
+            Some(once) if self.replays.contains(path, once, now_ms) => Err(Refusal::Replayed),
             _ => Ok(authentic),
         }
     }
 
     /// Runs a session for a request of an operator, who has been authenticated.
     pub(crate) async fn receive_operator(&self, request: Request) -> Response {
-        let started_ms = self.environment.now_ms();
+        let started_ms = self.environment.steady_ms();
         let mut given = None;
         let setup = self.setup();
         let span = tracing::info_span!(
@@ -463,7 +464,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
     ///
     /// A future that is dropped before its end leaves the work due again.
     pub async fn run_next(&self) -> Next {
-        let started_ms = self.environment.now_ms();
+        let started = Now::of(&self.environment);
         let look_ms = self.keep_standing_work().await;
         let limits = self.setup().policy.limits.clone();
         let term_ms = u64::from(limits.lease_seconds) * 1000;
@@ -487,7 +488,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             Err(error) => {
                 tracing::error!(%error, "cannot read the next work");
                 return Next::Idle {
-                    until_ms: Some(started_ms + STORE_PAUSE_MS),
+                    until_ms: Some(started.ms + STORE_PAUSE_MS),
                 };
             }
         };
@@ -513,7 +514,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             }
         };
         span.in_scope(|| self.note(&end));
-        self.count_session("work", &end, started_ms);
+        self.count_session("work", &end, started.steady_ms);
         let outcome = match end {
             End::Verdict(Verdict::Retry(retry)) => match run.waits_for(&retry) {
                 Some(held) => Outcome::Held(held, retry.reason),
@@ -554,14 +555,12 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         let closed = self.gates.closed();
         let mut gauges = Vec::new();
         for origin in setup.policy.egress.origins() {
-            gauges.extend(Why::ALL.map(|why| (origin, why.word())));
+            gauges.extend(Why::ALL.map(|why| (origin, why.word(), 0)));
         }
-        gauges.extend(closed.iter().map(|gate| (gate.origin.as_str(), gate.why)));
-        for (origin, why) in gauges {
-            let is_counted = |gate: &&ClosedGate| gate.origin == origin && gate.why == why;
-            let count = closed.iter().filter(is_counted).count();
-            self.metrics.set_gates(origin, why, count);
+        for gate in &closed {
+            gauges.push((gate.origin.as_str(), gate.why, 1));
         }
+        self.metrics.set_gates(&gauges);
         &self.metrics
     }
 
@@ -587,15 +586,28 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
     }
 
     /// Makes parked work due at once, with a clean slate of attempts.
-    pub async fn release(&self, key: &str) -> Result<(), ReleaseError> {
+    pub async fn release(&self, key: &str) -> Result<(), ParkedError> {
         let now_ms = self.environment.now_ms();
-        let environment = &self.environment;
-        if !self.queue.release(&self.store, environment, key).await? {
-            return Err(ReleaseError::NotParked(key.to_owned()));
-        }
+        self.unpark(key, true).await?;
         tracing::info!(key, "released parked work");
         self.environment.work_due(now_ms);
         Ok(())
+    }
+
+    /// Drops parked work, which is then as if it had never been scheduled. The
+    /// plugin's standing work is begun anew within minutes.
+    pub async fn drop_work(&self, key: &str) -> Result<(), ParkedError> {
+        self.unpark(key, false).await?;
+        tracing::info!(key, "dropped parked work");
+        Ok(())
+    }
+
+    async fn unpark(&self, key: &str, is_kept: bool) -> Result<(), ParkedError> {
+        let (store, environment) = (&self.store, &self.environment);
+        match self.queue.unpark(store, environment, key, is_kept).await? {
+            true => Ok(()),
+            false => Err(ParkedError::NotParked(key.to_owned())),
+        }
     }
 
     fn note(&self, end: &End) {
@@ -618,6 +630,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
         }
     }
 
+    /// `started_ms` is on the steady clock.
     fn count_session(&self, kind: &str, end: &End, started_ms: u64) {
         let verdict = match end {
             End::Quiet => "none",
@@ -628,7 +641,7 @@ impl<R: Runtime, S: Store, C: Client, E: Environment> Gateway<R, S, C, E> {
             End::Failed(_) => "failed",
             End::Store(_) => "store_failed",
         };
-        let took_ms = self.environment.now_ms().saturating_sub(started_ms);
+        let took_ms = self.environment.steady_ms().saturating_sub(started_ms);
         self.metrics.observe_session(kind, verdict, took_ms);
     }
 }

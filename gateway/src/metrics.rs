@@ -115,18 +115,18 @@ impl Metrics {
         *number(&mut self.numbers().configured, &[]) = now_ms / 1000;
     }
 
-    /// Forgets the gauges of gates; those of origins in use come back.
-    pub(crate) fn forget_gates(&self) {
-        self.numbers().gates.clear();
-    }
-
     pub(crate) fn set_work(&self, state: &str, count: usize) {
         *number(&mut self.numbers().work, &[("state", state)]) = count as u64;
     }
 
-    pub(crate) fn set_gates(&self, origin: &str, why: &str, count: usize) {
-        let labels = [("origin", origin), ("why", why)];
-        *number(&mut self.numbers().gates, &labels) = count as u64;
+    /// Adds up numbers of closed gates by origin and reason, in the place of all
+    /// that were shown before: one whose origin is used no more would stay for ever.
+    pub(crate) fn set_gates(&self, gates: &[(&str, &str, u64)]) {
+        let mut family = Family::new();
+        for &(origin, why, count) in gates {
+            *number(&mut family, &[("origin", origin), ("why", why)]) += count;
+        }
+        self.numbers().gates = family;
     }
 
     /// All metrics in the OpenMetrics text format, whose media type is

@@ -29,6 +29,7 @@ pub(crate) struct Pace {
     expected_us: u64,
     under_way: u32,
     halvings: u32,
+    /// When the last one was made, or undone.
     halved_ms: u64,
 }
 
@@ -47,29 +48,30 @@ impl Pace {
     /// Asks to send one request. Whoever may go reports back with
     /// [`ended`](Self::ended).
     pub(crate) fn step(&mut self, settings: &PaceSettings, now_ms: u64, patience_ms: u64) -> Step {
+        self.recover(now_ms);
         if self.settings != *settings {
             self.settings = settings.clone();
             // A line that stood at a slower pace shall not last.
-            let longest_us = now_ms * 1000 + self.burst_us(now_ms) + self.interval_us(now_ms);
+            let longest_us = now_ms * 1000 + self.burst_us() + self.interval_us();
             self.free_us = self.free_us.min(longest_us);
             self.expected_us = self.expected_us.min(longest_us);
         }
         if self.under_way >= self.settings.at_once {
             return Step::Full;
         }
-        let interval_us = self.interval_us(now_ms);
         let wait_ms = self.wait_us(self.free_us, now_ms).div_ceil(1000);
         if wait_ms > patience_ms {
             return Step::TooLong { wait_ms };
         }
-        self.free_us = self.free_us.max(now_ms * 1000) + interval_us;
+        self.free_us = self.free_us.max(now_ms * 1000) + self.interval_us();
         self.under_way += 1;
         Step::Go { wait_ms }
     }
 
     /// A request that goes whatever the line.
     pub(crate) fn jump_the_line(&mut self, now_ms: u64) {
-        self.free_us = self.free_us.max(now_ms * 1000) + self.interval_us(now_ms);
+        self.recover(now_ms);
+        self.free_us = self.free_us.max(now_ms * 1000) + self.interval_us();
         self.under_way += 1;
     }
 
@@ -83,42 +85,52 @@ impl Pace {
         if self.under_way >= self.settings.at_once {
             return Err(FULL_MS);
         }
+        self.recover(now_ms);
         let line_us = self.expected_us.max(self.free_us);
         let wait_ms = self.wait_us(line_us, now_ms).div_ceil(1000);
         if wait_ms > SHORT_LINE_MS {
             return Err(wait_ms - SHORT_LINE_MS);
         }
-        self.expected_us = line_us.max(now_ms * 1000) + self.interval_us(now_ms);
+        self.expected_us = line_us.max(now_ms * 1000) + self.interval_us();
         Ok(())
     }
 
     /// The far end has set a rate limit.
     pub(crate) fn halve(&mut self, now_ms: u64) {
-        self.halvings = (self.halvings_at(now_ms) + 1).min(MOST_HALVINGS);
+        self.recover(now_ms);
+        self.halvings = (self.halvings + 1).min(MOST_HALVINGS);
         self.halved_ms = now_ms;
-        let empty_us = now_ms * 1000 + self.burst_us(now_ms);
+        let empty_us = now_ms * 1000 + self.burst_us();
         self.free_us = self.free_us.max(empty_us);
+    }
+
+    /// Undoes the halvings whose time is over. The burst is as many requests as
+    /// before, at twice the rate: so what is taken of it takes half as long to come
+    /// back, and whoever waits behind it does not wait longer than before.
+    fn recover(&mut self, now_ms: u64) {
+        while self.halvings > 0 && now_ms.saturating_sub(self.halved_ms) >= RECOVERY_MS {
+            self.halved_ms += RECOVERY_MS;
+            let (at_us, burst_us) = (self.halved_ms * 1000, self.burst_us());
+            for line_us in [&mut self.free_us, &mut self.expected_us] {
+                *line_us -= line_us.saturating_sub(at_us).min(burst_us) / 2;
+            }
+            self.halvings -= 1;
+        }
     }
 
     fn wait_us(&self, free_us: u64, now_ms: u64) -> u64 {
         free_us
-            .saturating_sub(self.burst_us(now_ms))
+            .saturating_sub(self.burst_us())
             .saturating_sub(now_ms * 1000)
     }
 
-    fn burst_us(&self, now_ms: u64) -> u64 {
-        u64::from(self.settings.burst.saturating_sub(1)) * self.interval_us(now_ms)
+    fn burst_us(&self) -> u64 {
+        u64::from(self.settings.burst.saturating_sub(1)) * self.interval_us()
     }
 
-    fn interval_us(&self, now_ms: u64) -> u64 {
+    fn interval_us(&self) -> u64 {
         let interval_us = MINUTE_US / u64::from(self.settings.per_minute.max(1));
-        interval_us << self.halvings_at(now_ms)
-    }
-
-    fn halvings_at(&self, now_ms: u64) -> u32 {
-        let undone = now_ms.saturating_sub(self.halved_ms) / RECOVERY_MS;
-        let undone = u32::try_from(undone).unwrap_or(u32::MAX);
-        self.halvings.saturating_sub(undone)
+        interval_us << self.halvings
     }
 }
 
@@ -185,8 +197,52 @@ mod tests {
         for _ in 0..9 {
             pace.halve(70_000);
         }
-        let intervals = [70_000, 130_000, 190_000, 310_000].map(|ms| pace.interval_us(ms));
+        let intervals = [70_000, 130_000, 190_000, 310_000].map(|ms| {
+            pace.recover(ms);
+            pace.interval_us()
+        });
         assert_eq!(intervals, [1_600_000, 800_000, 400_000, 100_000]);
+    }
+
+    #[test]
+    fn while_the_rate_comes_back_nobody_waits_longer_than_at_the_rate_before() {
+        let settings = PaceSettings {
+            per_minute: 300,
+            burst: 30,
+            at_once: 1,
+        };
+        let mut pace = Pace {
+            settings: settings.clone(),
+            ..Pace::default()
+        };
+        for _ in 0..4 {
+            pace.halve(0);
+        }
+        let (mut now_ms, mut in_minute) = (0, [0; 6]);
+        // The next place was found when the last one was taken.
+        let mut longest_ms = 0;
+        while let Step::Go { wait_ms } = pace.step(&settings, now_ms, u64::MAX) {
+            assert!(wait_ms <= longest_ms, "{wait_ms} ms at {now_ms}");
+            longest_ms = pace.interval_us() / 1000;
+            pace.ended();
+            now_ms += wait_ms;
+            let Some(went) = in_minute.get_mut(now_ms as usize / 60_000) else {
+                break;
+            };
+            *went += 1;
+        }
+        assert_eq!(in_minute, [19, 36, 74, 149, 299, 300]);
+    }
+
+    #[test]
+    fn what_was_taken_of_the_burst_comes_back_at_the_rate_of_the_time() {
+        let mut pace = Pace::default();
+        waits(&mut pace, 1, 0);
+        pace.halve(0);
+        // It is whole again after 200 ms, of which half have passed at the end of
+        // the minute; 50 ms are left, and then each takes 100 ms.
+        assert_eq!(waits(&mut pace, 1, 59_900), [0]);
+        assert_eq!(waits(&mut pace, 4, 60_000), [0, 0, 50, 150]);
     }
 
     #[test]

@@ -55,7 +55,7 @@ use lease::LookAround;
 pub(crate) use record::PREFIX;
 use record::RETRY_BASE_MS;
 pub(crate) use record::Record;
-use record::after_delay;
+use record::after_outage;
 use record::clamped;
 use serde::Serialize;
 use std::hash::DefaultHasher;
@@ -64,6 +64,8 @@ use std::hash::Hasher as _;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 
 const STRIPES: usize = 256;
 /// How often a refused write is tried again. Only another gateway on the same
@@ -103,6 +105,9 @@ pub(crate) struct Queue {
     stripes: Vec<AsyncMutex<()>>,
     /// Nothing until the queue was loaded.
     look_around: Mutex<Option<LookAround>>,
+    /// Since when no outcome could be recorded, on the steady clock; the end of
+    /// time if the last one could.
+    unrecorded_ms: AtomicU64,
 }
 
 /// What there is to do.
@@ -137,7 +142,7 @@ pub struct WorkCounts {
     pub waiting: usize,
     /// In a session.
     pub running: usize,
-    /// Kept until something is scheduled or an operator releases it.
+    /// Kept until something is scheduled, or an operator releases or drops it.
     pub parked: usize,
 }
 
@@ -183,6 +188,7 @@ impl Queue {
             index: Mutex::default(),
             stripes: (0..STRIPES).map(|_| AsyncMutex::new(())).collect(),
             look_around: Mutex::default(),
+            unrecorded_ms: AtomicU64::new(u64::MAX),
         }
     }
 
@@ -278,7 +284,7 @@ impl Queue {
             };
             if let Ok(revision) = written {
                 let item = self.item(store, &record, revision, Now::of(environment));
-                self.index().settle(key, item);
+                self.index().settle(key, Some(item));
                 return Ok(());
             }
         }
@@ -407,12 +413,14 @@ impl Queue {
         record.parked.is_none() && (record.due <= now.ms || by_index)
     }
 
-    /// Makes a parked item due at once; false if there is none of this key.
-    pub(crate) async fn release<S: Store>(
+    /// Makes a parked item due at once, or deletes it unless it `is_kept`; false if
+    /// there is none of this key.
+    pub(crate) async fn unpark<S: Store>(
         &self,
         store: &S,
         environment: &impl Environment,
         key: &str,
+        is_kept: bool,
     ) -> Result<bool, StoreError> {
         let now_ms = environment.now_ms();
         let _turn = self.turn(key).await;
@@ -425,11 +433,14 @@ impl Queue {
             }
             record.start_afresh(now_ms, now_ms);
             record.generation += 1;
+            let next = is_kept.then_some(record);
+            // Also what is to be deleted: if nobody confirms that, a worker looks.
             self.index().announce(key, now_ms, now_ms);
             let precondition = Precondition::Revision(revision);
-            let write = self.put(store, key, precondition, Some(&record)).await?;
+            let write = self.put(store, key, precondition, next.as_ref()).await?;
             if let Ok(revision) = write {
-                let item = self.item(store, &record, revision, Now::of(environment));
+                let now = Now::of(environment);
+                let item = next.map(|record| self.item(store, &record, revision, now));
                 self.index().settle(key, item);
                 return Ok(true);
             }
@@ -605,13 +616,19 @@ impl Claim<'_> {
         let now = Now::of(environment);
         match recorded {
             Ok((finished, left)) => {
+                queue.unrecorded_ms.store(u64::MAX, Ordering::Relaxed);
                 let item = left.map(|(record, revision)| queue.item(store, &record, revision, now));
                 self.close(item);
                 Ok(finished)
             }
             Err(error) => {
-                let tries = self.record.waits.saturating_add(1);
-                self.put_off(now.ms, after_delay(tries, now.ms, random));
+                // The record cannot tell how often that was, and a store that can be read
+                // but not written would have each session run again every second.
+                let since_ms = queue
+                    .unrecorded_ms
+                    .fetch_min(now.steady_ms, Ordering::Relaxed);
+                let lasted_ms = now.steady_ms.saturating_sub(since_ms);
+                self.put_off(now.ms, after_outage(lasted_ms, now.ms, random));
                 Err(error)
             }
         }

@@ -26,10 +26,12 @@ struct Accepted {
 }
 
 impl Replays {
-    /// Whether a message was accepted before, on the given path.
-    pub(crate) fn contains(&self, path: &str, once: &Once) -> bool {
+    /// Whether a message was accepted before, on the given path, with a signature
+    /// that is still valid.
+    pub(crate) fn contains(&self, path: &str, once: &Once, now_ms: u64) -> bool {
         let accepted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        accepted.expiry.contains_key(&key(path, once))
+        let expires_ms = accepted.expiry.get(&key(path, once));
+        expires_ms.is_some_and(|expires_ms| *expires_ms >= now_ms)
     }
 
     /// Remembers a message, and forgets those that have expired.
@@ -70,13 +72,21 @@ mod tests {
     fn a_message_is_remembered_per_path_until_its_signature_expires() {
         let replays = Replays::default();
         replays.remember("/a", &once("1", 100), 0);
-        assert!(replays.contains("/a", &once("1", 100)));
-        assert!(!replays.contains("/b", &once("1", 100)));
+        assert!(replays.contains("/a", &once("1", 100), 0));
+        assert!(!replays.contains("/b", &once("1", 100), 0));
         replays.remember("/a", &once("2", 300), 100);
-        assert!(replays.contains("/a", &once("1", 100)));
+        assert!(replays.contains("/a", &once("1", 100), 100));
         replays.remember("/a", &once("3", 300), 101);
-        assert!(!replays.contains("/a", &once("1", 100)));
-        assert!(replays.contains("/a", &once("2", 300)));
+        assert!(!replays.contains("/a", &once("1", 100), 100));
+        assert!(replays.contains("/a", &once("2", 300), 101));
+    }
+
+    #[test]
+    fn a_message_may_come_again_with_a_new_signature_when_the_old_one_has_expired() {
+        let replays = Replays::default();
+        replays.remember("/a", &once("1", 100), 0);
+        assert!(replays.contains("/a", &once("1", 400), 100));
+        assert!(!replays.contains("/a", &once("1", 400), 101));
     }
 
     #[test]
@@ -85,7 +95,7 @@ mod tests {
         replays.remember("/a", &once("1", 100), 0);
         replays.remember("/a", &once("1", 200), 0);
         replays.remember("/a", &once("2", 300), 150);
-        assert!(replays.contains("/a", &once("1", 200)));
+        assert!(replays.contains("/a", &once("1", 200), 150));
     }
 
     #[test]
@@ -94,7 +104,7 @@ mod tests {
         for n in 0..=MOST as u64 {
             replays.remember("/a", &once(&n.to_string(), 1000 + n), 0);
         }
-        assert!(!replays.contains("/a", &once("0", 1000)));
-        assert!(replays.contains("/a", &once("1", 1001)));
+        assert!(!replays.contains("/a", &once("0", 1000), 0));
+        assert!(replays.contains("/a", &once("1", 1001), 0));
     }
 }

@@ -29,6 +29,7 @@ use crate::contract::Write;
 use crate::key;
 use crate::line::one_line;
 use crate::queue::Held;
+use crate::queue::Now;
 use crate::setup::Setup;
 use futures_util::StreamExt as _;
 use futures_util::stream;
@@ -73,6 +74,7 @@ impl From<StoreError> for End {
 pub(crate) struct Run<'g, R, S, C, E> {
     pub(crate) gateway: &'g Gateway<R, S, C, E>,
     pub(crate) setup: &'g Setup<R, C>,
+    /// When it has taken too long, on the steady clock.
     pub(crate) deadline_ms: u64,
     effects: u32,
     /// The key of its work, if it was opened by work: it may go on as long as
@@ -119,7 +121,7 @@ struct Step {
 impl<'g, R: Runtime, S: Store, C: Client, E: Environment> Run<'g, R, S, C, E> {
     pub(crate) fn new(gateway: &'g Gateway<R, S, C, E>, setup: &'g Setup<R, C>) -> Self {
         let limits = &setup.policy.limits;
-        let started_ms = gateway.environment.now_ms();
+        let started_ms = gateway.environment.steady_ms();
         Self {
             gateway,
             setup,
@@ -194,15 +196,15 @@ impl<'g, R: Runtime, S: Store, C: Client, E: Environment> Run<'g, R, S, C, E> {
 
     /// Gives the session its replies, and returns what it asks for.
     async fn resume(&self, course: &mut Course<R::Session>) -> Result<Vec<Effect>, End> {
-        let now_ms = self.gateway.environment.now_ms();
-        if now_ms > self.deadline_ms {
+        let now = Now::of(&self.gateway.environment);
+        if now.steady_ms > self.deadline_ms {
             return Err(End::Failed(format!(
                 "the session took longer than {} s (limits.session-seconds)",
                 self.setup.policy.limits.session_seconds
             )));
         }
         let replies = std::mem::take(&mut course.replies);
-        match course.session.resume(now_ms, replies).await {
+        match course.session.resume(now.ms, replies).await {
             Ok(asked) if asked.is_empty() => Err(End::Quiet),
             Ok(asked) => Ok(asked),
             Err(trap) => Err(End::Failed(trap.to_string())),
@@ -350,7 +352,7 @@ impl<'g, R: Runtime, S: Store, C: Client, E: Environment> Run<'g, R, S, C, E> {
                 Reply::Done
             }
             Effect::AwaitWork(awaiting) => {
-                let now_ms = self.gateway.environment.now_ms();
+                let now_ms = self.gateway.environment.steady_ms();
                 let until_ms = now_ms + u64::from(awaiting.timeout_ms);
                 let until_ms = until_ms.min(self.deadline_ms);
                 let standing = self.await_work(&awaiting.key, until_ms).await?;
@@ -391,7 +393,8 @@ impl<'g, R: Runtime, S: Store, C: Client, E: Environment> Run<'g, R, S, C, E> {
         held.clone().filter(|held| !retry.counts && just_for(held))
     }
 
-    /// Waits until work of a key has nothing left to do at once.
+    /// Waits until work of a key has nothing left to do at once, or until a time by
+    /// the steady clock.
     async fn await_work(&self, key: &str, until_ms: u64) -> Result<Standing, StoreError> {
         let Gateway {
             environment,
@@ -401,9 +404,9 @@ impl<'g, R: Runtime, S: Store, C: Client, E: Environment> Run<'g, R, S, C, E> {
             ..
         } = self.gateway;
         loop {
-            let now_ms = environment.now_ms();
-            let standing = queue.standing(store, gates, key, now_ms).await?;
-            if standing != Standing::UnderWay || now_ms >= until_ms {
+            let now = Now::of(environment);
+            let standing = queue.standing(store, gates, key, now.ms).await?;
+            if standing != Standing::UnderWay || now.steady_ms >= until_ms {
                 return Ok(standing);
             }
             environment.sleep(LOOK_AGAIN_MS).await;

@@ -86,8 +86,7 @@ impl Default for ServerSection {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 struct AdminSection {
-    /// Address and port. Prometheus itself likes this port too; change one of
-    /// them if both run here.
+    /// Address and port.
     #[serde(deserialize_with = "address")]
     #[schemars(with = "String")]
     listen: SocketAddr,
@@ -116,7 +115,9 @@ struct StoreSection {
     path: Option<PathBuf>,
     /// Instead of a file, a PostgreSQL database:
     /// `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`. Any number of gateways
-    /// may share it. It is a secret, since it holds a password.
+    /// may share it. It is a secret, since it holds a password. Name
+    /// `cache-directory` in `[plugin]` too: compiled code has no place beside
+    /// a database.
     url: Option<SecretRef>,
 }
 
@@ -186,7 +187,9 @@ struct PluginSection {
     /// first.
     path: Option<PathBuf>,
     /// Where compiled code is kept; the store's path ending in `.cache` unless
-    /// given. Whoever can write there decides what the gateway executes.
+    /// given. With `url` in `[store]` that is `sync.cache` beside this file,
+    /// where the gateway should not be able to write: name another folder then.
+    /// Whoever can write there decides what the gateway executes.
     cache_directory: Option<PathBuf>,
 }
 
@@ -307,7 +310,7 @@ impl Draft {
     }
 
     /// Where compiled code is kept: what `[plugin] cache-directory` names, else
-    /// a folder beside the store.
+    /// a folder beside the store, or beside this file if that is a database.
     pub fn cache_directory(&self) -> PathBuf {
         match &self.plugin.cache_directory {
             Some(path) => self.beside(path),

@@ -115,7 +115,11 @@ impl Host {
                 error,
             })?;
         let address = config.admin;
-        let admin = Server::start(address, limits, Admin(Arc::clone(&gateway)))
+        let admin = Admin {
+            gateway: Arc::clone(&gateway),
+            sessions: Arc::clone(&sessions),
+        };
+        let admin = Server::start(address, limits, admin)
             .await
             .map_err(|error| StartError::Listen {
                 section: "admin",
@@ -177,14 +181,24 @@ impl Host {
         self.workers.shutdown().await;
         // At the end, so that an operator can watch until then.
         self.admin.shutdown(Duration::from_millis(500)).await;
+        // What an operator has begun since.
+        let mut orders = std::mem::take(&mut *lock(&self.sessions));
+        orders.shutdown().await;
     }
 }
 
-/// Request sessions, which go on after their callers have been answered.
+/// Request sessions, which go on after their callers have been answered, or have
+/// gone.
 type Sessions = Arc<Mutex<JoinSet<()>>>;
 
 fn lock(sessions: &Sessions) -> MutexGuard<'_, JoinSet<()>> {
     sessions.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn begin(sessions: &Sessions, session: impl Future<Output = ()> + Send + 'static) {
+    let mut sessions = lock(sessions);
+    while sessions.try_join_next().is_some() {}
+    sessions.spawn(session);
 }
 
 struct Webhooks {
@@ -213,23 +227,21 @@ impl Handler for Webhooks {
         let (answer, answered) = oneshot::channel();
         let gateway = Arc::clone(&self.gateway);
         let (head, body) = request.into_parts();
-        let session = async move {
+        begin(&self.sessions, async move {
             let respond = |response| {
                 let _ = answer.send(response);
             };
             gateway.receive(incoming(&head, body), respond).await;
-        };
-        {
-            let mut sessions = lock(&self.sessions);
-            while sessions.try_join_next().is_some() {}
-            sessions.spawn(session);
-        }
+        });
         // Without an answer the session came to a bad end.
         answered.await.ok().map(outgoing)
     }
 }
 
-struct Admin(Arc<HostGateway>);
+struct Admin {
+    gateway: Arc<HostGateway>,
+    sessions: Sessions,
+}
 
 impl Handler for Admin {
     fn body_limit(&self, _path: &str) -> usize {
@@ -237,8 +249,15 @@ impl Handler for Admin {
     }
 
     async fn handle(&self, request: Request<Bytes>, _peer: SocketAddr) -> Option<Response<Bytes>> {
+        let (answer, answered) = oneshot::channel();
+        let gateway = Arc::clone(&self.gateway);
         let (head, body) = request.into_parts();
-        Some(outgoing(self.0.operate(incoming(&head, body)).await))
+        // As a webhook's: an order is stored and then scheduled, also for an operator
+        // who does not wait for the answer.
+        begin(&self.sessions, async move {
+            let _ = answer.send(gateway.operate(incoming(&head, body)).await);
+        });
+        answered.await.ok().map(outgoing)
     }
 }
 

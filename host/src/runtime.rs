@@ -367,7 +367,8 @@ fn engine(options: &RuntimeOptions) -> Result<Engine, LoadError> {
             Err(error) => tracing::warn!(
                 directory = %directory.display(),
                 error = %first_line(&error),
-                "compiled code is not kept; every start compiles the plugin again",
+                "compiled code is not kept; every start compiles the plugin again; name a folder \
+                 that can be written with `cache-directory` in `[plugin]`",
             ),
         }
     }

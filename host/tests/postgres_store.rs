@@ -195,6 +195,33 @@ async fn a_server_that_forgets_is_refused() {
     );
 }
 
+/// With this setting a server reports an error to whoever waited for another's
+/// write, and he could not know that he was refused.
+#[tokio::test]
+async fn one_of_those_who_write_at_once_wins_whatever_isolation_the_role_is_used_to() {
+    let Some(postgres) = Postgres::start() else {
+        return;
+    };
+    postgres.sql("ALTER ROLE sync SET default_transaction_isolation = 'serializable'");
+    let store = postgres.store().await;
+    let mut precondition = Precondition::Absent;
+    for _ in 0..20 {
+        let mut together = JoinSet::new();
+        for _ in 0..8 {
+            let write = Write {
+                precondition: precondition.clone(),
+                ..put("k")
+            };
+            let store = store.clone();
+            together.spawn(async move { store.write(write).await });
+        }
+        let written = together.join_all().await;
+        let won: Vec<u64> = written.into_iter().flat_map(Result::unwrap).collect();
+        assert_eq!(won.len(), 1);
+        precondition = Precondition::Revision(won[0]);
+    }
+}
+
 /// With this setting a server answers before what it confirms is on its disk,
 /// and here it would take its time.
 #[tokio::test]

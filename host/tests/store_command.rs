@@ -162,6 +162,11 @@ async fn a_store_moves_from_a_file_to_a_database_and_back() {
     };
     let database = Operator::of_database(&postgres);
     assert_eq!(database.run("import", EXPORT).unwrap(), "imported 5 keys\n");
+    assert_eq!(
+        database.run("import", EXPORT).unwrap_err(),
+        "expected an empty store, found 5 keys in it; nothing was changed; drop the objects whose \
+         names begin with servicenow_sync_, or name another store in `[store]`\n"
+    );
     let export = database.run("export", "").unwrap();
     assert_eq!(without_revisions(&export), without_revisions(EXPORT));
     assert_eq!(database.run("verify", "").unwrap(), "5 keys, all well\n");
@@ -204,8 +209,8 @@ async fn an_import_changes_nothing_unless_it_can_be_done() {
     let error = operator.run("import", EXPORT).unwrap_err();
     assert_eq!(
         error,
-        "expected an empty store, found 5 keys in it; nothing was changed; name another store in \
-         `[store]`\n"
+        "expected an empty store, found 5 keys in it; nothing was changed; move the file away, or \
+         name another store in `[store]`\n"
     );
     let cut = &EXPORT[..EXPORT.len() - 12];
     let (missing, _) = EXPORT.split_once("{\"key\":\"p.pair.demo.b\"").unwrap();

@@ -103,6 +103,7 @@ mod tests {
             mark: "0123456789".into(),
             creator_id: 1,
             created_at: 1_780_300_805_123,
+            is_deleted: false,
             text: text.into(),
         }
     }

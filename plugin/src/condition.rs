@@ -312,8 +312,7 @@ fn attribute(incident: &Incident, key: &str) -> Option<String> {
         }
         "status" | "alert_status" | "incident_status" => text(incident.text("incident_status")),
         "title" => text(incident.text("title")),
-        "description" => text(incident.text("description")),
-        "dedup_key" => text(incident.text("dedup_key")).filter(|key| !key.is_empty()),
+        "description" | "dedup_key" => text(incident.text(key)).filter(|text| !text.is_empty()),
         // Webhooks and the Open API call it differently.
         "data_source_id" | "integration_id" => id(match incident.number("integration_id") {
             0 => incident.number("data_source_id"),
@@ -399,6 +398,12 @@ mod tests {
         assert!(!holds("labels.region", "IN", &["*"]));
         assert!(holds("labels.region", "NOTIN", &["*"]));
         assert!(!holds("integration_id", "IN", &["0"]));
+        for empty in [json!({}), json!({ "description": "" })] {
+            let mut incident = empty;
+            incident["incident_id"] = json!("6a1d2f45c0ffee0123456789");
+            let incident = Incident::try_from(incident).unwrap();
+            assert_eq!(attribute(&incident, "description"), None);
+        }
     }
 
     #[test]

@@ -194,7 +194,7 @@ pub struct ServiceNowSide {
     #[serde(default = "handling")]
     pub close_notes: Template,
     /// On hold reason for incidents that are snoozed in Flashduty: `1` awaiting caller, `3`
-    /// problem, `4` vendor, `5` change.
+    /// problem, `4` vendor, `5` change, or one of the instance's own, by value or label.
     #[serde(default = "awaiting_vendor")]
     pub hold_reason: String,
     /// Labels of states that are not ServiceNow's English ones, and the value of each. Needed
@@ -570,6 +570,17 @@ mod tests {
                 "expected a channel in which to create ServiceNow's incidents; add channels = [<channel id>]"
             )
         );
+        for empty in [" ", "{{resolution}}", "{{labels.code}} {{labels.more}}"] {
+            assert_eq!(
+                problem(|i| i["servicenow"]["close-notes"] = json!(empty)),
+                at(
+                    "/servicenow/close-notes",
+                    "expected a text that is never empty, since ServiceNow does not resolve \
+                     without; name what stands for a value that is missing: \
+                     {{resolution|Closed in Flashduty.}}"
+                )
+            );
+        }
         assert_eq!(
             problem(|i| i["severity"] = json!({ "info": { "impact": "low", "urgency": "high" } })),
             at(
@@ -597,7 +608,7 @@ mod tests {
     fn problems_of_all_integrations_are_reported_at_once() {
         let mut second = integration();
         second["snooze-minutes"] = json!(0);
-        second["servicenow"]["hold-reason"] = json!("2");
+        second["servicenow"]["hold-reason"] = json!(" ");
         let problems = parse(&[integration(), second]).unwrap_err();
         let pointers: Vec<_> = problems.iter().map(|p| p.pointer.as_str()).collect();
         assert_eq!(

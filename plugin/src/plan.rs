@@ -39,7 +39,6 @@ use crate::severity::Grade;
 use crate::state::Progress;
 use crate::text;
 use crate::texts::Texts;
-use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 use merge::Field;
@@ -227,8 +226,8 @@ pub fn plan(situation: Situation<'_>) -> Plan {
         .enumerate()
         .map(|(index, rule)| {
             let agreed = Agreed {
-                flashduty: base.flashduty_fields.get(rule.key()).cloned(),
-                servicenow: base.servicenow_fields.get(rule.key()).cloned(),
+                flashduty: base.flashduty_fields.get(&rule.key()).cloned(),
+                servicenow: base.servicenow_fields.get(&rule.key()).cloned(),
             };
             let at = |fields: &Vec<Option<String>>| fields.get(index).cloned().flatten();
             let (f, s) = (at(&flashduty.fields), at(&servicenow.fields));
@@ -311,10 +310,10 @@ pub fn plan(situation: Situation<'_>) -> Plan {
         }
         let key = rule.key();
         if let Some(held) = merged.agreed.flashduty {
-            fields.0.insert(key.to_owned(), held);
+            fields.0.insert(key.clone(), held);
         }
         if let Some(held) = merged.agreed.servicenow {
-            fields.1.insert(key.to_owned(), held);
+            fields.1.insert(key, held);
         }
     }
     plan.base = Base {
@@ -389,7 +388,7 @@ fn own_field(
             _ => rule.to_servicenow(value),
         },
         to_flashduty: &|value: &String| rule.to_flashduty(value),
-        ..plain(rule.key(), base, flashduty, servicenow)
+        ..plain(&rule.key(), base, flashduty, servicenow)
     })
 }
 
@@ -428,7 +427,7 @@ pub fn held(
             if let Some(Some(held)) = held.get(index)
                 && other_sends
             {
-                fields.insert(rule.key().to_owned(), held.clone());
+                fields.insert(rule.key(), held.clone());
             }
         }
     }
@@ -473,7 +472,7 @@ pub fn confirm(
         if rule.column.as_deref().is_some_and(written)
             && let Some(held) = held
         {
-            base.servicenow_fields.insert(rule.key().to_owned(), held);
+            base.servicenow_fields.insert(rule.key(), held);
         }
     }
 }
@@ -488,8 +487,7 @@ pub fn confirm_step(base: &mut Base, step: &Step, held: &FlashdutyView, integrat
                 if rule.custom_field.as_ref() == Some(name)
                     && let Some(held) = held
                 {
-                    let key = rule.key().to_owned();
-                    base.flashduty_fields.insert(key, held.clone());
+                    base.flashduty_fields.insert(rule.key(), held.clone());
                 }
             }
             return;

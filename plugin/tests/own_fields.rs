@@ -116,11 +116,21 @@ fn each_type_of_column_takes_what_it_can_hold_and_nothing_else() {
             "2026-06-01 08:00:01"
         );
     }
-    assert_eq!(
-        sent(&of("date-time"), &json!("tomorrow")).unwrap_err(),
-        "changed in Flashduty; expected YYYY-MM-DD HH:MM:SS in UTC or Unix seconds, found \
-         \"tomorrow\""
-    );
+    // The last are milliseconds and a day.
+    for other in [
+        "tomorrow",
+        "2026-02-30 08:00:00",
+        "1780300801123",
+        "20260601",
+    ] {
+        assert_eq!(
+            sent(&of("date-time"), &json!(other)).unwrap_err(),
+            format!(
+                "changed in Flashduty; expected YYYY-MM-DD HH:MM:SS in UTC or Unix seconds, found \
+                 \"{other}\""
+            )
+        );
+    }
     assert_eq!(sent(&of("choice"), &json!(" High ")).unwrap(), "High");
     let cut = sent(&json!({ "max-length": 4 }), &json!("abcdef")).unwrap();
     assert_eq!(cut, "abc\u{2026}");
@@ -293,6 +303,72 @@ fn custom_fields_of_every_type_get_values_of_their_own_type() {
         };
         assert!(plan.steps.contains(&step), "{kind}: {:?}", plan.steps);
     }
+}
+
+#[test]
+fn what_a_map_holds_is_compared_as_the_values_are() {
+    let field = json!({
+        "custom-field": "team", "column": "caller_id", "type": "reference", "table": "sys_user",
+        "by": "email", "map": { "Payments": "Pay@Example.com" },
+    });
+    let integration = with_field("two-way", &field).unwrap();
+    let team = json!({ "fields": { "team": "Payments" } });
+    let plan = decide(
+        &integration,
+        &Base::default(),
+        &team,
+        &json!({ "caller_id": "", "caller_id.email": "" }),
+    );
+    assert_eq!(plan.references[0].value, "pay@example.com");
+    let there = json!({ "caller_id": "1", "caller_id.email": "PAY@example.com" });
+    let plan = decide(&integration, &plan.base, &team, &there);
+    assert_eq!(
+        (plan.references.len(), plan.steps.len()),
+        (0, 0),
+        "{plan:?}"
+    );
+    let nobody = json!({ "fields": { "team": "" } });
+    let plan = decide(&integration, &Base::default(), &nobody, &there);
+    let step = Step::Field {
+        name: "team".into(),
+        value: Some(json!("Payments")),
+    };
+    assert!(plan.steps.contains(&step), "{:?}", plan.steps);
+}
+
+#[test]
+fn a_custom_field_and_a_column_of_one_name_have_nothing_to_do_with_each_other() {
+    let fields = json!([
+        { "custom-field": "kind", "column": "category" },
+        { "custom-field": "category", "value": "{{category}} / {{subcategory}}" },
+    ]);
+    let integration = configured("two-way", &json!({ "field": fields })).unwrap();
+    let f = json!({ "fields": { "kind": "network", "category": "network / wifi" } });
+    let there = json!({ "category": "network", "subcategory": "wifi" });
+    let agreed = decide(&integration, &Base::default(), &f, &there).base;
+    let there = json!({ "category": "hardware", "subcategory": "wifi" });
+    let plan = decide(&integration, &agreed, &f, &there);
+    assert_eq!(plan.columns.len(), 0, "{:?}", plan.columns);
+    let steps: Vec<_> = ["hardware", "hardware / wifi"]
+        .iter()
+        .zip(["kind", "category"])
+        .map(|(value, name)| Step::Field {
+            name: name.into(),
+            value: Some(json!(value)),
+        })
+        .collect();
+    assert_eq!(plan.steps, steps);
+    assert_eq!(plan.notes, []);
+}
+
+#[test]
+fn a_value_of_blanks_is_empty() {
+    let field = json!({ "custom-field": "where", "value": "{{location}} {{cmdb_ci}}" });
+    let integration = with_field("two-way", &field).unwrap();
+    let f = json!({ "fields": { "where": "rack 7" } });
+    let there = json!({ "location": "", "cmdb_ci": "" });
+    let plan = decide(&integration, &Base::default(), &f, &there);
+    assert_eq!(plan.steps, []);
 }
 
 #[test]
@@ -550,6 +626,25 @@ fn what_cannot_be_meant_is_refused_with_its_place_and_remedy() {
         at("/0", "expected type = \"reference\" and a table together")
     );
     assert_eq!(
+        problem(json!([{ "value": "x", "column": "u_x", "default": "y" }])),
+        at(
+            "/0/default",
+            "it is for what map does not know, and there is no map; for a value that is missing \
+             write {{labels.team|Service Desk}}"
+        )
+    );
+    assert_eq!(
+        problem(json!([{
+            "custom-field": "f", "column": "u_x", "type": "choice",
+            "custom-field-type": "multi-select",
+        }])),
+        at(
+            "/0",
+            "several options go into a column of text only; remove type, or use another \
+             custom-field-type"
+        )
+    );
+    assert_eq!(
         problem(json!([
             { "value": "x", "column": "u_x" },
             { "value": "y", "column": "u_x" },
@@ -564,6 +659,13 @@ fn a_map_that_loses_a_value_and_values_that_feed_each_other_are_refused_and_show
         let problems = configured("two-way", &json!({ "field": fields })).unwrap_err();
         problems[0].message.clone()
     };
+    let person = json!([{ "column": "assigned_to", "value": "{{labels.owner}}" }]);
+    let both = json!({ "assignee": true, "field": person });
+    let problems = configured("two-way", &both).unwrap_err();
+    assert_eq!(
+        problems[0].message,
+        "assignee = true fills it already; remove one of them"
+    );
     let map = json!({ "gold": "1", "silver": "1" });
     assert_eq!(
         message(json!([{ "custom-field": "f", "column": "u_x", "map": map }])),

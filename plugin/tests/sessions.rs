@@ -658,6 +658,31 @@ fn without_a_user_in_servicenow_all_that_webhooks_say_counts_and_the_newest_most
 }
 
 #[test]
+fn without_a_user_in_servicenow_a_value_is_made_only_of_what_a_webhook_shows() {
+    let field =
+        json!({ "custom-field": "ticket", "value": "{{number}} {{assignment_group|none}}" });
+    let side = json!({ "url": "https://example.service-now.com" });
+    let settings = json!({ "direction": "from-servicenow", "servicenow": side, "field": [field] });
+    let mut gateway = Gateway::new(&settings);
+    gateway.incident = Value::Null;
+    let sys_id = "00000000000000000000000000000007";
+    gateway.record = json!({ "sys_id": sys_id });
+    gateway.servicenow(&json!({
+        "number": "INC0010007", "short_description": "disk full", "urgency": "1 - High",
+        "impact": "1 - High", "state": "New", "assignment_group": "Network",
+    }));
+    let pair = format!("s-{sys_id}");
+    assert_eq!(gateway.work_on(&pair), Verdict::Done);
+    let shown = gateway.sent("field/reset").len();
+    assert_eq!(shown, 1, "{:?}", gateway.written);
+    gateway.incident["fields"] = json!({ "ticket": "INC0010007 Network" });
+    gateway.servicenow(&json!({ "number": "INC0010007", "state": "Resolved" }));
+    assert_eq!(gateway.work_on(&pair), Verdict::Done);
+    assert_eq!(gateway.incident["progress"], "Closed");
+    assert_eq!(gateway.sent("field/reset").len(), shown);
+}
+
+#[test]
 fn without_a_user_in_servicenow_a_comment_that_two_waiting_webhooks_repeat_is_carried_once() {
     let side = json!({ "url": "https://example.service-now.com" });
     let settings = json!({ "direction": "from-servicenow", "servicenow": side });
@@ -785,19 +810,21 @@ fn what_a_rule_of_the_instance_makes_of_a_write_is_carried_though_nobody_tells()
 #[test]
 fn people_are_named_in_a_field_though_the_api_tells_their_ids_only() {
     for (value, expected) in [
-        ("{{responders}}", "Ana, Bob"),
+        ("{{responders}}", "Ana, Cy, Bob"),
         ("{{assignee}}", "bob@example.com"),
     ] {
         let field = json!({ "column": "u_oncall", "value": value });
         let mut gateway = Gateway::new(&json!({ "field": [field] }));
         gateway.incident["responders"] = json!([
             { "person_id": 1, "assigned_at": 5, "acknowledged_at": 0 },
+            { "person_id": 3, "assigned_at": 5, "acknowledged_at": 7 },
             { "person_id": 2, "assigned_at": 5, "acknowledged_at": 6 },
         ]);
         let person = |id: u32, name: &str, email: &str| json!({ "person_id": id, "person_name": name, "email": email });
         gateway.people = vec![
             person(2, "Bob", "bob@example.com"),
             person(1, "Ana", "ana@example.com"),
+            person(3, "Cy", "cy@example.com"),
         ];
         gateway.flashduty("i_new");
         assert_eq!(gateway.work(), Verdict::Done);
@@ -1688,6 +1715,46 @@ fn a_close_code_that_the_instance_does_not_know_is_not_sent() {
         "close_code has no choice \"Solution provided\" at the instance; it has Fixed"
     );
     assert_eq!(gateway.written, []);
+}
+
+#[test]
+fn a_reason_for_a_hold_of_the_instances_own_is_known_by_its_label() {
+    let side = json!({
+        "url": "https://example.service-now.com", "credential": "servicenow",
+        "hold-reason": "Awaiting Parts",
+    });
+    for (label, expected) in [("awaiting parts", Some("9")), ("Awaiting Caller", None)] {
+        let mut gateway = Gateway::linked(&json!({ "servicenow": side }));
+        let choices = json!([{ "element": "hold_reason", "value": "9", "label": label }]);
+        gateway.rows.insert("sys_choice", choices);
+        gateway.incident["snoozed_before"] = json!(gateway.now_ms / 1000 + 3600);
+        gateway.flashduty("i_snooze");
+        assert_eq!(gateway.work(), Verdict::Done);
+        assert_eq!(gateway.record["state"], "3");
+        assert_eq!(gateway.record["hold_reason"].as_str(), expected);
+    }
+}
+
+#[test]
+fn a_choice_that_a_new_record_has_by_another_name_does_not_come_back() {
+    let field = json!({ "column": "u_environment", "custom-field": "env", "type": "choice" });
+    let mut gateway = Gateway::new(&json!({ "field": [field] }));
+    gateway.rows.insert(
+        "sys_choice",
+        json!([{ "element": "u_environment", "value": "dev", "label": "Entwicklung" }]),
+    );
+    gateway.incident["fields"] = json!({ "env": "Entwicklung" });
+    gateway.by_rule =
+        json!({ "u_environment": { "value": "dev", "display_value": "Development" } });
+    gateway.flashduty("i_new");
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(gateway.work(), Verdict::Done);
+    assert_eq!(
+        gateway.sent("field/reset").len(),
+        0,
+        "{:?}",
+        gateway.written
+    );
 }
 
 #[test]

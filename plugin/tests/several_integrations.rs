@@ -87,13 +87,20 @@ fn an_incident_that_another_integration_made_of_a_record_gets_no_second_record()
 
 #[test]
 fn an_incident_that_another_integration_has_just_made_of_a_record_is_left_to_it() {
-    for (maker, is_taken) in [("(in) ", false), ("(prod) ", true), ("", true)] {
+    for (maker, correlation, is_taken) in [
+        ("(in) ", "", false),
+        ("(prod) ", "", true),
+        ("", "", true),
+        // A record that another tool has opened.
+        ("(in) ", "JIRA-17", false),
+        ("(prod) ", "JIRA-17", true),
+    ] {
         let mut gateway = Gateway::new(&json!({}));
         gateway.incident["creator_id"] = json!(7);
         let signature = format!("ServiceNow INC0010007 https://x/{RECORD} {maker}[snow:{RECORD}]");
         gateway.incident["description"] = json!(signature);
         gateway.record = json!({
-            "sys_id": RECORD, "number": "INC0010007", "correlation_id": "",
+            "sys_id": RECORD, "number": "INC0010007", "correlation_id": correlation,
         });
         gateway.flashduty("i_new");
         assert_eq!(gateway.work(), Verdict::Done);

@@ -499,6 +499,7 @@ mod tests {
             "/plugin",
             "/plugin/x",
             "/work/a/release",
+            "/work/a/drop",
         ] {
             let found = problems(&DOCUMENT.replace("/in/prod", path));
             let expected = format!(

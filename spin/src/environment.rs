@@ -20,12 +20,21 @@ struct Alarm {
 }
 
 impl SpinEnvironment {
-    /// Whether work was scheduled that nobody has waited for yet.
+    /// Whether there is a reason to look for work that nobody has waited for yet.
     pub(crate) fn is_raised(&self) -> bool {
         self.0.is_raised.get()
     }
 
-    /// Waits until work was scheduled, or was so since it was last waited for.
+    /// Lets whoever waits for work look again.
+    pub(crate) fn raise(&self) {
+        self.0.is_raised.set(true);
+        if let Some(waker) = self.0.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Waits until there is a reason to look for work: some was scheduled, or there
+    /// was one since this was last waited for.
     pub(crate) async fn alarm(&self) {
         poll_fn(|context| {
             if self.0.is_raised.take() {
@@ -57,9 +66,6 @@ impl Environment for SpinEnvironment {
     }
 
     fn work_due(&self, _due_ms: u64) {
-        self.0.is_raised.set(true);
-        if let Some(waker) = self.0.waker.take() {
-            waker.wake();
-        }
+        self.raise();
     }
 }

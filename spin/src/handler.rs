@@ -173,15 +173,19 @@ async fn beside(
     environment: &SpinEnvironment,
     request: Pin<&mut dyn Future<Output = ()>>,
 ) {
-    let is_over = Cell::new(false);
-    let request = pin!(async {
-        request.await;
-        is_over.set(true);
-    });
     let request = match select(request, pin!(environment.alarm())).await {
         Either::Left(_) if !environment.is_raised() => return,
         Either::Left(_) => None,
         Either::Right(((), request)) => Some(request),
+    };
+    let is_over = Cell::new(request.is_none());
+    let end = async {
+        if let Some(request) = request {
+            request.await;
+            is_over.set(true);
+            // Whoever waits for more work of it need not.
+            environment.raise();
+        }
     };
     let work = async {
         if attend(gateway).await.is_ok() {
@@ -189,10 +193,7 @@ async fn beside(
             work::run(gateway, environment, bound, &|| is_over.get()).await;
         }
     };
-    match request {
-        Some(request) => drop(join(request, work).await),
-        None => work.await,
-    }
+    join(end, work).await;
 }
 
 /// Does what is due, answers when the bound is reached or nothing is left, and

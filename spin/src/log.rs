@@ -18,6 +18,7 @@ use tracing::Subscriber;
 use tracing::field::Field;
 use tracing::field::Visit;
 use tracing::span;
+use tracing::subscriber::Interest;
 
 /// The least important level that is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Deserialize)]
@@ -53,15 +54,49 @@ struct Log;
 #[derive(Default)]
 struct Spans {
     last: u64,
-    open: Vec<(u64, Map<String, Value>)>,
+    open: Vec<Open>,
     entered: Vec<u64>,
+}
+
+struct Open {
+    id: u64,
+    /// How many have it in hand. Each of them closes it.
+    handles: u32,
+    fields: Map<String, Value>,
 }
 
 thread_local! {
     static SPANS: RefCell<Spans> = RefCell::default();
 }
 
+impl Spans {
+    fn open(&mut self, fields: Map<String, Value>) -> span::Id {
+        self.last += 1;
+        self.open.push(Open {
+            id: self.last,
+            handles: 1,
+            fields,
+        });
+        span::Id::from_u64(self.last)
+    }
+
+    fn place(&self, id: u64) -> Option<usize> {
+        self.open.iter().position(|open| open.id == id)
+    }
+
+    /// The fields of the span that was entered last.
+    fn current(&self) -> Option<&Map<String, Value>> {
+        let at = self.place(*self.entered.last()?)?;
+        Some(&self.open[at].fields)
+    }
+}
+
 impl Subscriber for Log {
+    /// Each record is asked about anew: the next request may set another level.
+    fn register_callsite(&self, _metadata: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         of(*metadata.level()) as u8 <= LEAST.load(Ordering::Relaxed)
     }
@@ -69,20 +104,15 @@ impl Subscriber for Log {
     fn new_span(&self, attributes: &span::Attributes<'_>) -> span::Id {
         let mut fields = Fields::default();
         attributes.record(&mut fields);
-        SPANS.with_borrow_mut(|spans| {
-            spans.last += 1;
-            spans.open.push((spans.last, fields.0));
-            span::Id::from_u64(spans.last)
-        })
+        SPANS.with_borrow_mut(|spans| spans.open(fields.0))
     }
 
     fn record(&self, span: &span::Id, values: &span::Record<'_>) {
         let mut fields = Fields::default();
         values.record(&mut fields);
         SPANS.with_borrow_mut(|spans| {
-            let open = spans.open.iter_mut().find(|(id, _)| *id == span.into_u64());
-            if let Some((_, open)) = open {
-                open.extend(fields.0);
+            if let Some(at) = spans.place(span.into_u64()) {
+                spans.open[at].fields.extend(fields.0);
             }
         });
     }
@@ -92,11 +122,7 @@ impl Subscriber for Log {
     fn event(&self, event: &Event<'_>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let span = SPANS.with_borrow(|spans| {
-            let entered = spans.entered.last()?;
-            let open = spans.open.iter().find(|(id, _)| id == entered);
-            open.map(|(_, fields)| fields.clone())
-        });
+        let span = SPANS.with_borrow(|spans| spans.current().cloned());
         let line = line(wasi::now(), event.metadata(), fields.0, span);
         wasi::write(&line);
     }
@@ -113,11 +139,26 @@ impl Subscriber for Log {
         });
     }
 
+    fn clone_span(&self, span: &span::Id) -> span::Id {
+        SPANS.with_borrow_mut(|spans| {
+            if let Some(at) = spans.place(span.into_u64()) {
+                spans.open[at].handles += 1;
+            }
+        });
+        span.clone()
+    }
+
     fn try_close(&self, span: span::Id) -> bool {
         SPANS.with_borrow_mut(|spans| {
-            let before = spans.open.len();
-            spans.open.retain(|(id, _)| *id != span.into_u64());
-            spans.open.len() < before
+            let Some(at) = spans.place(span.into_u64()) else {
+                return false;
+            };
+            spans.open[at].handles -= 1;
+            let is_over = spans.open[at].handles == 0;
+            if is_over {
+                spans.open.remove(at);
+            }
+            is_over
         })
     }
 }
@@ -231,6 +272,24 @@ impl Visit for Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_span_is_open_until_all_who_have_it_in_hand_have_closed_it() {
+        let mut fields = Map::new();
+        fields.insert("key".to_owned(), "pair".into());
+        let span = SPANS.with_borrow_mut(|spans| spans.open(fields));
+        let key = || SPANS.with_borrow(|spans| spans.current().map(|fields| fields["key"].clone()));
+        let clone = Log.clone_span(&span);
+        Log.enter(&clone);
+        Log.exit(&clone);
+        assert!(!Log.try_close(clone));
+        Log.enter(&span);
+        assert_eq!(key(), Some("pair".into()));
+        Log.exit(&span);
+        assert_eq!(key(), None);
+        assert!(Log.try_close(span));
+        assert!(SPANS.with_borrow(|spans| spans.open.is_empty()));
+    }
 
     #[test]
     fn a_moment_is_written_as_rfc_3339_has_it() {

@@ -64,8 +64,9 @@ impl Bound {
 }
 
 /// Runs what is due, until the bound is reached, or nothing is left to wait for
-/// and `is_over` says that nothing more will come. Returns how many sessions
-/// there were; those that are running at the bound come to their end.
+/// and `is_over` says that nothing more will come; when it begins to say so, the
+/// alarm has to be raised. Returns how many sessions there were; those that are
+/// running at the bound come to their end.
 pub(crate) async fn run(
     gateway: &SpinGateway,
     environment: &SpinEnvironment,

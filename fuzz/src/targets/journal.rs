@@ -33,6 +33,7 @@ pub(crate) fn run(data: &[u8]) {
             mark: entry.mark,
             creator_id: 1,
             created_at: 1_780_300_800_000,
+            is_deleted: false,
             text: entry.text,
         };
         let carried = for_servicenow(&comment, &entry.author);

@@ -173,9 +173,9 @@ impl Index {
     }
 
     /// Takes note of what was written, unless this gateway works on it.
-    pub(super) fn settle(&mut self, key: &str, item: Item) {
+    pub(super) fn settle(&mut self, key: &str, item: Option<Item>) {
         if !matches!(self.item(key), Some(Item::Taken | Item::Running { .. })) {
-            self.set(key, Some(item));
+            self.set(key, item);
         }
     }
 

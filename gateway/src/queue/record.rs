@@ -297,8 +297,14 @@ impl Record {
     }
 }
 
-pub(super) fn after_delay(tries: u32, now_ms: u64, random: u64) -> u64 {
+fn after_delay(tries: u32, now_ms: u64, random: u64) -> u64 {
     now_ms + full_jitter(tries, RETRY_BASE_MS, RETRY_CAP_MS, random)
+}
+
+/// When to do again what an outage undid that has lasted so long: about as long
+/// from now.
+pub(super) fn after_outage(lasted_ms: u64, now_ms: u64, random: u64) -> u64 {
+    now_ms + full_jitter(1, lasted_ms.max(RETRY_BASE_MS), RETRY_CAP_MS, random)
 }
 
 /// A due time decided at `written`, on a clock that may have been set back

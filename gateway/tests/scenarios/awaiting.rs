@@ -1,6 +1,7 @@
 //! Requests that wait for work, and work that is never forgotten.
 
 use crate::scene::*;
+use integration_gateway::Environment;
 use integration_gateway::Policy;
 use integration_gateway::Store;
 use integration_gateway::contract::*;
@@ -56,14 +57,14 @@ async fn a_request_hears_how_the_work_that_it_waits_for_ended() {
 #[tokio::test]
 async fn waiting_ends_when_its_time_is_up_and_the_work_goes_on() {
     let scene = Scene::new();
-    let before = integration_gateway::Environment::now_ms(&scene.clock);
+    let before = scene.clock.now_ms();
     scene.plugin.next_request(vec![
         vec![schedule("pair", 0, "event")],
         vec![await_work(700)],
         vec![respond(202)],
     ]);
     assert_eq!(scene.post().await.status, 202);
-    let waited = integration_gateway::Environment::now_ms(&scene.clock) - before;
+    let waited = scene.clock.now_ms() - before;
     assert!((700..800).contains(&waited), "{waited} ms");
     let seen = scene.plugin.seen.lock().unwrap().concat();
     assert!(
@@ -72,6 +73,26 @@ async fn waiting_ends_when_its_time_is_up_and_the_work_goes_on() {
     );
     drop(seen);
     assert_eq!(scene.run_all().await, 1);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_prolongs_no_waiting() {
+    let scene = Scene::new();
+    scene.plugin.next_request(vec![
+        vec![schedule("pair", 0, "event")],
+        vec![await_work(700)],
+        vec![respond(202)],
+    ]);
+    let set_back = async {
+        while scene.clock.steady_ms() == 0 {
+            tokio::task::yield_now().await;
+        }
+        scene.clock.set(NOW - 600_000);
+    };
+    let (answer, ()) = tokio::join!(scene.post(), set_back);
+    assert_eq!(answer.status, 202);
+    let waited = scene.clock.steady_ms();
+    assert!((700..800).contains(&waited), "{waited} ms");
 }
 
 #[tokio::test]

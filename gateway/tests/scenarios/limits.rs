@@ -149,6 +149,19 @@ async fn wall_time_ends_a_session_and_bounds_its_requests() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_forward_ends_no_session_and_shortens_no_request() {
+    let scene = Scene::with_settings(&format!("{SETTINGS}\n[limits]\nsession-seconds = 2"));
+    let request = || Effect::Http(get("https://other.example.com/", None));
+    let clock = scene.clock.clone();
+    scene.far.then(move || clock.set(NOW + 600_000));
+    let failed = failure_in(&scene, vec![vec![request()], vec![request()], done()]).await;
+    assert_eq!(failed, None);
+    let sent = scene.far.take_sent();
+    let timeouts: Vec<u32> = sent.iter().map(|sent| sent.timeout_ms).collect();
+    assert_eq!(timeouts, [2000, 2000]);
+}
+
+#[tokio::test]
 async fn what_the_contract_does_not_know_ends_the_session_before_any_of_the_step() {
     let long = "k".repeat(201);
     let huge = "v".repeat((1 << 20) + 1);

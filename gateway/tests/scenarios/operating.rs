@@ -35,6 +35,7 @@ async fn everything_but_the_health_checks_wants_a_token() {
         ("GET", "/status"),
         ("GET", "/work"),
         ("POST", "/work/pair/release"),
+        ("POST", "/work/pair/drop"),
         ("GET", "/"),
         ("GET", "/nothing"),
         ("GET", "/healthz/"),
@@ -134,11 +135,33 @@ async fn parked_work_is_listed_with_its_reason_and_released() {
 }
 
 #[tokio::test]
+async fn parked_work_is_dropped() {
+    let scene = Scene::new();
+    scene.schedule("pair", 0, "event").await;
+    scene.plugin.next(vec![vec![finish(Verdict::Park(
+        "no such group".to_owned(),
+    ))]]);
+    scene.run_all().await;
+    assert_eq!(
+        operate(&scene, "POST", "/work/pair/drop").await,
+        (200, "{\"dropped\":\"pair\"}\n".to_owned())
+    );
+    let none = "{\"error\":\"no parked work has the key \\\"pair\\\"; GET /work lists what is \
+                there\"}\n";
+    for order in ["drop", "release"] {
+        let answer = operate(&scene, "POST", &format!("/work/pair/{order}")).await;
+        assert_eq!(answer, (404, none.to_owned()));
+    }
+    assert_eq!(scene.store.keys().await, [""; 0]);
+}
+
+#[tokio::test]
 async fn each_resource_has_one_method() {
     let scene = Scene::new();
     for (method, target, status) in [
         ("POST", "/work", 405),
         ("GET", "/work/pair/release", 405),
+        ("GET", "/work/pair/drop", 405),
         ("DELETE", "/work/pair", 404),
         ("GET", "/nothing", 404),
         ("GET", "/status", 200),

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::Hmac;
 use hmac::KeyInit;
 use hmac::Mac;
+use integration_gateway::Environment;
 use integration_gateway::Incoming;
 use integration_gateway::Sender;
 use integration_gateway::contract::*;
@@ -46,6 +47,16 @@ async fn a_signed_message_is_heard_once() {
         scene.receive(signed("2", NOW, "SIGN_NEW")).await.status,
         200
     );
+}
+
+#[tokio::test]
+async fn a_message_that_is_signed_anew_is_heard_when_its_first_signature_has_expired() {
+    let scene = Scene::new();
+    for (after_ms, status) in [(0, 200), (300_000, 409), (1, 200)] {
+        scene.clock.advance(after_ms);
+        let signed = signed("1", scene.clock.now_ms(), "SIGN_NEW");
+        assert_eq!(scene.receive(signed).await.status, status, "{after_ms}");
+    }
 }
 
 #[tokio::test]

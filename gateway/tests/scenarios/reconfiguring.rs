@@ -162,6 +162,29 @@ async fn operators_see_how_often_and_when_it_was_exchanged() {
 }
 
 #[tokio::test]
+async fn a_gate_of_another_gateways_origin_is_shown_as_long_as_it_is_closed() {
+    let (first, second) = Scene::pair().await;
+    let without = SETTINGS.replace("allow = [\"https://other.example.com\"]", "");
+    let second = second.with_policy(policy(&without)).await;
+    let other = || vec![get("https://other.example.com/", None)];
+    first.far.next(Ok(Response {
+        headers: vec![("retry-after".to_owned(), "1".to_owned())],
+        ..response(429)
+    }));
+    for (status, is_shown) in [(429, true), (200, false)] {
+        let answer = first.exchange(other()).await.remove(0).unwrap();
+        assert_eq!(answer.status, status);
+        // It looks around.
+        second.clock.advance(2000);
+        assert_eq!(second.run_all().await, 0);
+        let text = second.gateway.metrics().encode();
+        let gauge = "gateway_gates_closed{origin=\"https://other.example.com\",why=\"limited\"} 1";
+        assert_eq!(text.contains(gauge), is_shown, "{text}");
+        first.clock.advance(1000);
+    }
+}
+
+#[tokio::test]
 async fn an_origin_that_is_used_no_more_has_no_gate() {
     let scene = Scene::new();
     let other = || vec![get("https://other.example.com/", None)];

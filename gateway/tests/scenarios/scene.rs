@@ -498,6 +498,7 @@ pub(crate) struct TestStore(Arc<StoreState>);
 pub(crate) struct StoreState {
     memory: MemoryStore,
     broken: AtomicBool,
+    full: AtomicBool,
     silent: AtomicBool,
     writes: AtomicU64,
     keys_read: AtomicU64,
@@ -518,6 +519,11 @@ impl TestStore {
         self.0.broken.store(true, Ordering::SeqCst);
     }
 
+    /// From now on, every write fails, and what is there can be read.
+    pub(crate) fn fills_up(&self) {
+        self.0.full.store(true, Ordering::SeqCst);
+    }
+
     /// From now on, every write happens, and is reported as a failure.
     pub(crate) fn falls_silent(&self) {
         self.0.silent.store(true, Ordering::SeqCst);
@@ -525,6 +531,7 @@ impl TestStore {
 
     pub(crate) fn recovers(&self) {
         self.0.broken.store(false, Ordering::SeqCst);
+        self.0.full.store(false, Ordering::SeqCst);
         self.0.silent.store(false, Ordering::SeqCst);
     }
 
@@ -556,10 +563,14 @@ impl TestStore {
     }
 
     fn check(&self) -> Result<(), StoreError> {
-        if self.0.broken.load(Ordering::SeqCst) {
-            return Err(StoreError("the disk is full".to_owned()));
-        }
-        Ok(())
+        fails_if(&self.0.broken)
+    }
+}
+
+fn fails_if(trouble: &AtomicBool) -> Result<(), StoreError> {
+    match trouble.load(Ordering::SeqCst) {
+        true => Err(StoreError("the disk is full".to_owned())),
+        false => Ok(()),
     }
 }
 
@@ -582,6 +593,7 @@ impl Store for TestStore {
 
     async fn write(&self, write: Write) -> Result<Result<u64, Refused>, StoreError> {
         self.check()?;
+        fails_if(&self.0.full)?;
         let blocked = self.0.blocked.lock().unwrap().clone();
         if let Some(permits) = blocked {
             permits.acquire().await.unwrap().forget();

@@ -4,8 +4,8 @@
 use crate::scene::*;
 use integration_gateway::Environment;
 use integration_gateway::Next;
+use integration_gateway::ParkedError;
 use integration_gateway::RecoverError;
-use integration_gateway::ReleaseError;
 use integration_gateway::Store;
 use integration_gateway::Trap;
 use integration_gateway::WorkCounts;
@@ -405,7 +405,7 @@ async fn an_operator_releases_parked_work_and_nothing_else() {
     scene.gateway.release("pair").await.unwrap();
     assert_eq!(
         scene.gateway.release("pair").await,
-        Err(ReleaseError::NotParked("pair".to_owned()))
+        Err(ParkedError::NotParked("pair".to_owned()))
     );
     assert_eq!(
         scene
@@ -418,6 +418,46 @@ async fn an_operator_releases_parked_work_and_nothing_else() {
     );
     assert_eq!(scene.run_all().await, 1);
     assert_eq!(scene.plugin.works()[1].attempt, 0);
+}
+
+#[tokio::test]
+async fn an_operator_drops_parked_work_and_nothing_else() {
+    let scene = Scene::new();
+    scene.schedule("due", 0, "event").await;
+    scene.schedule("pair", 0, "event").await;
+    for key in ["due", "pair", "other"] {
+        let expected = Err(ParkedError::NotParked(key.to_owned()));
+        assert_eq!(scene.gateway.drop_work(key).await, expected);
+    }
+    scene.plugin.next(vec![vec![finish(Verdict::Done)]]);
+    scene.plugin.next(park("no such group"));
+    assert_eq!(scene.run_all().await, 2);
+    scene.gateway.drop_work("pair").await.unwrap();
+    assert_eq!(scene.store.keys().await, [""; 0]);
+    assert_eq!(scene.gateway.status().work, WorkCounts::default());
+    assert_eq!(scene.idle_until().await, None);
+    // What comes later begins without what was dropped.
+    scene.schedule("pair", 0, "another").await;
+    assert_eq!(scene.run_all().await, 1);
+    assert_eq!(scene.plugin.works()[2].reasons, ["another"]);
+}
+
+#[tokio::test]
+async fn parked_work_whose_end_was_not_confirmed_is_gone_all_the_same() {
+    let scene = Scene::new();
+    scene.schedule("pair", 0, "event").await;
+    scene.plugin.next(park("no such group"));
+    scene.run_all().await;
+    // It was not dropped, and is parked still; and then it was.
+    scene.store.fills_up();
+    scene.gateway.drop_work("pair").await.unwrap_err();
+    assert_eq!(scene.run_all().await, 0);
+    assert_eq!(scene.gateway.status().work.parked, 1);
+    scene.store.recovers();
+    scene.store.falls_silent();
+    scene.gateway.drop_work("pair").await.unwrap_err();
+    assert_eq!(scene.run_all().await, 0);
+    assert_eq!(scene.gateway.status().work, WorkCounts::default());
 }
 
 #[tokio::test]
@@ -452,6 +492,32 @@ async fn a_store_that_fails_in_a_session_is_nobodys_attempt() {
     scene.clock.set(due);
     assert_eq!(scene.run_all().await, 1);
     assert_eq!(scene.plugin.works()[1].attempt, 0);
+}
+
+#[tokio::test]
+async fn while_no_outcome_can_be_recorded_sessions_become_rare() {
+    let scene = Scene::new();
+    let put_off_ms = async || {
+        assert_eq!(scene.run_all().await, 1);
+        let ms = scene.idle_until().await.unwrap() - scene.clock.now_ms();
+        scene.clock.advance(ms);
+        ms
+    };
+    scene.schedule("pair", 0, "event").await;
+    scene.schedule("other", NOW + 3_600_000, "event").await;
+    scene.store.fills_up();
+    let mut delays = Vec::new();
+    for _ in 0..12 {
+        delays.push(put_off_ms().await / 1000);
+    }
+    assert_eq!(delays, [1, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+    assert!(scene.plugin.works().iter().all(|work| work.attempt == 0));
+    // One that can be is the end of it.
+    scene.store.recovers();
+    assert_eq!(scene.run_all().await, 1);
+    scene.store.fills_up();
+    scene.clock.set(NOW + 3_600_000);
+    assert_eq!(put_off_ms().await, 1000);
 }
 
 #[tokio::test]

@@ -235,13 +235,21 @@ fn read_export(input: impl BufRead) -> anyhow::Result<BTreeMap<String, Vec<u8>>>
                 at()
             );
         }
-        ensure!(!found.contains_key(&line.key), "{}: the key is there twice", at());
+        ensure!(
+            !found.contains_key(&line.key),
+            "{}: the key is there twice",
+            at()
+        );
         found.insert(line.key, value);
     }
     bail!("the export ends without its last line, so it was cut short; make it again")
 }
 
 async fn import(store: &HostStore, mut found: BTreeMap<String, Vec<u8>>) -> anyhow::Result<()> {
+    let empty_it = match store {
+        HostStore::File(_) => "move the file away",
+        HostStore::Postgres(_) => "drop the objects whose names begin with servicenow_sync_",
+    };
     let mut there = 0;
     each(store, |_| {
         there += 1;
@@ -250,8 +258,8 @@ async fn import(store: &HostStore, mut found: BTreeMap<String, Vec<u8>>) -> anyh
     .await?;
     ensure!(
         there == 0,
-        "expected an empty store, found {there} keys in it; nothing was changed; name another \
-         store in `[store]`"
+        "expected an empty store, found {there} keys in it; nothing was changed; {empty_it}, or \
+         name another store in `[store]`"
     );
     let all = found.len();
     // An export does not know what happened after it was made.
@@ -273,7 +281,7 @@ async fn import(store: &HostStore, mut found: BTreeMap<String, Vec<u8>>) -> anyh
         .buffer_unordered(TOGETHER)
         .try_collect::<()>()
         .await
-        .context("the import is not complete; remove what is in the store, and import again")?;
+        .with_context(|| format!("the import is not complete; {empty_it}, and import again"))?;
     let mut told = format!("imported {keys} keys");
     if keys < all {
         told += &format!(

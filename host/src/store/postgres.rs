@@ -55,10 +55,14 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 const EXISTS: &str = "SELECT to_regclass('servicenow_sync_meta') IS NOT NULL";
 const READ_FSYNC: &str = "SELECT current_setting('fsync') = 'on'";
-/// On each connection: what is confirmed must be on the disk, whatever is
-/// usual for this role or database. Stricter settings are left alone.
-const CONFIRM_WHAT_IS_DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', false) \
-    WHERE current_setting('synchronous_commit') = 'off'";
+/// On each connection, whatever is usual for this role or database: what is
+/// confirmed must be on the disk, where stricter settings are left alone; and a
+/// write that waited for another one must see it, to be refused: in a stricter
+/// isolation it would fail.
+const SET_WHAT_IS_PROMISED: &str = "SELECT \
+    set_config('default_transaction_isolation', 'read committed', false), \
+    CASE WHEN current_setting('synchronous_commit') = 'off' \
+        THEN set_config('synchronous_commit', 'on', false) END";
 
 const GET: &str = "SELECT key, value, revision FROM servicenow_sync_keys WHERE key = ANY($1)";
 const DELETE_KEY: &str =
@@ -348,7 +352,7 @@ fn pool(config: Config, notices: bool) -> Result<Pool, OpenPostgresError> {
 
 /// Makes a connection fit for use.
 async fn prepare(client: &Client, notices: bool) -> Result<(), tokio_postgres::Error> {
-    client.query(CONFIRM_WHAT_IS_DURABLE, &[]).await?;
+    client.query(SET_WHAT_IS_PROMISED, &[]).await?;
     match notices {
         true => notice(client).await,
         false => Ok(()),

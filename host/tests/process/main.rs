@@ -376,6 +376,25 @@ fn a_killed_process_has_kept_the_work_of_every_webhook_that_it_answered() {
     assert_eq!((gateway.work("waiting"), gateway.work("parked")), (0, 0));
 }
 
+/// The order is stored, and then scheduled.
+#[test]
+fn what_an_operator_orders_is_done_though_he_does_not_wait_for_the_answer() {
+    let far_end = FarEnd::new();
+    let folder = folder(&far_end, ", credential = \"flashduty\"", "");
+    let gateway = Gateway::start(folder.path());
+    let body = r#"{"flashduty":"6a1d2f45c0ffee0123456789"}"#;
+    let request = format!(
+        "POST /plugin/demo/sync HTTP/1.1\r\nhost: gateway\r\n\
+         authorization: Bearer canary-admin-token\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len(),
+    );
+    let mut stream = gateway.connect(1);
+    stream.write_all(request.as_bytes()).unwrap();
+    drop(stream);
+    // Only its work asks for anything.
+    far_end.next();
+}
+
 /// Proofs that hold and proofs that do not, requests that succeed and requests
 /// that fail: at the lowest level of the log no secret is in it.
 #[test]

@@ -128,14 +128,29 @@ impl Integration {
                     .into(),
             );
         }
-        for (value, pointer) in [
-            (&self.servicenow.close_code, "/servicenow/close-code"),
-            (&self.servicenow.close_notes, "/servicenow/close-notes"),
+        let side = &self.servicenow;
+        for (value, pointer, example) in [
+            (
+                &side.close_code,
+                "/servicenow/close-code",
+                "{{fields.code|Solution provided}}",
+            ),
+            (
+                &side.close_notes,
+                "/servicenow/close-notes",
+                "{{resolution|Closed in Flashduty.}}",
+            ),
         ] {
+            // These an incident always has.
+            let least =
+                |name: &str| matches!(name, "title" | "severity" | "id").then(|| name.into());
             check(
-                !value.as_str().trim().is_empty(),
+                !value.render(&least).trim().is_empty(),
                 pointer,
-                "expected a text, found an empty one; ServiceNow does not resolve without".into(),
+                format!(
+                    "expected a text that is never empty, since ServiceNow does not resolve \
+                     without; name what stands for a value that is missing: {example}"
+                ),
             );
             if let Some(problem) = value.problem(&Incident::has_value) {
                 check(false, pointer, problem);
@@ -175,10 +190,11 @@ impl Integration {
             }
         }
         check(
-            matches!(self.servicenow.hold_reason.as_str(), "1" | "3" | "4" | "5"),
+            (1..=40).contains(&text::length(self.servicenow.hold_reason.trim())),
             "/servicenow/hold-reason",
             format!(
-                "expected \"1\" (caller), \"3\" (problem), \"4\" (vendor) or \"5\" (change), found \"{}\"",
+                "expected \"1\" (caller), \"3\" (problem), \"4\" (vendor), \"5\" (change) or a \
+                 reason of the instance's own, found \"{}\"",
                 text::cut(&self.servicenow.hold_reason, 40)
             ),
         );

@@ -134,9 +134,12 @@ fn longest() -> u16 {
 }
 
 impl FieldRule {
-    /// Names the field, in records and for people.
-    pub fn key(&self) -> &str {
-        let name = self.column.as_deref().or(self.custom_field.as_deref());
-        name.unwrap_or_default()
+    /// Names the field, in records and for people: by its column, or else as a value
+    /// would name the custom field.
+    pub fn key(&self) -> String {
+        match (&self.column, &self.custom_field) {
+            (Some(column), _) => column.clone(),
+            (None, name) => format!("fields.{}", name.as_deref().unwrap_or_default()),
+        }
     }
 }

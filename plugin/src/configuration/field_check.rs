@@ -2,6 +2,7 @@
 //! that lose a value on the way back, and values that are made from values.
 
 use super::ColumnType;
+use super::CustomFieldType;
 use super::FieldRule;
 use super::Integration;
 use super::WriteMode;
@@ -110,6 +111,14 @@ impl Integration {
         if (rule.kind == ColumnType::Reference) != rule.table.is_some() {
             return Err("expected type = \"reference\" and a table together".into());
         }
+        let is_list = rule.custom_field_type == CustomFieldType::MultiSelect;
+        if is_list && rule.kind != ColumnType::Text && self.travels(rule).0 {
+            return Err(
+                "several options go into a column of text only; remove type, or use another \
+                 custom-field-type"
+                    .into(),
+            );
+        }
         Ok(())
     }
 
@@ -124,6 +133,9 @@ impl Integration {
                     "/column",
                     format!("\"{column}\" is the sync's own, or read-only; {remedy}"),
                 );
+            } else if self.assignee && column == "assigned_to" && self.travels(rule).0 {
+                let message = "assignee = true fills it already; remove one of them";
+                report("/column", message.into());
             }
         }
         if let Some(name) = &rule.custom_field {
@@ -158,24 +170,31 @@ impl Integration {
         }
     }
 
-    /// A map whose values do not come back as what they were.
+    /// A map whose values do not come back as what they were, or that stands for more
+    /// than it seems to.
     fn lossy(travels: (bool, bool), rule: &FieldRule, report: &mut dyn FnMut(&str, String)) {
-        if travels != (true, true) {
+        if rule.default.is_some() && rule.map.is_empty() {
+            let message = "it is for what map does not know, and there is no map; for a value \
+                           that is missing write {{labels.team|Service Desk}}";
+            report("/default", message.into());
+        }
+        if !travels.1 {
             return;
         }
         for (from, to) in rule.map.iter() {
             let twin = rule.map.iter().find(|(_, other)| *other == to);
+            let remedy = if travels.0 { ", or a direction" } else { "" };
             if let Some((other, _)) = twin.filter(|(other, _)| *other != from) {
                 report(
                     "/map",
                     format!(
                         "\"{other}\" and \"{from}\" are both \"{to}\" in ServiceNow, so the way \
-                         back could not tell them apart; give each its own, or a direction"
+                         back could not tell them apart; give each its own{remedy}"
                     ),
                 );
             }
         }
-        if rule.default.is_some() {
+        if rule.default.is_some() && travels.0 {
             let message = "a default would come back as another value; remove it, or use \
                            direction = \"to-servicenow\"";
             report("/default", message.into());
@@ -193,11 +212,7 @@ impl Integration {
             .filter_map(|rule| {
                 let value = rule.value.as_ref()?;
                 let names = value.names().map(str::to_owned).collect();
-                let filled = match &rule.column {
-                    Some(column) => column.clone(),
-                    None => format!("fields.{}", rule.key()),
-                };
-                Some((filled, names))
+                Some((rule.key(), names))
             })
             .collect();
         // Whatever is written moves the time of its side's last change.
@@ -214,12 +229,8 @@ impl Integration {
         if let Some(column) = made_of(&["updated_at"], true)
             && let Some(field) = made_of(&["sys_updated_on", "sys_mod_count"], false)
         {
-            let field = format!("fields.{field}");
-            return Some(
-                ["updated_at", column, &field, "updated_at"]
-                    .map(str::to_owned)
-                    .into(),
-            );
+            let at = || "updated_at".to_owned();
+            return Some(vec![at(), column, field, at()]);
         }
         values.iter().find_map(|(filled, names)| {
             let (last, _) = values.iter().find(|(_, names)| names.contains(filled))?;

@@ -138,6 +138,10 @@ impl<'a> FlashdutyApi<'a> {
                 "asked Flashduty for {id}, got {got}"
             )));
         }
+        if incident.is_deleted() {
+            let why = "Flashduty's /incident/info shows it as deleted";
+            return Err(Kind::Missing(Side::Flashduty).because(why.into()));
+        }
         Ok(incident)
     }
 
@@ -178,7 +182,8 @@ impl<'a> FlashdutyApi<'a> {
             })?),
             false => None,
         };
-        let incidents = incidents(&data);
+        let mut incidents = incidents(&data);
+        incidents.retain(|incident| !incident.is_deleted());
         Ok(Listed { incidents, next })
     }
 
@@ -189,33 +194,42 @@ impl<'a> FlashdutyApi<'a> {
         Ok(incidents(&data))
     }
 
-    /// Whether Flashduty shows a member with that address. Others it ignores
-    /// where it is asked to assign them, and perhaps nobody is called then.
-    pub(crate) async fn is_member(&self, email: &str) -> Result<bool, Trouble> {
-        let query = object! { "query": email };
+    /// The id of the member with that address who can be called, if Flashduty shows
+    /// one. Others it ignores where it is asked to assign them, and perhaps nobody is
+    /// called then.
+    pub(crate) async fn member(&self, email: &str) -> Result<Option<i64>, Trouble> {
+        let query = object! { "query": email, "limit": 100 };
         let data = match self.call("/member/list", query).await {
-            Err(trouble) if trouble.is_final() => return Ok(false),
+            Err(trouble) if trouble.is_final() => return Ok(None),
             answer => answer?,
         };
-        let is_theirs = |member: &Value| {
+        let is_theirs = |member: &&Value| {
             let address = member["email"].as_str().unwrap_or_default();
-            address.eq_ignore_ascii_case(email)
+            // Whoever was invited and never came is called by nothing.
+            let status = member["status"].as_str().unwrap_or("enabled");
+            address.eq_ignore_ascii_case(email) && status == "enabled"
         };
-        Ok(list(&data["items"]).iter().any(is_theirs))
+        let mut members = list(&data["items"]).iter();
+        Ok(members
+            .find(is_theirs)
+            .and_then(|m| m["member_id"].as_i64()))
     }
 
     /// Carries out one step. Nobody is assigned who is no member.
     pub async fn step(&self, id: &IncidentId, step: &Step) -> Result<(), Trouble> {
-        if let Step::Assign { email } = step
-            && !self.is_member(email).await?
-        {
-            return Err(Kind::Refused.because("it shows no member with that address".into()));
+        let (path, mut body) = Self::request(id, step);
+        if let Step::Assign { email } = step {
+            let Some(member) = self.member(email).await? else {
+                return Err(Kind::Refused.because("it shows no member with that address".into()));
+            };
+            let to = object! { "type": "reassign", "person_ids": vec![member] };
+            json::set(&mut body, "assigned_to", to);
         }
-        let (path, body) = Self::request(id, step);
         self.call(path, body).await.map(drop)
     }
 
-    /// What a step sends: the path and the body.
+    /// What a step sends: the path and the body. Whoever is assigned stands there by
+    /// address, and is asked for by id once that is known.
     pub fn request(id: &IncidentId, step: &Step) -> (&'static str, Object) {
         let id = id.as_str();
         let ids = Value::from(vec![id]);
@@ -357,6 +371,8 @@ impl<'a> FlashdutyApi<'a> {
             ("ResourceNotFound", _) => Kind::Missing(Side::Flashduty),
             ("Unauthorized" | "RequestTooFrequently" | "RequestLocked", _)
             | (_, 401 | 423 | 429) => Kind::NotNow,
+            // The account has to pay; it is no fault of an incident's.
+            ("BalanceNotEnough" | "UndonedOrderExist", _) => Kind::NotNow,
             ("InternalError" | "ServiceUnavailable", _) | (_, 500..) => Kind::Unknown,
             _ => Kind::Refused,
         };

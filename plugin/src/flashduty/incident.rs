@@ -199,10 +199,16 @@ impl Incident {
         }
     }
 
+    /// Whether only its trace is left, as of one that was removed by a merge.
+    pub(crate) fn is_deleted(&self) -> bool {
+        self.number("deleted_at") > 0
+    }
+
     fn on_it(&self) -> Option<&Value> {
         let responders = list(&self.values["responders"]);
-        let acknowledged = |r: &&Value| r["acknowledged_at"].as_i64().unwrap_or_default() > 0;
-        responders.iter().find(acknowledged).or(responders.first())
+        let since = |r: &&Value| r["acknowledged_at"].as_i64().unwrap_or_default();
+        let acknowledged = responders.iter().filter(|r| since(r) > 0);
+        acknowledged.min_by_key(since).or(responders.first())
     }
 
     /// A value by the name that templates know it by.

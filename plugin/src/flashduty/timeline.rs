@@ -20,6 +20,8 @@ pub struct Comment {
     pub created_at: i64,
     /// What it says.
     pub text: String,
+    /// Whether somebody has taken it back.
+    pub is_deleted: bool,
 }
 
 #[derive(Deserialize)]
@@ -30,6 +32,8 @@ struct Entry {
     creator_id: i64,
     #[serde(default)]
     created_at: i64,
+    #[serde(default)]
+    deleted_at: i64,
 }
 
 impl Comment {
@@ -49,6 +53,7 @@ impl Comment {
             creator_id: entry.creator_id,
             created_at: entry.created_at,
             text: text.to_owned(),
+            is_deleted: entry.deleted_at > 0,
         })
     }
 }

@@ -14,6 +14,10 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use serde_json::Value;
 
+/// What passes for Unix seconds: the years 2001 to 2096. Less may be a day, and more
+/// be milliseconds.
+const UNIX_SECONDS: core::ops::Range<i64> = 1_000_000_000..4_000_000_000;
+
 /// The longest text of a custom field.
 const CUSTOM_FIELD: usize = 3000;
 
@@ -42,7 +46,10 @@ impl FieldRule {
     pub(super) fn in_servicenow(&self, record: &Record, instance: &str) -> Option<String> {
         let Some(column) = self.shown_in() else {
             let value = self.value.as_ref()?;
-            return Some(value.render(&|name| record.value(name, instance)));
+            let has = |name| record.is_whole() || record.value(name, instance).is_some();
+            let is_known = value.names().all(has);
+            let value = || value.render(&|name| record.value(name, instance));
+            return is_known.then(value).map(|value| self.canonical(&value));
         };
         let stored = record.stored(&column);
         let is_meant = |(_, to): (&String, &String)| Some(to.as_str()) == stored;
@@ -69,12 +76,17 @@ impl FieldRule {
         if value.is_empty() {
             return self.emptied("Flashduty");
         }
-        let mapped = self.mapped(value, &|part| self.map.get(part).or(self.default.as_ref()));
+        let means = |from: &String, part: &str| self.canonical(from) == part;
+        let mapped = self.mapped(value, &|part| {
+            let mut map = self.map.iter();
+            let meant = map.find(|(from, _)| means(from, part));
+            meant.map(|(_, to)| to).or(self.default.as_ref())
+        });
         let mapped =
             &mapped.map_err(|part| format!("map has no entry for \"{part}\", and no default"))?;
         match self.kind {
             ColumnType::Text => Ok(text::cut(mapped, usize::from(self.max_length))),
-            ColumnType::Choice | ColumnType::Reference => Ok(mapped.trim().into()),
+            ColumnType::Choice | ColumnType::Reference => Ok(self.canonical(mapped)),
             ColumnType::Boolean => truth(mapped).map(|yes| yes.to_string()),
             ColumnType::Integer => match text::integer(mapped.trim()) {
                 Some(number) => Ok(number.to_string()),
@@ -89,7 +101,8 @@ impl FieldRule {
         if value.is_empty() {
             return self.emptied("ServiceNow");
         }
-        let from = |part: &str| Some(self.map.iter().find(|(_, to)| *to == part)?.0);
+        let means = |to: &String, part: &str| self.canonical(to) == part;
+        let from = |part: &str| Some(self.map.iter().find(|(_, to)| means(to, part))?.0);
         let mapped = self.mapped(value, &from);
         let mapped = &mapped.map_err(|part| format!("nothing in map leads to \"{part}\""))?;
         match self.custom_field_type {
@@ -164,8 +177,10 @@ fn moment(text: &str) -> Result<String, String> {
     let text = text.trim();
     // As RFC 3339 writes it, in UTC.
     let plain = text.strip_suffix('Z').unwrap_or(text).replace('T', " ");
-    let ms = date::unix_ms(&plain).or_else(|| text::integer(text)?.checked_mul(1000));
-    match ms {
+    // No day that a month does not have.
+    let ms = date::unix_ms(&plain).filter(|ms| date::stamp(*ms) == plain);
+    let seconds = text::integer(text).filter(|seconds| UNIX_SECONDS.contains(seconds));
+    match ms.or(seconds.map(|seconds| seconds * 1000)) {
         Some(ms) => Ok(date::stamp(ms)),
         None => Err(format!(
             "expected YYYY-MM-DD HH:MM:SS in UTC or Unix seconds, found \"{text}\""

@@ -148,7 +148,14 @@ fn write_state(
     };
     set("state", state.value());
     match state {
-        State::OnHold => set("hold_reason", &integration.servicenow.hold_reason),
+        State::OnHold => {
+            let reason = integration.servicenow.hold_reason.trim();
+            set("hold_reason", reason);
+            // Those of the platform itself are known.
+            if !matches!(reason, "1" | "3" | "4" | "5") {
+                plan.choices.push("hold_reason".into());
+            }
+        }
         State::Resolved => {
             let (code, notes) = &flashduty.closing;
             set("close_code", code);

@@ -165,9 +165,9 @@ impl Poll<'_> {
             };
             let incident = shown.iter().find(|incident| incident.incident_id == id);
             let version = match incident {
-                Some(incident) => incident.version(),
+                Some(incident) if !incident.is_deleted() => incident.version(),
                 None if hides_most => continue,
-                None => "missing".into(),
+                _ => "missing".into(),
             };
             if !watch.knows(self.side, &version) {
                 looks.push(Look {

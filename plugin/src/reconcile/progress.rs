@@ -17,7 +17,7 @@ const RECENT_S: u64 = 3600;
 const DAY_S: u64 = 24 * 3600;
 
 /// The longest time that a list of Flashduty may span.
-const WINDOW_S: u64 = 31 * DAY_S;
+const WINDOW_S: u64 = 31 * DAY_S - 1;
 
 /// How many polls there are from one pass over the pairs to the next.
 const PAIRS_EVERY: u64 = 5;

@@ -39,12 +39,12 @@ impl Query {
     /// anything that means something to a query: `^`, control characters, or
     /// `javascript:` at its beginning.
     pub fn text(column: &str, value: &str) -> Option<Self> {
+        let lower_case = text::lower_case(value);
+        let script = lower_case.trim_start().strip_prefix("javascript");
         let ok = (1..=200).contains(&value.len())
             && is_name(column)
             && !value.contains(|c: char| c == '^' || c.is_control())
-            && !text::lower_case(value)
-                .trim_start()
-                .starts_with("javascript");
+            && !script.is_some_and(|rest| rest.trim_start().starts_with(':'));
         ok.then(|| Self(format!("{column}={value}")))
     }
 
@@ -159,6 +159,8 @@ mod tests {
             assert_eq!(Query::text("name", value), None, "{value}");
         }
         assert_eq!(Query::text("na^me", "x"), None);
+        assert!(Query::text("name", "JavaScript Platform").is_some());
+        assert_eq!(Query::text("name", "javascript :x"), None);
         let query = Query::text("email", "ana+1@example.com").unwrap();
         assert_eq!(query.encoded(), "email%3Dana%2B1%40example.com");
     }

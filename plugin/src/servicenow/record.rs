@@ -1,5 +1,6 @@
 use crate::configuration::Integration;
 use crate::flashduty::IncidentId;
+use crate::state::State;
 use crate::text;
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -87,6 +88,7 @@ pub struct Record {
     /// The primary key.
     pub sys_id: SysId,
     columns: Value,
+    is_whole: bool,
 }
 
 impl Record {
@@ -120,12 +122,25 @@ impl Record {
     /// Takes the `result` of a Table API answer.
     pub fn from_result(columns: Value) -> Option<Self> {
         let sys_id = raw(&columns, "sys_id").and_then(SysId::parse)?;
-        Some(Self { sys_id, columns })
+        Some(Self {
+            sys_id,
+            columns,
+            is_whole: true,
+        })
     }
 
-    /// A record of these columns.
+    /// A record of which only these columns are known.
     pub(super) fn new(sys_id: SysId, columns: Value) -> Self {
-        Self { sys_id, columns }
+        Self {
+            sys_id,
+            columns,
+            is_whole: false,
+        }
+    }
+
+    /// Whether a column that is missing is one that the user may not read.
+    pub fn is_whole(&self) -> bool {
+        self.is_whole
     }
 
     /// The integration and the Flashduty incident that the `correlation_id` names.
@@ -181,6 +196,14 @@ impl Record {
             LINK => Some(self.sys_id.link(instance)),
             column => self.shown(column).map(str::to_owned),
         }
+    }
+
+    /// Whether it stands where nothing follows, and where an instance may let nobody
+    /// write any more.
+    pub(crate) fn is_final(&self) -> bool {
+        self.stored("state")
+            .and_then(State::parse)
+            .is_some_and(State::is_final)
     }
 
     /// Whether a text stands in one of the record's journals.

@@ -443,7 +443,8 @@ impl Case<'_> {
         let key = keys::pair(&self.integration.id, pair);
         let [entry] = self.effects.get([key]).await;
         let pair = json::read::<Pair>(&entry?.value).ok()?;
-        let is_other = pair.servicenow.is_some_and(|known| known != *id) && pair.creating.is_none();
+        let is_begun = pair.may_be_created();
+        let is_other = pair.servicenow.is_some_and(|known| known != *id) && !is_begun;
         let number = pair.number.unwrap_or_else(|| "another record".into());
         (is_other || pair.ended.is_some()).then_some(number)
     }
@@ -663,7 +664,7 @@ impl Case<'_> {
         let mut members = Vec::new();
         for email in body.emails() {
             // In a rehearsal nobody is looked for.
-            if !self.flashduty.is_available() || self.flashduty.is_member(email).await? {
+            if !self.flashduty.is_available() || self.flashduty.member(email).await?.is_some() {
                 members.push(email);
             } else {
                 self.log(Level::Warn, "not assigned: no member", &[("email", email)]);
@@ -712,7 +713,8 @@ impl Case<'_> {
                         let takes = self.integration.direction.from_servicenow();
                         match record.correlated() {
                             Some((owner, named)) => (named == *id).then_some(owner),
-                            None if introduced => None,
+                            // Of another tool, which has it in no pair.
+                            None if introduced => maker,
                             // Whoever made the incident has come no further.
                             None if takes => Some(maker.unwrap_or(integration)),
                             None => Some(maker.unwrap_or("(unknown)")),
@@ -761,11 +763,13 @@ impl Case<'_> {
     /// Stores that the creation is about to be sent.
     async fn about_to_create(&mut self, side: Side) -> Result<(), Stop> {
         let now_ms = self.clock_of(side);
-        let creating = self.pair.creating.get_or_insert(Creating {
+        // What was refused is not looked for.
+        let begun = self.pair.creating.take().filter(|begun| begun.sent > 0);
+        let creating = self.pair.creating.insert(begun.unwrap_or(Creating {
             since_ms: now_ms,
             sent: 0,
             sent_ms: now_ms,
-        });
+        }));
         creating.sent += 1;
         creating.sent_ms = now_ms;
         self.save().await
@@ -833,6 +837,13 @@ impl Case<'_> {
         self.pair.servicenow = Some(sys_id);
         let value = self.name.to_string().into_bytes();
         for other in self.others() {
+            if let (Some(pair), ..) = self.known(&self.integration.id, &other).await
+                && pair.is_linked()
+            {
+                let why =
+                    format!("{other} already belongs to a pair of its own; unlink that first");
+                return Err(Why::Park(why).into());
+            }
             let key = keys::member(&self.integration.id, &other);
             let written = match self.is_dry {
                 true => None,

@@ -35,16 +35,21 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 impl Case<'_> {
-    /// Carries what is new, in both directions that are configured.
+    /// Carries what is new, in both directions that are configured. What one side
+    /// declines does not hold up the other.
     pub(super) async fn carry_comments(&mut self) -> Result<(), Stop> {
         let both = self.looks_at_both();
-        if both || self.hears_flashduty() {
-            self.carry_to_servicenow(true).await?;
+        let carried = match both || self.hears_flashduty() {
+            true => self.carry_to_servicenow(true).await,
+            false => Ok(()),
+        };
+        if carried.as_ref().is_err_and(|stop| !stop.is_refusal()) {
+            return carried;
         }
         if both || self.hears_servicenow() {
             self.carry_to_flashduty().await?;
         }
-        Ok(())
+        carried
     }
 
     /// Carries what is new, or merely takes note of what is there, where nobody is to
@@ -63,7 +68,8 @@ impl Case<'_> {
         };
         let mut comments = self.flashduty.comments(&id).await?;
         comments.retain(|comment| {
-            !comment::is_carried(&comment.text)
+            !comment.is_deleted
+                && !comment::is_carried(&comment.text)
                 && !self.pair.carried.to_servicenow.contains(&comment.mark)
                 && !self.is_before_link(comment.created_at)
         });
@@ -180,11 +186,16 @@ impl Case<'_> {
             .iter()
             .map(|journal| record.display(journal).into())
             .collect();
+        // One that the user may not read tells nothing; its rows may.
+        let is_shown = journals
+            .iter()
+            .all(|journal| record.shown(journal).is_some());
         let whole = text::joined(&shown, "");
         let seen = Some(short_hash(whole.trim().as_bytes()));
-        let is_empty = whole.trim().is_empty();
+        let is_empty = is_shown && whole.trim().is_empty();
         // An empty one is worth remembering where the first look counts.
-        if self.pair.journal_seen == seen || is_empty && self.integration.comments.before_link {
+        let is_known = is_shown && self.pair.journal_seen == seen;
+        if is_known || is_empty && self.integration.comments.before_link {
             return Ok(None);
         }
         if is_empty {
@@ -201,7 +212,7 @@ impl Case<'_> {
         // An answer to a write shows what readers of the rows see a while later. Once
         // another record has taken its place, nobody looks at this one.
         let is_behind = entries.len() < listed.len();
-        if is_behind && !entries.is_empty() && self.pair.creating.is_some() {
+        if is_behind && !entries.is_empty() && self.pair.may_be_created() {
             self.await_readers()?;
         }
         let seen = match is_behind {
@@ -213,9 +224,13 @@ impl Case<'_> {
                 true => "only the newest comment of each webhook is carried",
                 false => "comments are taken from what the record shows",
             };
+            let to = match is_shown {
+                true => "sys_journal_field",
+                false => "the columns comments and work_notes",
+            };
             let message = format!(
-                "the journal is not readable, so {means}; give the integration user read access \
-                 to sys_journal_field"
+                "the journal is not readable, so {means}; give the integration user read access to \
+                 {to}"
             );
             self.log(Level::Warn, &message, &[]);
             entries.append(&mut listed);
@@ -323,8 +338,9 @@ impl Case<'_> {
     }
 
     /// Writes columns with a journal among them. Returns the record as it then is,
-    /// and whether the journal was taken: one that shows no mark was not. Whoever
-    /// calls has looked for the mark and not found it.
+    /// and whether the journal was taken: one that shows no mark was not, and one of a
+    /// record that is over may be closed to everybody. Whoever calls has looked for
+    /// the mark and not found it.
     pub(super) async fn write_journal(
         &mut self,
         id: &SysId,
@@ -334,18 +350,32 @@ impl Case<'_> {
         self.wait_for_comment(Side::ServiceNow).await?;
         self.about_to_comment(Side::ServiceNow, mark).await?;
         let sent = self.servicenow.update(id, columns).await;
-        let record = self.settled(Side::ServiceNow, sent).await?;
-        let is_dropped = |column: &&str| {
-            let shown = record
-                .shown(column)
-                .filter(|_| columns.contains_key(*column));
-            shown.is_some_and(|shown| !text::contains(shown, mark))
+        let mut journals = [COMMENTS, WORK_NOTES].into_iter();
+        let column = journals.find(|column| columns.contains_key(*column));
+        let gives_up = self.is_last_try && columns.len() == 1;
+        let record = match (self.settled(Side::ServiceNow, sent).await, column) {
+            (Err(stop), Some(column)) if gives_up && stop.is_refusal() => {
+                let over = self.record.clone().filter(Record::is_final).ok_or(stop)?;
+                self.did_not_take(column);
+                return Ok((over, false));
+            }
+            (record, _) => record?,
         };
-        let dropped = [COMMENTS, WORK_NOTES].into_iter().find(is_dropped);
-        if let Some(column) = dropped {
-            self.did_not_take(column);
+        if let Some(column) = column {
+            match record.shown(column) {
+                Some(shown) if text::contains(shown, mark) => {}
+                Some(_) => {
+                    self.did_not_take(column);
+                    return Ok((record, false));
+                }
+                None => {
+                    let message = "ServiceNow does not show the journal that was written, so nobody \
+                                   can tell whether it was taken; may the user read it?";
+                    self.log(Level::Warn, message, &[("column", column)]);
+                }
+            }
         }
-        Ok((record, dropped.is_none()))
+        Ok((record, true))
     }
 
     /// Waits for a comment whose answer was lost; whoever calls has looked for

@@ -29,6 +29,7 @@ use crate::servicenow::Columns;
 use crate::text;
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use serde_json::Value;
 
 /// A pair whose fields are written this often on *each* side within the window
 /// is held up: three times to and fro are six writes, and the next is one too
@@ -142,9 +143,11 @@ impl Case<'_> {
         };
         if let Some(record) = &self.record {
             // A label or a name may have turned out to be what stands there.
-            columns = json::kept(columns, &|column, value| {
-                record.stored(column) != value.as_str()
-            });
+            let stands = |column: &str, value: &Value| record.stored(column) == value.as_str();
+            let there = json::kept(columns.clone(), &stands);
+            let held = ServiceNowView::new(record, self.integration);
+            confirm(base, &there, held, self.integration);
+            columns = json::kept(columns, &|column, value| !stands(column, value));
         }
         let told = self.notes_for_servicenow(notes).await?;
         let record = match told {

@@ -121,7 +121,7 @@ impl Case<'_> {
     /// and a new record may be seen a while after it was created. So the clock of
     /// the side that misses one counts; the gateways' may be days apart.
     pub(super) async fn ends_with_one(&mut self, side: Side, why: &str) -> Result<bool, Stop> {
-        if self.is_dry || !self.pair.is_linked() {
+        if self.is_dry {
             return Ok(false);
         }
         let now_ms = self.clock_of(side);
@@ -147,13 +147,9 @@ impl Case<'_> {
         };
         let incident_is_gone = is_gone(self.read_incident().await.map(drop))?;
         let record_is_gone = is_gone(self.read_record().await.map(drop))?;
-        if record_is_gone
-            && !incident_is_gone
-            && self.servicenow.changed(EVER, None, 0).await?.hides_most
-        {
+        if record_is_gone && !incident_is_gone {
             // Else all pairs would end with a role of the user.
-            let until_ms = self.effects.now_ms() + LOOK_AGAIN_MS;
-            return Err(Stop::wait(until_ms, BLIND));
+            self.sees().await?;
         }
         let number = self.pair.number.as_deref().unwrap_or("the incident");
         let (what, to) = match (incident_is_gone, record_is_gone) {
@@ -166,5 +162,27 @@ impl Case<'_> {
         self.leave_note(Note { to, text }).await?;
         self.end(&why).await?;
         Ok(true)
+    }
+
+    /// Lets go of a record that is in no pair and is not shown at the last try either: it
+    /// was deleted at once, or the user may not see it. False if that is not so.
+    pub(super) async fn lets_go(&mut self, why: &str) -> Result<bool, Stop> {
+        let is_unseen = matches!(self.name, Entity::ServiceNow(_)) && self.record.is_none();
+        if !is_unseen || self.is_dry || self.pair.may_be_created() {
+            return Ok(false);
+        }
+        self.sees().await?;
+        let message = "a record is let go: it was deleted, or the user may not see it";
+        self.log(Level::Warn, message, &[("reason", why)]);
+        self.turn_down(why).await?;
+        Ok(true)
+    }
+
+    /// Waits while the user sees hardly any incident at all.
+    async fn sees(&self) -> Result<(), Stop> {
+        match self.servicenow.changed(EVER, None, 0).await?.hides_most {
+            true => Err(Stop::wait(self.effects.now_ms() + LOOK_AGAIN_MS, BLIND)),
+            false => Ok(()),
+        }
     }
 }

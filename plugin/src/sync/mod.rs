@@ -90,6 +90,11 @@ impl Stop {
         Why::Wait { until_ms, reason }.into()
     }
 
+    /// Whether a far end understood and declined.
+    fn is_refusal(&self) -> bool {
+        matches!(&*self.0, Why::Trouble(trouble) if trouble.kind() == Kind::Refused)
+    }
+
     /// On which side what is missing, if that is why.
     fn missing(&self) -> Option<(Side, &str)> {
         match &*self.0 {
@@ -118,22 +123,22 @@ impl Stop {
         match trouble.kind() {
             Kind::NotNow | Kind::Unknown => wait(None, reason),
             Kind::NotBefore(until_ms) => wait(Some(until_ms), reason),
-            Kind::Refused | Kind::Missing(_) => {
-                match usize::try_from(attempt)
-                    .ok()
-                    .and_then(|n| PATIENCE_MS.get(n))
-                {
-                    Some(pause) => Verdict::Retry(Retry {
-                        not_before_ms: Some(now_ms.saturating_add(*pause)),
-                        counts: true,
-                        reason,
-                    }),
-                    None => Verdict::Park(reason),
-                }
-            }
+            Kind::Refused | Kind::Missing(_) => match pause_ms(attempt) {
+                Some(pause) => Verdict::Retry(Retry {
+                    not_before_ms: Some(now_ms.saturating_add(pause)),
+                    counts: true,
+                    reason,
+                }),
+                None => Verdict::Park(reason),
+            },
             Kind::Forbidden => Verdict::Park(reason),
         }
     }
+}
+
+/// How long to wait after a refusal at the given attempt; none if it is the last.
+fn pause_ms(attempt: u32) -> Option<u64> {
+    PATIENCE_MS.get(usize::try_from(attempt).ok()?).copied()
 }
 
 /// Does one work item and says how that ended.
@@ -168,24 +173,33 @@ pub async fn run(
     };
     let outcome = async {
         match Case::load(effects, (integration, all), entity, supposed).await? {
-            Loaded::Case(mut case) => match bring_in_step(&mut case).await {
-                Ok(()) => {
-                    case.is_found().await?;
-                    case.conclude();
-                    Ok(())
-                }
-                Err(stop) => {
-                    let is_over = match stop.missing() {
-                        Some((side, what)) => case.ends_with_one(side, what).await?,
-                        None => matches!(*stop.0, Why::Rehearsed),
-                    };
-                    if !is_over {
-                        return Err(stop);
+            Loaded::Case(mut case) => {
+                case.is_last_try = pause_ms(work.attempt).is_none();
+                match bring_in_step(&mut case).await {
+                    Ok(()) => {
+                        case.is_found().await?;
+                        case.conclude();
+                        Ok(())
                     }
-                    case.conclude();
-                    Ok(())
+                    Err(stop) => {
+                        let is_over = match stop.missing() {
+                            Some((side, what)) if case.pair.is_linked() => {
+                                case.ends_with_one(side, what).await?
+                            }
+                            Some((Side::ServiceNow, what)) if case.is_last_try => {
+                                case.lets_go(what).await?
+                            }
+                            Some(_) => false,
+                            None => matches!(*stop.0, Why::Rehearsed),
+                        };
+                        if !is_over {
+                            return Err(stop);
+                        }
+                        case.conclude();
+                        Ok(())
+                    }
                 }
-            },
+            }
             Loaded::Elsewhere => Ok(()),
         }
     };
@@ -209,18 +223,55 @@ async fn bring_in_step(case: &mut Case<'_>) -> Result<(), Stop> {
     if let Birth::NotWanted(why) = birth {
         return case.turn_down(&why).await;
     }
-    while case.pair.creating.is_some() || case.converge(&mut merged).await? {
+    let pair = &case.pair;
+    let written = (
+        pair.flashduty_written_ms.clone(),
+        pair.servicenow_written_ms.clone(),
+    );
+    let mut declined = None;
+    loop {
+        let replaces = match case.pair.may_be_created() {
+            true => true,
+            false => match case.converge(&mut merged).await {
+                Err(stop) if stop.is_refusal() && !case.is_dry => {
+                    declined = Some(stop);
+                    break;
+                }
+                converged => converged?,
+            },
+        };
+        if !replaces {
+            break;
+        }
         if !case.replace_record().await? {
             return Ok(());
         }
     }
-    case.told_of_merges(&merged).await?;
+    match &declined {
+        None => case.told_of_merges(&merged).await?,
+        // What was declined was not written to and fro.
+        Some(_) => {
+            (
+                case.pair.flashduty_written_ms,
+                case.pair.servicenow_written_ms,
+            ) = written
+        }
+    }
     if case.is_dry {
         case.rehearse_comments();
         return Ok(());
     }
-    case.introduce().await?;
-    case.carry_comments().await?;
+    // What people say travels though a side declines the fields.
+    let said = match case.introduce().await {
+        Ok(()) => case.carry_comments().await,
+        stopped => stopped,
+    };
+    match (declined, said) {
+        // Of two refusals the fields' own is told.
+        (Some(declined), Ok(())) => return Err(declined),
+        (Some(declined), Err(stop)) if stop.is_refusal() => return Err(declined),
+        (_, said) => said?,
+    }
     case.watch_snooze().await
 }
 

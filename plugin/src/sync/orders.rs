@@ -47,8 +47,9 @@ impl Case<'_> {
             } else if self.pair.may_end(self.effects.now_ms()) {
                 self.end("unlinked by an operator").await?;
             } else if self.pair.is_in_doubt(self.effects.now_ms()) {
-                // A creation was sent since. What comes of it is taken apart.
-                return Err(Stop::wait(self.effects.now_ms() + SETTLES_MS, IN_DOUBT));
+                // A creation was sent since.
+                let why = "the answer to a creation was lost; what comes of it is taken apart";
+                return Err(Stop::wait(self.effects.now_ms() + SETTLES_MS, why));
             }
             self.effects.delete(obeyed);
         }

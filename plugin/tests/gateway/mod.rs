@@ -70,6 +70,8 @@ pub(crate) struct Gateway {
     pub(crate) written: Vec<(String, Value)>,
     /// The records that an operator's query finds.
     pub(crate) in_scope: Vec<String>,
+    /// How often the work on a pair has been tried before.
+    pub(crate) attempt: u32,
     /// Count and time of the last change that the next write leaves.
     pub(crate) stamps: Option<(String, String)>,
     /// Every request as it left the plugin.
@@ -148,6 +150,7 @@ impl Gateway {
             ahead_ms: Some(0),
             steps: TURNS,
             in_scope: Vec::new(),
+            attempt: 0,
             stamps: None,
             written: Vec::new(),
             requests: Vec::new(),
@@ -256,7 +259,7 @@ impl Gateway {
         let work = Work {
             key: format!("{integration}.{pair}"),
             reasons: Vec::new(),
-            attempt: 0,
+            attempt: self.attempt,
         };
         self.play(Input::Work(work))
     }
@@ -611,8 +614,9 @@ impl Gateway {
             }
             "" => return json!({ "items": self.people }),
             "members" => {
-                let members = self.members.iter().map(|email| json!({ "email": email }));
-                return json!({ "items": members.collect::<Vec<_>>() });
+                let members = (1..).zip(&self.members);
+                let shown = members.map(|(id, email)| json!({ "member_id": id, "email": email }));
+                return json!({ "items": shown.collect::<Vec<_>>() });
             }
             "ack" => self.incident["progress"] = json!("Processing"),
             "unack" if self.others_acknowledged => {}
@@ -623,11 +627,9 @@ impl Gateway {
                 self.incident["snoozed_before"] = json!(self.now_ms / 1000 + minutes * 60);
             }
             "assign" => {
-                // Whom Flashduty does not know it ignores.
-                let email = body["assigned_to"]["emails"][0].as_str().unwrap();
-                let known = self.members.iter().find(|member| **member == email);
-                let people = known.map(|email| json!({ "person_id": 1, "email": email }));
-                self.incident["responders"] = people.into_iter().collect();
+                let id = body["assigned_to"]["person_ids"][0].as_u64().unwrap();
+                let email = self.members[usize::try_from(id).unwrap() - 1];
+                self.incident["responders"] = json!([{ "person_id": id, "email": email }]);
                 if self.incident["progress"] == "Processing" {
                     self.incident["progress"] = json!("Triggered");
                 }

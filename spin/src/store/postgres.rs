@@ -30,13 +30,13 @@ use url::Host;
 use url::Position;
 use url::Url;
 
-/// What is confirmed must be on the disk, whatever is usual for this role or
-/// database. Stricter settings are left alone. A standby answers reads, but not
-/// with what was written a moment ago.
+/// What is confirmed must be on the disk. A standby answers reads, but not with
+/// what was written a moment ago. The last column is whether something else is
+/// usual for this role or database than what [`SET`] sets.
 const LOOK: &str = "SELECT current_setting('fsync') = 'on', pg_is_in_recovery(), \
     to_regclass('servicenow_sync_meta') IS NOT NULL, \
-    CASE WHEN current_setting('synchronous_commit') = 'off' \
-        THEN set_config('synchronous_commit', 'on', false) END";
+    current_setting('synchronous_commit') = 'off' \
+        OR current_setting('default_transaction_isolation') <> 'read committed'";
 
 /// What a server answers that has another kind of log, or keeps it to itself, as
 /// Spin's errors have it: feature not supported, undefined function, object not in
@@ -48,9 +48,16 @@ const UNTOLD: [&str; 4] = [
     "SqlState(E42501)",
 ];
 
+/// What is confirmed must be on the disk, where stricter settings are left alone;
+/// and a write that waited for another one must see it, to be refused: in a
+/// stricter isolation it would fail.
+///
 /// A connection that was used before is as the server makes them: Spin takes back
 /// whatever was set on it.
-const CONFIRM: &str = "SELECT set_config('synchronous_commit', 'on', false)";
+const SET: &str = "SELECT \
+    set_config('default_transaction_isolation', 'read committed', false), \
+    CASE WHEN current_setting('synchronous_commit') = 'off' \
+        THEN set_config('synchronous_commit', 'on', false) END";
 
 /// How long a look holds: another server, which may have lost something, does not
 /// take over faster.
@@ -72,8 +79,8 @@ pub(crate) struct Postgres {
 struct Look {
     /// When, on the steady clock.
     at_ns: u64,
-    /// Whether a connection has to be told to confirm only what is on the disk.
-    confirms_early: bool,
+    /// Whether a connection has to be told what is promised.
+    is_told: bool,
 }
 
 impl Postgres {
@@ -103,13 +110,13 @@ impl Postgres {
         let now_ns = wasi::steady_ns();
         match self.looked.get() {
             Some(look) if now_ns - look.at_ns < FRESH_NS => {
-                if look.confirms_early {
-                    ask(CONFIRM).await?;
+                if look.is_told {
+                    ask(SET).await?;
                 }
             }
             _ => self.looked.set(Some(Look {
                 at_ns: now_ns,
-                confirms_early: prepare(url, ask, run).await?,
+                is_told: prepare(url, ask, run).await?,
             })),
         }
         // Somebody else may have been faster; either will do.
@@ -141,7 +148,8 @@ impl Postgres {
     }
 }
 
-/// Checks a server and the objects in it. Returns whether it would confirm early.
+/// Checks a server and the objects in it. Returns whether each connection has to
+/// be told what is promised, as this one was.
 async fn prepare(
     url: &str,
     ask: impl AsyncFn(&str) -> Result<Vec<Vec<DbValue>>, StoreError>,
@@ -150,7 +158,7 @@ async fn prepare(
     let found = ask(LOOK).await?;
     let told = |place: usize| found.first().and_then(|row| row.get(place));
     let is = |place: usize| matches!(told(place), Some(DbValue::Boolean(true)));
-    let confirms_early = matches!(told(3), Some(DbValue::Str(_)));
+    let is_told = is(3);
     if !is(0) {
         return Err(StoreError(
             "this PostgreSQL server runs with fsync = off, so it loses what it confirmed when the \
@@ -162,6 +170,9 @@ async fn prepare(
         return Err(StoreError(
             "this PostgreSQL server is a standby; name the primary".to_owned(),
         ));
+    }
+    if is_told {
+        ask(SET).await?;
     }
     if !is(2) {
         run(CREATE_IN_POSTGRES, Vec::new()).await?;
@@ -177,11 +188,11 @@ async fn prepare(
             }
             run(NOTE_HISTORY, vec![ParameterValue::Int64(*history)]).await?;
         }
-        return Ok(confirms_early);
+        return Ok(is_told);
     }
     let schema = ask(READ_SCHEMA).await?;
     let found = match schema.first().and_then(|row| row.first()) {
-        Some(DbValue::Int64(SCHEMA)) => return Ok(confirms_early),
+        Some(DbValue::Int64(SCHEMA)) => return Ok(is_told),
         Some(DbValue::Int64(found)) => found.to_string(),
         _ => "none".to_owned(),
     };
@@ -327,6 +338,29 @@ mod tests {
         let url = "postgres://a@localhost/sync?connect_timeout=3";
         let found = checked(&Secret::new(url)).unwrap();
         assert_eq!(found.reveal(), format!("{url}&tcp_user_timeout=10"));
+    }
+
+    #[test]
+    fn a_connection_is_told_what_is_promised_where_something_else_is_usual() {
+        for is_unusual in [false, true] {
+            let told = Cell::new(0);
+            let ask = async |statement: &str| -> Result<Vec<Vec<DbValue>>, StoreError> {
+                let looked = [true, false, true, is_unusual];
+                Ok(match statement {
+                    LOOK => vec![looked.map(DbValue::Boolean).into()],
+                    SET => {
+                        told.set(told.get() + 1);
+                        Vec::new()
+                    }
+                    READ_HISTORY => vec![vec![DbValue::Int64(7); 2]],
+                    other => panic!("{other}"),
+                })
+            };
+            let run = async |statement: &str, _| panic!("{statement}");
+            let prepared = prepare("", ask, run).now_or_never().unwrap();
+            assert_eq!(prepared, Ok(is_unusual));
+            assert_eq!(told.get(), u32::from(is_unusual));
+        }
     }
 
     /// Prepares a connection of which the server answers this.

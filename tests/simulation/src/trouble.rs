@@ -177,8 +177,9 @@ impl<R: Runtime + Clone + 'static> World<R> {
                 let mut servicenow = self.far_ends.servicenow.borrow_mut();
                 let faults = servicenow.faults();
                 if kind == 8 {
+                    let method = if ms % 2 == 0 { "PATCH" } else { "POST" };
                     let changes = Target {
-                        method: Some("PATCH".to_owned()),
+                        method: Some(method.to_owned()),
                         path: None,
                     };
                     let fault = Fault::AbortedByRule(RULE.to_owned());

@@ -166,9 +166,17 @@ impl Flashduty {
     }
 
     /// One id or several; with both, several count.
+    /// The vendor's sources differ on whether addresses alone will do here, as they do
+    /// where an incident is created. The stricter ones are taken at their word.
     pub(super) fn incident_assign(&mut self, call: &Call) -> Result<Value, ApiError> {
         let assigned_to = required("assigned_to", call.params.object("assigned_to")?)?;
-        let action = Action::Assign(assignment(&assigned_to)?);
+        let assignment = assignment(&assigned_to)?;
+        if assignment.person_ids.is_empty() && assignment.escalate_rule_id.is_none() {
+            return Err(ApiError::invalid(
+                "assigned_to: at least one of person_ids and escalate_rule_id must be set",
+            ));
+        }
+        let action = Action::Assign(assignment);
         if call.params.value("incident_ids").is_some() {
             self.do_to_each(call, &action)
         } else {

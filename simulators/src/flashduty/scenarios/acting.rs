@@ -97,7 +97,7 @@ fn reassigning_takes_processing_back_to_triggered_with_only_an_i_assign() {
     let id = open_incident(&mut flashduty);
     flashduty.act(ANA, &id, &Action::Acknowledge, T0).unwrap();
     flashduty.take_due(T0 + 1000);
-    let body = json!({ "incident_id": id, "assigned_to": { "emails": ["bo@example.com", "nobody@example.com"] } });
+    let body = json!({ "incident_id": id, "assigned_to": { "person_ids": [BO] } });
     data(&mut flashduty, "/incident/assign", &body, T0);
     let [event] = &payloads(&mut flashduty, T0 + 1000)[..] else {
         panic!("expected one event");

@@ -31,15 +31,21 @@ fn addresses_become_members_and_unknown_ones_are_ignored() {
 #[test]
 fn only_unknown_addresses_assign_it_to_nobody() {
     let mut flashduty = flashduty();
-    let id = open_incident(&mut flashduty);
-    let body = json!({ "incident_id": id, "assigned_to": { "emails": ["nobody@example.com"] } });
-    data(&mut flashduty, "/incident/assign", &body, T0);
-    assert!(flashduty.incident(&id).unwrap().responders.is_empty());
-    let body = json!({ "incident_id": id, "assigned_to": {} });
-    assert_eq!(
-        refusal(&mut flashduty, "/incident/assign", &body, T0),
-        "InvalidParameter: assigned_to: expected person_ids, emails or escalate_rule_id"
-    );
+    let body = json!({
+        "title": "Slow", "incident_severity": "Info", "channel_id": PAYMENTS,
+        "assigned_to": { "emails": ["nobody@example.com"] },
+    });
+    let id = data(&mut flashduty, "/incident/create", &body, T0)["incident_id"].clone();
+    let id = id.as_str().unwrap();
+    assert!(flashduty.incident(id).unwrap().responders.is_empty());
+    for assigned_to in [json!({}), json!({ "emails": ["bo@example.com"] })] {
+        let body = json!({ "incident_id": id, "assigned_to": assigned_to });
+        assert_eq!(
+            refusal(&mut flashduty, "/incident/assign", &body, T0),
+            "InvalidParameter: assigned_to: at least one of person_ids and escalate_rule_id must \
+             be set"
+        );
+    }
 }
 
 #[test]
