@@ -595,8 +595,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "comments wait for an event of theirs",
         file: "sync/comments.rs",
-        text: "if both || self.hears_flashduty() {",
-        instead: "if both || self.flashduty_events().any(|e| e == \"i_comm\") {",
+        text: "match both || self.hears_flashduty() {",
+        instead: "match both || self.flashduty_events().any(|e| e == \"i_comm\") {",
         noticed_by: Tests::In("reconcile"),
     },
     Bug {
