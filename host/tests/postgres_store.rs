@@ -209,7 +209,7 @@ async fn one_of_those_who_write_at_once_wins_whatever_isolation_the_role_is_used
         let mut together = JoinSet::new();
         for _ in 0..8 {
             let write = Write {
-                precondition: precondition.clone(),
+                precondition,
                 ..put("k")
             };
             let store = store.clone();

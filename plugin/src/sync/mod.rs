@@ -247,15 +247,12 @@ async fn bring_in_step(case: &mut Case<'_>) -> Result<(), Stop> {
             return Ok(());
         }
     }
-    match &declined {
-        None => case.told_of_merges(&merged).await?,
+    if declined.is_none() {
+        case.told_of_merges(&merged).await?;
+    } else {
         // What was declined was not written to and fro.
-        Some(_) => {
-            (
-                case.pair.flashduty_written_ms,
-                case.pair.servicenow_written_ms,
-            ) = written
-        }
+        let pair = &mut case.pair;
+        (pair.flashduty_written_ms, pair.servicenow_written_ms) = written;
     }
     if case.is_dry {
         case.rehearse_comments();
