@@ -1651,6 +1651,16 @@ fn a_record_that_somebody_takes_who_is_no_member_is_left_to_them() {
 }
 
 #[test]
+fn whoever_was_invited_and_has_not_come_yet_is_not_assigned() {
+    let mut gateway = taken_by_ana();
+    let invited = json!({ "member_id": 2, "email": "bo@example.com", "status": "pending" });
+    let answer = json!({ "data": { "items": [invited] } }).to_string();
+    gateway.answers = vec![("/member/list", answer.into_bytes())];
+    is_taken_by(&mut gateway, "bo@example.com");
+    assert_eq!(gateway.sent("assign").len(), 0);
+}
+
+#[test]
 fn a_record_that_goes_to_another_member_stays_in_progress() {
     let mut gateway = taken_by_ana();
     is_taken_by(&mut gateway, "bo@example.com");
