@@ -180,12 +180,17 @@ impl Host {
         sessions.shutdown().await;
         self.workers.shutdown().await;
         // At the end, so that an operator can watch until then.
-        self.admin.shutdown(Duration::from_millis(500)).await;
-        // What an operator has begun since.
+        self.admin.shutdown(LAST_ORDERS).await;
+        // What an operator has begun since, and may not have waited for.
         let mut orders = std::mem::take(&mut *lock(&self.sessions));
+        let finish = async { while orders.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(LAST_ORDERS, finish).await;
         orders.shutdown().await;
     }
 }
+
+/// How long an operator's last requests have while everything stops.
+const LAST_ORDERS: Duration = Duration::from_millis(500);
 
 /// Request sessions, which go on after their callers have been answered, or have
 /// gone.
@@ -252,10 +257,16 @@ impl Handler for Admin {
         let (answer, answered) = oneshot::channel();
         let gateway = Arc::clone(&self.gateway);
         let (head, body) = request.into_parts();
+        let request = incoming(&head, body);
+        // A stranger's takes no more than its connection.
+        let route = gateway.operator_route(&request);
+        if !route.is_ok_and(|route| !route.is_open) {
+            return Some(outgoing(gateway.operate(request).await));
+        }
         // As a webhook's: an order is stored and then scheduled, also for an operator
         // who does not wait for the answer.
         begin(&self.sessions, async move {
-            let _ = answer.send(gateway.operate(incoming(&head, body)).await);
+            let _ = answer.send(gateway.operate(request).await);
         });
         answered.await.ok().map(outgoing)
     }

@@ -304,6 +304,8 @@ async fn serve<H: Handler>(
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_buf_size(HEADER_BYTES)
+        // Who has sent a request and closes is served all the same.
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), answer);
     let mut connection = pin!(connection);
     let outcome = tokio::select! {
