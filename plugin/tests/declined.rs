@@ -192,32 +192,6 @@ fn a_comment_that_servicenow_declines_does_not_hold_up_those_the_other_way() {
 }
 
 #[test]
-fn a_record_that_is_over_and_closed_to_everybody_holds_up_nothing() {
-    let mut gateway = Gateway::linked(&nothing());
-    gateway.incident["progress"] = json!("Closed");
-    gateway.flashduty("i_rslv");
-    assert_eq!(gateway.work(), Verdict::Done);
-    gateway.record["state"] = json!("7");
-    gateway.comment("too late");
-    gateway.flashduty("i_comm");
-    gateway.refused = Some("PATCH");
-    retried(gateway.work());
-    gateway.attempt = 4;
-    assert_eq!(gateway.work(), Verdict::Done);
-    let is_told = |line: &String| line.starts_with("ServiceNow did not take");
-    assert!(gateway.logged.iter().any(is_told), "{:?}", gateway.logged);
-    // The note that it was reopened is for the record, too.
-    gateway.incident["progress"] = json!("Triggered");
-    gateway.flashduty("i_reopen");
-    assert_eq!(gateway.work(), Verdict::Done);
-    gateway.incident["title"] = json!("two disks");
-    gateway.refused = None;
-    gateway.flashduty("i_r_title");
-    assert_eq!(gateway.work(), Verdict::Done);
-    assert_eq!(gateway.record["short_description"], "two disks");
-}
-
-#[test]
 fn a_journal_that_the_user_may_not_read_is_read_by_its_rows() {
     let mut gateway = Gateway::linked(&nothing());
     comments(&mut gateway, "thank you");

@@ -1,6 +1,5 @@
 use crate::configuration::Integration;
 use crate::flashduty::IncidentId;
-use crate::state::State;
 use crate::text;
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -196,14 +195,6 @@ impl Record {
             LINK => Some(self.sys_id.link(instance)),
             column => self.shown(column).map(str::to_owned),
         }
-    }
-
-    /// Whether it stands where nothing follows, and where an instance may let nobody
-    /// write any more.
-    pub(crate) fn is_final(&self) -> bool {
-        self.stored("state")
-            .and_then(State::parse)
-            .is_some_and(State::is_final)
     }
 
     /// Whether a text stands in one of the record's journals.

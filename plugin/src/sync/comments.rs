@@ -338,9 +338,8 @@ impl Case<'_> {
     }
 
     /// Writes columns with a journal among them. Returns the record as it then is,
-    /// and whether the journal was taken: one that shows no mark was not, and one of a
-    /// record that is over may be closed to everybody. Whoever calls has looked for
-    /// the mark and not found it.
+    /// and whether the journal was taken: one that shows no mark was not. Whoever
+    /// calls has looked for the mark and not found it.
     pub(super) async fn write_journal(
         &mut self,
         id: &SysId,
@@ -352,15 +351,7 @@ impl Case<'_> {
         let sent = self.servicenow.update(id, columns).await;
         let mut journals = [COMMENTS, WORK_NOTES].into_iter();
         let column = journals.find(|column| columns.contains_key(*column));
-        let gives_up = self.is_last_try && columns.len() == 1;
-        let record = match (self.settled(Side::ServiceNow, sent).await, column) {
-            (Err(stop), Some(column)) if gives_up && stop.is_refusal() => {
-                let over = self.record.clone().filter(Record::is_final).ok_or(stop)?;
-                self.did_not_take(column);
-                return Ok((over, false));
-            }
-            (record, _) => record?,
-        };
+        let record = self.settled(Side::ServiceNow, sent).await?;
         if let Some(column) = column {
             match record.shown(column) {
                 Some(shown) if text::contains(shown, mark) => {}
