@@ -6,25 +6,14 @@ mod gateway;
 
 use gateway::Gateway;
 use gateway::INCIDENT;
+use gateway::RECORD;
+use gateway::close_code;
+use gateway::nothing;
+use gateway::opened_in_servicenow;
+use gateway::retried;
 use serde_json::Value;
 use serde_json::json;
-use servicenow_sync_plugin::Retry;
 use servicenow_sync_plugin::Verdict;
-
-/// The record that ServiceNow tells of.
-const RECORD: &str = "00000000000000000000000000000007";
-
-fn nothing() -> Value {
-    json!({})
-}
-
-/// The reason why the work is to be tried again.
-fn retried(verdict: Verdict) -> Retry {
-    match verdict {
-        Verdict::Retry(retry) => retry,
-        other => panic!("expected another try, found {other:?}"),
-    }
-}
 
 /// Whether the record's work notes hold a text.
 fn notes_hold(gateway: &Gateway, text: &str) -> bool {
@@ -101,10 +90,9 @@ fn no_record_is_let_go_while_the_user_sees_hardly_any() {
 #[test]
 fn what_people_say_travels_though_the_fields_are_declined() {
     let mut gateway = Gateway::linked(&nothing());
-    gateway.rows.insert(
-        "sys_choice",
-        json!([{ "element": "close_code", "value": "Fixed", "label": "Fixed" }]),
-    );
+    gateway
+        .rows
+        .insert("sys_choice", close_code("Fixed", "Fixed"));
     gateway.incident["progress"] = json!("Closed");
     gateway.comment("the disk is replaced");
     gateway.flashduty("i_rslv");
@@ -133,10 +121,9 @@ fn what_people_say_travels_though_the_fields_are_declined() {
 #[test]
 fn what_is_declined_does_not_count_as_written_to_and_fro() {
     let mut gateway = Gateway::linked(&nothing());
-    gateway.rows.insert(
-        "sys_choice",
-        json!([{ "element": "close_code", "value": "Fixed", "label": "Fixed" }]),
-    );
+    gateway
+        .rows
+        .insert("sys_choice", close_code("Fixed", "Fixed"));
     gateway.incident["progress"] = json!("Closed");
     gateway.record["short_description"] = json!("two disks");
     for n in 0..6 {
@@ -276,14 +263,7 @@ fn a_comment_that_was_taken_back_is_not_carried() {
 
 #[test]
 fn a_creation_that_was_declined_long_ago_is_not_looked_for() {
-    let mut gateway = Gateway::new(&nothing());
-    gateway.incident = Value::Null;
-    gateway.record = json!({
-        "sys_id": RECORD, "number": "INC0010007", "state": "1", "impact": "1", "urgency": "1",
-        "short_description": "disk full", "description": "", "sys_mod_count": "1",
-    });
-    gateway.servicenow(&nothing());
-    let pair = format!("s-{RECORD}");
+    let (mut gateway, pair) = opened_in_servicenow();
     gateway.refused = Some("/incident/create");
     retried(gateway.work_on(&pair));
     gateway.refused = None;
@@ -305,14 +285,9 @@ fn a_creation_that_was_declined_long_ago_is_not_looked_for() {
 
 #[test]
 fn a_record_that_is_in_a_pair_is_not_taken_into_another_by_its_correlation() {
-    let mut gateway = Gateway::new(&json!({ "trigger": "manual" }));
-    gateway.incident = Value::Null;
-    gateway.record = json!({
-        "sys_id": RECORD, "number": "INC0010007", "state": "1", "impact": "1", "urgency": "1",
-        "short_description": "disk full", "description": "", "sys_mod_count": "1",
-    });
-    gateway.servicenow(&nothing());
-    assert_eq!(gateway.work_on(&format!("s-{RECORD}")), Verdict::Done);
+    let (mut gateway, pair) = opened_in_servicenow();
+    gateway.configure(&json!({ "trigger": "manual" }));
+    assert_eq!(gateway.work_on(&pair), Verdict::Done);
     assert_eq!(gateway.sent("create").len(), 1);
     // An agent hangs another incident on it.
     let other = "6a1d2f45c0ffee0123456788";
@@ -329,8 +304,5 @@ fn a_record_that_is_in_a_pair_is_not_taken_into_another_by_its_correlation() {
         why.contains("already belongs to a pair of its own"),
         "{why}"
     );
-    assert_eq!(
-        gateway.pair_of(&format!("s-{RECORD}"))["flashduty"],
-        INCIDENT
-    );
+    assert_eq!(gateway.pair_of(&pair)["flashduty"], INCIDENT);
 }

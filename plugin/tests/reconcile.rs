@@ -7,6 +7,7 @@ mod gateway;
 use gateway::Gateway;
 use gateway::INCIDENT;
 use gateway::lists::stamp;
+use gateway::nothing;
 use serde_json::Value;
 use serde_json::json;
 use servicenow_sync_plugin::Retry;
@@ -14,10 +15,6 @@ use servicenow_sync_plugin::Verdict;
 use std::collections::BTreeSet;
 
 const PAIR: &str = "prod.f-6a1d2f45c0ffee0123456789";
-
-fn nothing() -> Value {
-    json!({})
-}
 
 /// The incident changes now, or when the far end's clock says so.
 fn touch(gateway: &mut Gateway) {

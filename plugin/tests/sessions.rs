@@ -6,22 +6,13 @@ mod gateway;
 
 use gateway::Gateway;
 use gateway::INCIDENT;
+use gateway::close_code;
+use gateway::nothing;
+use gateway::opened_in_servicenow;
+use gateway::retried;
 use serde_json::Value;
 use serde_json::json;
-use servicenow_sync_plugin::Retry;
 use servicenow_sync_plugin::Verdict;
-
-fn nothing() -> Value {
-    json!({})
-}
-
-/// The reason why the work is to be tried again.
-fn retried(verdict: Verdict) -> Retry {
-    match verdict {
-        Verdict::Retry(retry) => retry,
-        other => panic!("expected another try, found {other:?}"),
-    }
-}
 
 #[test]
 fn a_new_incident_gets_one_record_which_names_it_and_its_hint_is_dropped() {
@@ -830,19 +821,6 @@ fn people_are_named_in_a_field_though_the_api_tells_their_ids_only() {
         assert_eq!(gateway.work(), Verdict::Done);
         assert_eq!(gateway.record["u_oncall"], expected);
     }
-}
-
-/// ServiceNow has told of a record that Flashduty does not have yet; and its pair.
-fn opened_in_servicenow() -> (Gateway, String) {
-    let mut gateway = Gateway::new(&nothing());
-    gateway.incident = Value::Null;
-    let sys_id = "00000000000000000000000000000007";
-    gateway.record = json!({
-        "sys_id": sys_id, "number": "INC0010007", "state": "1", "impact": "1", "urgency": "1",
-        "short_description": "disk full", "description": "", "sys_mod_count": "1",
-    });
-    gateway.servicenow(&nothing());
-    (gateway, format!("s-{sys_id}"))
 }
 
 #[test]
@@ -1704,11 +1682,6 @@ fn a_comment_that_came_from_flashduty_does_not_go_back() {
     gateway.servicenow(&nothing());
     assert_eq!(gateway.work(), Verdict::Done);
     assert_eq!(gateway.written, []);
-}
-
-/// The one choice that an instance knows for the close code.
-fn close_code(value: &str, label: &str) -> Value {
-    json!([{ "element": "close_code", "value": value, "label": label }])
 }
 
 #[test]

@@ -5,12 +5,11 @@ mod gateway;
 
 use gateway::Gateway;
 use gateway::INCIDENT;
+use gateway::RECORD;
 use gateway::lists::stamp;
 use serde_json::Value;
 use serde_json::json;
 use servicenow_sync_plugin::Verdict;
-
-const RECORD: &str = "00000000000000000000000000000007";
 
 /// A record with this correlation, and nothing in Flashduty.
 fn with_a_record(settings: &Value, correlation: &str) -> Gateway {

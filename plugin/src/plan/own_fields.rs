@@ -71,15 +71,18 @@ impl FieldRule {
         }
     }
 
+    /// Whether a text of the map is this value, which is in the one form.
+    fn means(&self, text: &str, value: &str) -> bool {
+        self.canonical(text) == value
+    }
+
     /// What a value of Flashduty's becomes in ServiceNow.
     pub(super) fn to_servicenow(&self, value: &str) -> Result<String, String> {
         if value.is_empty() {
             return self.emptied("Flashduty");
         }
-        let means = |from: &String, part: &str| self.canonical(from) == part;
         let mapped = self.mapped(value, &|part| {
-            let mut map = self.map.iter();
-            let meant = map.find(|(from, _)| means(from, part));
+            let meant = self.map.iter().find(|(from, _)| self.means(from, part));
             meant.map(|(_, to)| to).or(self.default.as_ref())
         });
         let mapped =
@@ -101,8 +104,7 @@ impl FieldRule {
         if value.is_empty() {
             return self.emptied("ServiceNow");
         }
-        let means = |to: &String, part: &str| self.canonical(to) == part;
-        let from = |part: &str| Some(self.map.iter().find(|(_, to)| means(to, part))?.0);
+        let from = |part: &str| Some(self.map.iter().find(|(_, to)| self.means(to, part))?.0);
         let mapped = self.mapped(value, &from);
         let mapped = &mapped.map_err(|part| format!("nothing in map leads to \"{part}\""))?;
         match self.custom_field_type {

@@ -66,8 +66,6 @@ pub(super) struct Case<'a> {
     pub(super) name: Entity,
     /// Whether nothing may be changed, here or at the far ends.
     pub(super) is_dry: bool,
-    /// Whether what is declined now is not tried again by itself.
-    pub(super) is_last_try: bool,
     /// Whether fields that nobody changed are told of too.
     pub(super) explain: bool,
     pub(super) pair: Pair,
@@ -146,7 +144,6 @@ impl<'a> Case<'a> {
             servicenow: ServiceNowApi::new(effects, integration, rehearsed),
             name,
             is_dry: integration.dry_run || rehearsed,
-            is_last_try: false,
             explain: rehearsed,
             newly_linked,
             pair,

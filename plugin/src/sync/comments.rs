@@ -349,10 +349,9 @@ impl Case<'_> {
         self.wait_for_comment(Side::ServiceNow).await?;
         self.about_to_comment(Side::ServiceNow, mark).await?;
         let sent = self.servicenow.update(id, columns).await;
-        let mut journals = [COMMENTS, WORK_NOTES].into_iter();
-        let column = journals.find(|column| columns.contains_key(*column));
         let record = self.settled(Side::ServiceNow, sent).await?;
-        if let Some(column) = column {
+        let mut journals = [COMMENTS, WORK_NOTES].into_iter();
+        if let Some(column) = journals.find(|column| columns.contains_key(*column)) {
             match record.shown(column) {
                 Some(shown) if text::contains(shown, mark) => {}
                 Some(_) => {

@@ -65,7 +65,7 @@ impl Case<'_> {
         }
         more.append(&mut self.merges_of_an_end().await?);
         plan.notes.extend_from_slice(more);
-        self.brake(&plan)?;
+        let written_ms = self.brake(&plan)?;
         let unknown = self.look_up(&mut plan).await?;
         let Plan {
             decisions,
@@ -111,6 +111,10 @@ impl Case<'_> {
                 }
             }
         }
+        [
+            self.pair.flashduty_written_ms,
+            self.pair.servicenow_written_ms,
+        ] = written_ms;
         if base != self.pair.base || snoozed_until_ms != self.pair.snoozed_until_ms {
             self.pair.base = base;
             self.pair.edition += 1;
@@ -145,9 +149,11 @@ impl Case<'_> {
             // A label or a name may have turned out to be what stands there.
             let stands = |column: &str, value: &Value| record.stored(column) == value.as_str();
             let there = json::kept(columns.clone(), &stands);
-            let held = ServiceNowView::new(record, self.integration);
-            confirm(base, &there, held, self.integration);
-            columns = json::kept(columns, &|column, value| !stands(column, value));
+            if !there.is_empty() {
+                let held = ServiceNowView::new(record, self.integration);
+                confirm(base, &there, held, self.integration);
+                columns = json::kept(columns, &|column, value| !stands(column, value));
+            }
         }
         let told = self.notes_for_servicenow(notes).await?;
         let record = match told {
@@ -206,16 +212,18 @@ impl Case<'_> {
     }
 
     /// Holds up a pair that is written to and fro: something else changes its
-    /// fields back. People's changes go one way at a time.
-    fn brake(&mut self, plan: &Plan) -> Result<(), Stop> {
+    /// fields back. People's changes go one way at a time. Returns when each side,
+    /// Flashduty first, was written, with what the plan writes if that is taken.
+    fn brake(&self, plan: &Plan) -> Result<[Vec<u64>; 2], Stop> {
         let now_ms = self.effects.now_ms();
-        let pair = &mut self.pair;
-        let written = [
-            (&mut pair.flashduty_written_ms, plan.writes_to_flashduty()),
-            (&mut pair.servicenow_written_ms, plan.writes_to_servicenow()),
+        let pair = &self.pair;
+        let sides = [
+            (&pair.flashduty_written_ms, plan.writes_to_flashduty()),
+            (&pair.servicenow_written_ms, plan.writes_to_servicenow()),
         ];
         let mut free_at_ms = Vec::new();
-        for (times, writes) in written {
+        let written_ms = sides.map(|(times, writes)| {
+            let mut times = times.clone();
             times.retain(|at| *at <= now_ms && now_ms - at < BRAKE_WINDOW_MS);
             if writes {
                 times.push(now_ms);
@@ -226,10 +234,11 @@ impl Case<'_> {
             if times.len() == BRAKE_WRITES {
                 free_at_ms.extend(times.first().map(|at| at + BRAKE_WINDOW_MS));
             }
-        }
+            times
+        });
         // Only if it is so on both sides.
         let [a, b] = free_at_ms[..] else {
-            return Ok(());
+            return Ok(written_ms);
         };
         let reason = "fields were written to and fro within ten minutes; look for a rule on \
                       either side that changes them back";

@@ -171,35 +171,31 @@ pub async fn run(
         Ok(supposed) => supposed,
         Err(why) => return Verdict::Park(why),
     };
+    let is_last_try = pause_ms(work.attempt).is_none();
     let outcome = async {
         match Case::load(effects, (integration, all), entity, supposed).await? {
-            Loaded::Case(mut case) => {
-                case.is_last_try = pause_ms(work.attempt).is_none();
-                match bring_in_step(&mut case).await {
-                    Ok(()) => {
-                        case.is_found().await?;
-                        case.conclude();
-                        Ok(())
-                    }
-                    Err(stop) => {
-                        let is_over = match stop.missing() {
-                            Some((side, what)) if case.pair.is_linked() => {
-                                case.ends_with_one(side, what).await?
-                            }
-                            Some((Side::ServiceNow, what)) if case.is_last_try => {
-                                case.lets_go(what).await?
-                            }
-                            Some(_) => false,
-                            None => matches!(*stop.0, Why::Rehearsed),
-                        };
-                        if !is_over {
-                            return Err(stop);
-                        }
-                        case.conclude();
-                        Ok(())
-                    }
+            Loaded::Case(mut case) => match bring_in_step(&mut case).await {
+                Ok(()) => {
+                    case.is_found().await?;
+                    case.conclude();
+                    Ok(())
                 }
-            }
+                Err(stop) => {
+                    let is_over = match stop.missing() {
+                        Some((side, what)) if case.pair.is_linked() => {
+                            case.ends_with_one(side, what).await?
+                        }
+                        Some((Side::ServiceNow, what)) if is_last_try => case.lets_go(what).await?,
+                        Some(_) => false,
+                        None => matches!(*stop.0, Why::Rehearsed),
+                    };
+                    if !is_over {
+                        return Err(stop);
+                    }
+                    case.conclude();
+                    Ok(())
+                }
+            },
             Loaded::Elsewhere => Ok(()),
         }
     };
@@ -223,25 +219,18 @@ async fn bring_in_step(case: &mut Case<'_>) -> Result<(), Stop> {
     if let Birth::NotWanted(why) = birth {
         return case.turn_down(&why).await;
     }
-    let pair = &case.pair;
-    let written = (
-        pair.flashduty_written_ms.clone(),
-        pair.servicenow_written_ms.clone(),
-    );
     let mut declined = None;
     loop {
-        let replaces = match case.pair.may_be_created() {
-            true => true,
-            false => match case.converge(&mut merged).await {
+        if !case.pair.may_be_created() {
+            match case.converge(&mut merged).await {
+                Ok(true) => {}
+                Ok(false) => break,
                 Err(stop) if stop.is_refusal() && !case.is_dry => {
                     declined = Some(stop);
                     break;
                 }
-                converged => converged?,
-            },
-        };
-        if !replaces {
-            break;
+                Err(stop) => return Err(stop),
+            }
         }
         if !case.replace_record().await? {
             return Ok(());
@@ -249,10 +238,6 @@ async fn bring_in_step(case: &mut Case<'_>) -> Result<(), Stop> {
     }
     if declined.is_none() {
         case.told_of_merges(&merged).await?;
-    } else {
-        // What was declined was not written to and fro.
-        let pair = &mut case.pair;
-        (pair.flashduty_written_ms, pair.servicenow_written_ms) = written;
     }
     if case.is_dry {
         case.rehearse_comments();

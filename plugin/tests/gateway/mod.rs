@@ -20,6 +20,7 @@ use servicenow_sync_plugin::Precondition;
 use servicenow_sync_plugin::Reply;
 use servicenow_sync_plugin::Request;
 use servicenow_sync_plugin::Response;
+use servicenow_sync_plugin::Retry;
 use servicenow_sync_plugin::Schedule;
 use servicenow_sync_plugin::Standing;
 use servicenow_sync_plugin::Verdict;
@@ -30,6 +31,9 @@ use std::collections::BTreeMap;
 
 /// The id of the one incident in Flashduty.
 pub(crate) const INCIDENT: &str = "6a1d2f45c0ffee0123456789";
+
+/// The id of a record that was opened in ServiceNow.
+pub(crate) const RECORD: &str = "00000000000000000000000000000007";
 
 /// A session of this many turns has lost its way.
 const TURNS: usize = 3000;
@@ -676,6 +680,36 @@ impl Gateway {
             "detail": { "comment": text },
         }));
     }
+}
+
+/// No settings, or no columns.
+pub(crate) fn nothing() -> Value {
+    json!({})
+}
+
+/// The reason why the work is to be tried again.
+pub(crate) fn retried(verdict: Verdict) -> Retry {
+    match verdict {
+        Verdict::Retry(retry) => retry,
+        other => panic!("expected another try, found {other:?}"),
+    }
+}
+
+/// The one choice that an instance knows for the close code.
+pub(crate) fn close_code(value: &str, label: &str) -> Value {
+    json!([{ "element": "close_code", "value": value, "label": label }])
+}
+
+/// ServiceNow has told of a record that Flashduty does not have yet; and its pair.
+pub(crate) fn opened_in_servicenow() -> (Gateway, String) {
+    let mut gateway = Gateway::new(&nothing());
+    gateway.incident = Value::Null;
+    gateway.record = json!({
+        "sys_id": RECORD, "number": "INC0010007", "state": "1", "impact": "1", "urgency": "1",
+        "short_description": "disk full", "description": "", "sys_mod_count": "1",
+    });
+    gateway.servicenow(&nothing());
+    (gateway, format!("s-{RECORD}"))
 }
 
 fn configuration(settings: &Value) -> String {

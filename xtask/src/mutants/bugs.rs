@@ -84,8 +84,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "a way back through the map looks at the wrong end",
         file: "plan/own_fields.rs",
-        text: ".find(|(_, to)| means(to, part))",
-        instead: ".find(|(from, _)| means(from, part))",
+        text: ".find(|(_, to)| self.means(to, part))",
+        instead: ".find(|(to, _)| self.means(to, part))",
         noticed_by: Tests::In("own_fields"),
     },
     Bug {
